@@ -1,0 +1,67 @@
+"""Every failure a user may see, each with its exit code. Errors carry data; they never print, log or exit."""
+
+from __future__ import annotations
+
+
+class WarmciError(Exception):
+    """Base of all expected failures: one line that says what failed on which object, and the next command."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class RecipeFailedError(WarmciError):
+    """The recipe under test is at fault; a retry will not help."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None, log: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.log = log
+        """Last lines of the failing task, redacted by whoever renders them."""
+
+
+class UsageError(WarmciError):
+    """Wrong arguments, names or settings."""
+
+    exit_code = 2
+
+
+class InfraError(WarmciError):
+    """Engine, Keycloak, network or disk: the run may be retried."""
+
+    exit_code = 3
+
+
+class PromotionError(WarmciError):
+    """The cold run passed, the canonical could not be moved; the old one stands."""
+
+    exit_code = 4
+
+
+class RollbackError(WarmciError):
+    """The run failed and its roll-back too: the canonical is marked dirty."""
+
+    exit_code = 5
+
+
+class UnverifiedError(WarmciError):
+    """Nothing was tested, so nothing may be called green."""
+
+    exit_code = 6
+
+
+class BusyError(WarmciError):
+    """A lock or slot was not obtained in time."""
+
+    exit_code = 75
+
+
+class InterruptedRunError(WarmciError):
+    """SIGINT or SIGTERM; clean-up has been done by whoever held resources."""
+
+    exit_code = 130

@@ -1,0 +1,89 @@
+"""Files that must survive: atomic writes, durable renames, removal of trees, mounts as the kernel lists them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+def fsync_dir(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def write_atomic(path: Path, text: str, *, mode: int = 0o600) -> None:
+    """Replace path by text, durably: the old content or the new one, at every instant."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    try:
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    fsync_dir(path.parent)
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_atomic(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
+
+
+def rename_durable(source: Path, target: Path) -> None:
+    """Rename a tree to a name that does not exist yet and make both directories remember it."""
+    if target.exists():
+        raise FileExistsError(target)
+    source.rename(target)
+    fsync_dir(target.parent)
+    if source.parent != target.parent:
+        fsync_dir(source.parent)
+
+
+def remove_tree(path: Path) -> None:
+    """Delete a tree, never following links out of it and never crossing into a mount; absent is fine."""
+    if not path.is_symlink() and not path.exists():
+        return
+    inside = mounts_below(path)
+    if inside:
+        raise OSError(f"{path} still has {inside[0].target} mounted in it")
+    if path.is_symlink() or not path.is_dir():
+        path.unlink()
+    else:
+        shutil.rmtree(path)
+
+
+@dataclass(frozen=True)
+class Mount:
+    target: Path
+    kind: str
+    source: str
+    options: str
+
+
+def _unescape(text: str) -> str:
+    return text.encode("latin-1", "backslashreplace").decode("unicode_escape") if "\\" in text else text
+
+
+def mounts() -> list[Mount]:
+    """Mounts of this namespace, oldest first, from /proc/self/mountinfo (proc_pid_mountinfo(5))."""
+    found = []
+    for line in Path("/proc/self/mountinfo").read_text(encoding="latin-1").splitlines():
+        left, _, right = line.partition(" - ")
+        fields, rest = left.split(" "), right.split(" ")
+        found.append(Mount(Path(_unescape(fields[4])), rest[0], _unescape(rest[1]), _unescape(rest[2])))
+    return found
+
+
+def mounts_below(path: Path) -> list[Mount]:
+    """Mounts at or below path, innermost first: the order in which they can be unmounted."""
+    real = path.resolve()
+    return [mount for mount in reversed(mounts()) if mount.target == real or real in mount.target.parents]

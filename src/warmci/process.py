@@ -1,0 +1,116 @@
+"""The only place that runs processes."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from warmci.errors import InfraError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+_ENV_ALLOWED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "TERM")
+_TAIL_LINES = 25
+
+
+@dataclass(frozen=True)
+class Completed:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class CommandError(InfraError):
+    """A tool that we run failed; keeps the command, its code and the end of what it said."""
+
+    def __init__(self, argv: Sequence[str], returncode: int, output: str, *, hint: str | None = None) -> None:
+        tail = "\n".join(output.strip().splitlines()[-_TAIL_LINES:])
+        last = tail.splitlines()[-1] if tail else "no output"
+        super().__init__(f"{argv[0]} failed ({returncode}): {last}", hint=hint)
+        self.argv = tuple(argv)
+        self.returncode = returncode
+        self.tail = tail
+
+
+def base_env(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What a tool may see of our environment: an allow-list. A recipe's variables are never passed here."""
+    env = {name: os.environ[name] for name in _ENV_ALLOWED if name in os.environ}
+    return {**env, **(extra or {})}
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    timeout_s: float,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+    check: bool = True,
+    pass_fds: Sequence[int] = (),
+) -> Completed:
+    """Run a tool to its end and return what it said.
+
+    The child dies with us (PR_SET_PDEATHSIG, by setpriv), so a killed run leaves no writer behind.
+    Raises CommandError when it fails or does not end within timeout_s seconds (interrupt, then kill).
+    """
+    process = start(argv, cwd=cwd, env=env, pass_fds=pass_fds)
+    try:
+        stdout, stderr = process.communicate(stdin, timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        stop(process)
+        raise CommandError(argv, -1, f"no end after {timeout_s:.0f} s: {shlex.join(argv)[:200]}") from None
+    except BaseException:
+        stop(process)
+        raise
+    if check and process.returncode != 0:
+        raise CommandError(argv, process.returncode, stderr or stdout)
+    return Completed(process.returncode, stdout, stderr)
+
+
+def start(
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
+    log_file: Path | None = None,
+    daemon: bool = False,
+) -> subprocess.Popen[str]:
+    """Start a tool. A daemon gets its own session and outlives us; its output goes to log_file."""
+    prefix = [] if daemon else ["setpriv", "--pdeathsig", "KILL", "--"]
+    log = log_file.open("ab") if log_file else None
+    try:
+        return subprocess.Popen(
+            [*prefix, *argv],
+            cwd=cwd,
+            env=base_env(env),
+            stdin=subprocess.DEVNULL if log else subprocess.PIPE,
+            stdout=log or subprocess.PIPE,
+            stderr=log or subprocess.PIPE,
+            text=True,
+            errors="replace",
+            pass_fds=tuple(pass_fds),
+            start_new_session=daemon,
+        )
+    except FileNotFoundError as error:
+        raise InfraError(f"{error.filename} is not installed", hint="see the list of tools in README.md") from error
+    finally:
+        if log:
+            log.close()
+
+
+def stop(process: subprocess.Popen[str], *, grace_s: float = 5.0) -> None:
+    """Interrupt, then kill; returns when the process has been reaped."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(grace_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    process.wait()

@@ -1,0 +1,110 @@
+"""Settings: defaults < file < environment (WARMCI_…). Loaded once by the entry files and passed down."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from warmci.errors import UsageError
+
+DEFAULT_FILE = Path("/etc/warmci/settings.toml")
+FILE_VARIABLE = "WARMCI_SETTINGS"
+
+
+def _docker_host() -> str:
+    return os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+
+
+def _max_tests() -> int:
+    return int(os.environ.get("MAX_TESTS") or 2)
+
+
+class Settings(BaseSettings):
+    """Each field is a setting; its description is what docs/settings.md says."""
+
+    model_config = SettingsConfigDict(env_prefix="WARMCI_", extra="forbid", frozen=True)
+
+    state_dir: Path = Field(Path("/var/lib/ci-warm"), description="canonicals, runs and locks; 0700, one file system")
+    recipes_dir: Path = Field(
+        Path("/etc/warmci/recipes"), description="the operator's RECIPE/recipe.toml and RECIPE/test_*.py"
+    )
+    recipe_source: str = Field(
+        "https://git.coopcloud.tech/coop-cloud/{recipe}.git",
+        description="where recipes are cloned from: URL or path",
+    )
+    base_domain: str = Field(
+        "warmci.localhost",
+        pattern=r"^[a-z0-9]([a-z0-9.-]{0,30}[a-z0-9])?$",
+        description="apps get names under it",
+    )
+    docker_host: str = Field(
+        default_factory=_docker_host, description="the engine; default: $DOCKER_HOST, else its socket"
+    )
+    netns: Path | None = Field(None, description="network namespace of a private engine, entered at start")
+    ingress_address: str = Field("127.0.0.1", description="where published ports of this host answer")
+    port_first: int = Field(20000, ge=1024, le=65000, description="first port that WarmCI publishes apps on")
+    port_count: int = Field(8000, ge=10, le=60000, description="how many ports WarmCI may use")
+    endpoint_mode: Literal["auto", "vip", "dnsrr"] = Field(
+        "auto", description="auto: dnsrr where the kernel has no IPVS (reported as a deviation)"
+    )
+    max_tests: int = Field(
+        default_factory=_max_tests, ge=1, le=64, description="concurrent runs on this host; also $MAX_TESTS"
+    )
+    lock_wait_s: float = Field(1800.0, ge=0, description="seconds to wait for the app's lock and a slot")
+    deploy_timeout_s: float = Field(600.0, gt=0, description="seconds until a deployment must have converged")
+    keycloak_ref: str = Field("", description="release of the keycloak recipe for the live provider; default: newest")
+
+    @property
+    def runs_dir(self) -> Path:
+        return self.state_dir / ".runs"
+
+    @property
+    def locks_dir(self) -> Path:
+        return self.state_dir / ".locks"
+
+    @property
+    def live_dir(self) -> Path:
+        return self.state_dir / ".live"
+
+    @property
+    def ports(self) -> range:
+        return range(self.port_first, min(self.port_first + self.port_count, 65536))
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  (signature of pydantic-settings)
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, settings_file())
+
+
+def settings_file() -> Path:
+    return Path(os.environ.get(FILE_VARIABLE) or DEFAULT_FILE)
+
+
+def load(**flags: Any) -> Settings:
+    """Settings of this process; flags win over everything. Raises UsageError naming file and field."""
+    path = settings_file()
+    if os.environ.get(FILE_VARIABLE) and not path.is_file():
+        raise UsageError(f"settings file {path} does not exist", hint=f"unset {FILE_VARIABLE} or correct it")
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "settings"
+        raise UsageError(f"settings: {field}: {first['msg']}", hint=f"see docs/settings.md and {path}") from error
+    except ValueError as error:
+        raise UsageError(f"settings file {path}: {error}", hint="see docs/settings.md") from error
