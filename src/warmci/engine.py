@@ -251,7 +251,7 @@ class Engine:
     def container_logs(self, container: str, tail: int) -> str:
         try:
             with self._asking(f"logs of {container[:12]}"):
-                return self._api.logs(container, tail=tail).decode(errors="replace")
+                return str(self._api.logs(container, tail=tail).decode(errors="replace"))
         except (NotFound, InfraError):
             return ""
 

@@ -107,6 +107,8 @@ class Canonical(Record):
     """Service name to the image digest that ran."""
     domain: str
     port: int
+    env_commit: str = ""
+    """Commit whose .env.sample made the app's .env; an upgrade keeps it. Empty: the first install's own commit."""
     snapshot: str
     manifest_sha256: str
     lineage: tuple[Lineage, ...]

@@ -1,0 +1,133 @@
+"""A recipe's repository: clone, refs, releases, checkouts, trust."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from warmci import names, process
+from warmci.errors import InfraError, UnverifiedError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from warmci.settings import Settings
+
+_RELEASE = re.compile(r"(\d+)\.(\d+)\.(\d+)\+(.+)")
+_CLONE_TIMEOUT_S = 300.0
+_LOCAL_TIMEOUT_S = 60.0
+# No hooks, no exotic transports: the repository is a stranger's. Ownership is not ours to insist on.
+_CONFIG = ("core.hooksPath=/dev/null", "protocol.ext.allow=never", "safe.directory=*", "advice.detachedHead=false")
+_ENV = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_LFS_SKIP_SMUDGE": "1"}
+
+
+@dataclass(frozen=True)
+class Release:
+    version: str
+    commit: str
+
+
+def _git(*arguments: str, cwd: Path | None = None, timeout_s: float = _LOCAL_TIMEOUT_S, check: bool = True) -> str:
+    config = [part for setting in _CONFIG for part in ("-c", setting)]
+    done = process.run(["git", *config, *arguments], cwd=cwd, env=_ENV, timeout_s=timeout_s, check=check)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def version_key(version: str) -> tuple[int, int, int, str]:
+    """Order of recipe versions: `1.2.3+upstream`, the recipe's own part first."""
+    match = _RELEASE.fullmatch(version)
+    return (int(match[1]), int(match[2]), int(match[3]), match[4]) if match else (-1, 0, 0, version)
+
+
+class Repository:
+    """A clone of a recipe, made for one run."""
+
+    def __init__(self, recipe: str, path: Path) -> None:
+        self.recipe = recipe
+        self.path = path
+
+    def resolve(self, ref: str, pr: str = "") -> str:
+        """The commit that a branch, tag or commit names; with a PR number, the forge's refs/pull/N/head is fetched."""
+        names.git_ref(ref)
+        if pr.isdecimal():
+            _git(
+                "fetch", "--quiet", "origin", f"+refs/pull/{pr}/head:refs/warmci/pull/{pr}", cwd=self.path, check=False
+            )
+        candidates = [f"refs/remotes/origin/{ref}", f"refs/tags/{ref}"]
+        if re.fullmatch(r"[0-9a-f]{7,40}", ref):
+            candidates.append(ref)
+        for candidate in candidates:
+            commit = _git("rev-parse", "--verify", "--quiet", f"{candidate}^{{commit}}", cwd=self.path, check=False)
+            if commit:
+                return commit
+        raise UsageError(
+            f"recipe {self.recipe} has no branch, tag or commit {ref}",
+            hint=f"git ls-remote {self.origin()} lists what there is",
+        )
+
+    def origin(self) -> str:
+        return _git("remote", "get-url", "origin", cwd=self.path)
+
+    def default_ref(self) -> str:
+        head = _git("symbolic-ref", "--quiet", "refs/remotes/origin/HEAD", cwd=self.path, check=False)
+        if not head:
+            raise UsageError(f"recipe {self.recipe} has no default branch", hint="name one with --ref")
+        return head.removeprefix("refs/remotes/origin/")
+
+    def is_trusted(self, commit: str) -> bool:
+        """Whether the default branch contains the commit: only such code promotes."""
+        branch = f"refs/remotes/origin/{self.default_ref()}"
+        done = process.run(
+            ["git", "merge-base", "--is-ancestor", commit, branch],
+            cwd=self.path,
+            timeout_s=_LOCAL_TIMEOUT_S,
+            check=False,
+        )
+        return done.returncode == 0
+
+    def contains(self, commit: str) -> bool:
+        return bool(_git("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}", cwd=self.path, check=False))
+
+    def releases(self, head: str) -> list[Release]:
+        """Releases that are part of head's history, oldest version first."""
+        tags = _git("tag", "--merged", head, "--format=%(refname:short)", cwd=self.path).split()
+        found = [tag for tag in tags if _RELEASE.fullmatch(tag)]
+        return [Release(tag, self.resolve(tag)) for tag in sorted(found, key=version_key)]
+
+    def base_for(self, head: str) -> Release | None:
+        """The newest release older than head: what people run today. None for a first release."""
+        releases = self.releases(head)
+        own = [release for release in releases if release.commit == head]
+        limit = version_key(own[0].version) if own else None
+        older = [r for r in releases if r.commit != head and (limit is None or version_key(r.version) < limit)]
+        return older[-1] if older else None
+
+    def version_of(self, commit: str) -> str:
+        """The release that the commit is, or its short hash."""
+        own = [release.version for release in self.releases(commit) if release.commit == commit]
+        return own[-1] if own else commit[:8]
+
+    def checkout(self, commit: str) -> Path:
+        """A work tree of its own per commit; runs of one recipe never share one."""
+        tree = self.path.parent / f"tree-{commit[:12]}"
+        if not tree.exists():
+            _git("worktree", "add", "--quiet", "--detach", str(tree), commit, cwd=self.path)
+        return tree
+
+
+def clone(settings: Settings, recipe: str, work_dir: Path) -> Repository:
+    """Clone a recipe into a run's work directory. Raises UsageError for an unknown recipe, InfraError otherwise."""
+    source = settings.recipe_source.format(recipe=names.recipe_name(recipe))
+    target = work_dir / "repository"
+    try:
+        _git("clone", "--quiet", "--no-checkout", "--", source, str(target), timeout_s=_CLONE_TIMEOUT_S)
+    except process.CommandError as error:
+        if "does not exist" in error.tail or "not found" in error.tail:
+            raise UsageError(
+                f"unknown recipe {recipe}: nothing at {source}", hint="set recipe_source in the settings"
+            ) from error
+        raise InfraError(f"recipe {recipe} cannot be cloned from {source}: {error.message}") from error
+    if not _git("for-each-ref", "--count=1", cwd=target):
+        raise UnverifiedError(f"the repository of recipe {recipe} is empty")
+    return Repository(recipe, target)
