@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PORT = re.compile(
-    r"(?:(?P<host>\[[0-9a-fA-F:]+\]|[0-9.]+):)?(?:(?P<published>\d*):)?(?P<target>\d+)(?:/(?P<protocol>tcp|udp|sctp))?"
+    r"(?:(?P<host>\[[0-9a-fA-F:]+\]|\d+(?:\.\d+){3}):)?(?:(?P<published>\d*):)?(?P<target>\d+)(?:/(?P<protocol>tcp|udp|sctp))?"
 )
 
 
@@ -42,11 +42,11 @@ def _listed(value: Any, where: str) -> list[Any]:
     return value
 
 
-def text_of(value: Any) -> str:
-    """A YAML scalar as Docker's CLI writes it into an environment."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
+def text_of(value: Any, where: str = "a value") -> str:
+    """A YAML scalar as Docker's CLI writes it; it refuses booleans, and so do we."""
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        return str(value)
+    raise RecipeFailedError(f"{where} must be a string or a number, not {ascii(value)[:40]}", hint="quote it")
 
 
 def _mapping(value: Any, where: str, lookup: Callable[[str], str | None] | None = None) -> dict[str, Any]:
@@ -54,9 +54,9 @@ def _mapping(value: Any, where: str, lookup: Callable[[str], str | None] | None 
     if value is None:
         return {}
     if isinstance(value, dict):
-        pairs = [(str(key), None if item is None else text_of(item)) for key, item in value.items()]
+        pairs = [(str(key), None if item is None else text_of(item, f"{where}.{key}")) for key, item in value.items()]
     elif isinstance(value, list):
-        split = [text_of(item).partition("=") for item in value]
+        split = [text_of(item, where).partition("=") for item in value]
         pairs = [(name, content if equals else None) for name, equals, content in split]
     else:
         raise RecipeFailedError(f"{where} is neither a list nor a mapping")
@@ -86,7 +86,7 @@ def _port(value: Any, where: str) -> dict[str, Any]:
         if not isinstance(value.get("target"), int):
             raise RecipeFailedError(f"{where}: a port needs a target number")
         return {"protocol": "tcp", "mode": "ingress", **value}
-    match = _PORT.fullmatch(text_of(value))
+    match = _PORT.fullmatch(text_of(value, where))
     if not match:
         raise RecipeFailedError(f"{where}: not a single port: {ascii(value)[:60]}", hint='write "8080:80/tcp"')
     long: dict[str, Any] = {"target": int(match["target"]), "protocol": match["protocol"] or "tcp", "mode": "ingress"}
@@ -100,7 +100,7 @@ def _volume(value: Any, where: str) -> dict[str, Any]:
         if "type" not in value or "target" not in value:
             raise RecipeFailedError(f"{where}: a volume in long form needs type and target")
         return dict(value)
-    source, _, rest = text_of(value).partition(":")
+    source, _, rest = text_of(value, where).partition(":")
     if not rest:
         return {"type": "volume", "target": source}
     target, _, mode = rest.partition(":")
@@ -119,7 +119,7 @@ def _reference(value: Any, where: str) -> dict[str, Any]:
         if not isinstance(value.get("source"), str):
             raise RecipeFailedError(f"{where}: an entry in long form needs a source")
         return dict(value)
-    return {"source": text_of(value)}
+    return {"source": text_of(value, where)}
 
 
 _LONG_FORMS: dict[str, Callable[[Any, str], dict[str, Any]]] = {

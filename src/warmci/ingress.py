@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import re
-import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from warmci import names
-from warmci.errors import InfraError, RecipeFailedError
+from warmci.errors import RecipeFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from warmci.compose import Document
 
 _RULE = re.compile(r"traefik\.http\.routers\.[^.]+\.rule")
@@ -70,23 +66,3 @@ def _traefik_route(
     if PROXY_NETWORK in networks and PROXY_NETWORK not in (service.get("networks") or {}):
         raise RecipeFailedError(f"services.{name} is routed, but not on the network {PROXY_NETWORK}")
     return Route(name, int(ports[0]), "traefik")
-
-
-def free_port(domain: str, ports: range, taken: Collection[int]) -> int:
-    """The domain's own port if nobody has it, or the next free one; stable for the same domain."""
-    first = names.preferred_port(domain, ports)
-    for offset in range(len(ports)):
-        port = ports[(first - ports.start + offset) % len(ports)]
-        if port not in taken and _is_free(port):
-            return port
-    raise InfraError(f"no free port from {ports.start} to {ports.stop - 1}", hint="raise port_count in the settings")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("0.0.0.0", port))  # noqa: S104  (the engine will bind all addresses, too)
-        except OSError:
-            return False
-        return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,10 @@ class Placement:
     @property
     def url(self) -> str:
         return f"http://{self.domain}:{self.port}"
+
+    def at_hosts(self, hosts: Mapping[str, str]) -> Placement:
+        """The same, with names that its containers resolve to these addresses."""
+        return replace(self, hosts=hosts)
 
     @property
     def labels(self) -> dict[str, str]:

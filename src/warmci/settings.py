@@ -20,7 +20,8 @@ DEFAULT_FILE = Path("/etc/warmci/settings.toml")
 FILE_VARIABLE = "WARMCI_SETTINGS"
 
 
-def _docker_host() -> str:
+def default_docker_host() -> str:
+    """The operator's $DOCKER_HOST, else the engine's own socket."""
     return os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
 
 
@@ -47,7 +48,7 @@ class Settings(BaseSettings):
         description="apps get names under it",
     )
     docker_host: str = Field(
-        default_factory=_docker_host, description="the engine; default: $DOCKER_HOST, else its socket"
+        default_factory=default_docker_host, description="the engine; default: $DOCKER_HOST, else its socket"
     )
     netns: Path | None = Field(None, description="network namespace of a private engine, entered at start")
     ingress_address: str = Field("127.0.0.1", description="where published ports of this host answer")

@@ -1,0 +1,42 @@
+# WarmCI: `make demo` tells the story, `make test` proves it. Both work on a fresh Debian machine as root.
+VENV := .venv
+BIN := $(VENV)/bin
+SHELL := /bin/sh
+
+.PHONY: demo test test-unit lint bench clean
+
+demo: $(VENV)/.runtime
+	scripts/install-tools engine
+	$(BIN)/warmci demo
+
+test: lint
+	scripts/install-tools engine test
+	$(BIN)/python -m pytest
+
+test-unit: $(VENV)/.dev
+	$(BIN)/python -m pytest -m "not integration"
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev
+	scripts/install-tools engine
+	$(BIN)/python benchmarks/quick_vs_shell.py
+
+$(VENV)/bin/pip:
+	scripts/install-tools python
+	python3 -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/.runtime: $(VENV)/bin/pip pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime
+	$(BIN)/python -m pip install --quiet --group dev
+	touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,2 @@
+export DATABASE_URL_VERSION=v1
+export INITDB_VERSION=v1

@@ -1,0 +1,100 @@
+"""HTTP clients that find WarmCI's own names at this host's ingress, as a browser beside the apps would."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+import httpcore
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from http.cookiejar import Cookie
+
+CONNECT_TIMEOUT_S = 5.0
+
+
+class _MappedBackend(httpcore.NetworkBackend):
+    """Connects to `address` for our names. URLs stay as they are, so cookies and issuers belong to the right host."""
+
+    def __init__(self, base_domain: str, address: str) -> None:
+        self._base_domain = base_domain
+        self._address = address
+        self._real = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        target = self._address if is_mapped(host, self._base_domain) else host
+        return self._real.connect_tcp(target, port, timeout, local_address, socket_options)
+
+
+class _MappedTransport(httpx.HTTPTransport):
+    """httpx offers no parameter for the network backend; its pool is what carries one."""
+
+    def __init__(self, base_domain: str, address: str) -> None:
+        # Proxies are not for these names, but an operator's CA (SSL_CERT_FILE) is.
+        context = httpx.create_ssl_context(trust_env=True)
+        super().__init__(verify=context, trust_env=False)
+        self._pool.close()
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=context,
+            keepalive_expiry=5.0,
+            network_backend=_MappedBackend(base_domain, address),
+        )
+
+
+def is_mapped(host: str, base_domain: str) -> bool:
+    """Whether host is base_domain, lies under it, or is a *.localhost name (RFC 6761)."""
+    name = host.lower().rstrip(".")
+    return name == base_domain or name.endswith((f".{base_domain}", ".localhost"))
+
+
+def client(
+    *,
+    base_domain: str,
+    address: str,
+    base_url: str = "",
+    timeout_s: float = 30,
+    follow_redirects: bool = False,
+) -> httpx.Client:
+    """A client that connects to `address` for names at or under base_domain; proxies of the environment are ignored.
+
+    Keycloak marks its cookies Secure also over plain http. Browsers send them back to localhost all the same
+    (https://w3c.github.io/webappsec-secure-contexts/#localhost), Python's cookie jar does not: our names are
+    treated as browsers treat localhost.
+    """
+
+    def send_back_secure_cookies(response: httpx.Response) -> None:
+        if response.request.url.scheme != "http":
+            return
+        for cookie in made.cookies.jar:
+            if _is_trustworthy(cookie, base_domain):
+                cookie.secure = False
+
+    made = httpx.Client(
+        base_url=base_url,
+        transport=_MappedTransport(base_domain, address),
+        timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, CONNECT_TIMEOUT_S)),
+        follow_redirects=follow_redirects,
+        trust_env=False,
+        event_hooks={"response": [send_back_secure_cookies]},
+    )
+    return made
+
+
+def _is_trustworthy(cookie: Cookie, base_domain: str) -> bool:
+    # The jar files a host without dots under <host>.local.
+    host = cookie.domain.lstrip(".").removesuffix(".local")
+    if host == "localhost" or is_mapped(host, base_domain) or is_mapped(cookie.domain.lstrip("."), base_domain):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,82 @@
+"""The ledger: everything of this instance before and after a run, so that leftovers are proved absent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from warmci import provider, sso
+from warmci.attach import leftover_mounts
+from warmci.engine import INSTANCE_LABEL, NAMESPACE_LABEL, RUN_LABEL
+from warmci.errors import WarmciError
+from warmci.locks import is_alive
+from warmci.models import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from warmci.engine import Engine
+    from warmci.settings import Settings
+
+
+def take(engine: Engine, settings: Settings, instance: str, run: str) -> Ledger:
+    """What there is now, leaving out what other live runs are just using."""
+    ours = [f"{INSTANCE_LABEL}={instance}"]
+
+    def counts(labels: dict[str, str] | None) -> bool:
+        owner = (labels or {}).get(RUN_LABEL, "")
+        return owner == run or not _is_run_alive(settings, owner)
+
+    services = [item["Spec"] for item in engine.services(ours) if counts(item["Spec"]["Labels"])]
+    networks = [item for item in engine.networks(ours) if counts(item["Labels"])]
+    stacks = {str(item["Labels"].get(NAMESPACE_LABEL)) for item in (*services, *networks)}
+    everyone = engine.containers([NAMESPACE_LABEL])
+    return Ledger(
+        stacks=_sorted(stacks),
+        containers=_sorted(item["Names"][0] for item in everyone if item["Labels"].get(NAMESPACE_LABEL) in stacks),
+        networks=_sorted(item["Name"] for item in networks),
+        volumes=_sorted(item["Name"] for item in engine.volumes(ours) if counts(item["Labels"])),
+        secrets=_sorted(i["Spec"]["Name"] for i in engine.secrets(ours) if counts(i["Spec"]["Labels"])),
+        configs=_sorted(i["Spec"]["Name"] for i in engine.configs(ours) if counts(i["Spec"]["Labels"])),
+        realms=_realms(settings, instance, run),
+        mounts=_sorted(
+            str(path) for path in leftover_mounts(settings.state_dir) if _counts_mount(settings, path.parts, run)
+        ),
+    )
+
+
+def leftovers(before: Ledger, after: Ledger) -> tuple[str, ...]:
+    """What is there after and was not before, as "kind name"."""
+    found = []
+    for kind in Ledger.model_fields:
+        extra = set(getattr(after, kind)) - set(getattr(before, kind))
+        found += [f"{kind.removesuffix('s')} {name}" for name in sorted(extra)]
+    return tuple(found)
+
+
+def _is_run_alive(settings: Settings, run: str) -> bool:
+    try:
+        return is_alive(settings.state_dir, run)
+    except WarmciError:
+        return False  # "live" and other words that are no run's id
+
+
+def _counts_mount(settings: Settings, parts: tuple[str, ...], run: str) -> bool:
+    below = parts[len(settings.runs_dir.resolve().parts) :]
+    return bool(below) and (below[0] == run or not _is_run_alive(settings, below[0]))
+
+
+def _realms(settings: Settings, instance: str, run: str) -> tuple[str, ...]:
+    live = provider.load_live(settings)
+    if live is None or provider.unhealthy(settings, live.provider.url) is not None:
+        return ()
+    with provider.client_for(settings, live.provider.url) as client:
+        realms = sso.list_realms(sso.Keycloak(live.provider.access, client))
+    return _sorted(
+        realm.name
+        for realm in realms
+        if realm.owner == instance and (realm.run == run or not _is_run_alive(settings, realm.run))
+    )
+
+
+def _sorted(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(names))

@@ -1,0 +1,259 @@
+"""flock on permanent files: the kernel frees a dead holder's lock, so there are no stale ones and no pid guesses."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import socket
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Self
+
+from pydantic import ValidationError
+
+from warmci.errors import BusyError, InfraError
+from warmci.models import Record
+from warmci.names import recipe_name, record_id
+from warmci.state import disk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+POLL_S = 0.1
+_PROBE_GRACE_S = 0.05
+_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Holder(Record):
+    """Who holds a lock: for people to read, never for decisions."""
+
+    run: str
+    recipe: str
+    pid: int
+    host: str
+    since: datetime
+    command: str
+    phase: str = ""
+
+    @classmethod
+    def here(cls, run: str, recipe: str, command: str, phase: str = "") -> Self:
+        now = datetime.now(UTC)
+        return cls(
+            run=run, recipe=recipe, pid=os.getpid(), host=socket.gethostname(), since=now, command=command, phase=phase
+        )
+
+    def __str__(self) -> str:
+        phase = f", {self.phase}" if self.phase else ""
+        return f"run {self.run} of {self.recipe} ({self.command}, pid {self.pid}{phase}) since {self.since:%F %T} UTC"
+
+
+@dataclass
+class Lock:
+    path: Path
+    fd: int
+    """For pass_fds of a child that writes under this lock and must not outlive it unnoticed."""
+    holder: Holder
+
+    def set_phase(self, phase: str) -> None:
+        self.holder = self.holder.model_copy(update={"phase": phase})
+        _write_holder(self.fd, self.holder)
+
+
+@contextmanager
+def app_lock(
+    state_dir: Path,
+    recipe: str,
+    holder: Holder,
+    *,
+    wait_s: float,
+    on_wait: Callable[[Holder | None], None] | None = None,
+) -> Iterator[Lock]:
+    """The recipe's lock: guards its canonical, its staging and its stable domain. Raises BusyError after wait_s."""
+    path = _locks_dir(state_dir) / f"app-{recipe_name(recipe)}"
+    with _held([path], holder, wait_s, on_wait, f"recipe {recipe}") as lock:
+        yield lock
+
+
+@contextmanager
+def slot(
+    state_dir: Path,
+    max_tests: int,
+    holder: Holder,
+    *,
+    wait_s: float,
+    on_wait: Callable[[Holder | None], None] | None = None,
+) -> Iterator[Lock]:
+    """One of max_tests places to run a test on this host. Raises BusyError after wait_s."""
+    paths = [_locks_dir(state_dir) / f"slot-{number}" for number in range(max_tests)]
+    with _held(paths, holder, wait_s, on_wait, f"all {max_tests} slots of this host") as lock:
+        yield lock
+
+
+def read_holder(path: Path) -> Holder | None:
+    """Who holds this lock now; None when it is free or its holder has not written yet."""
+    try:
+        fd = os.open(path, _FLAGS)
+    except FileNotFoundError:
+        return None
+    try:
+        # A shared probe is over at once; _held grants every contender a grace that outlasts it.
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _parse_holder(fd)
+    else:
+        return None
+    finally:
+        os.close(fd)
+
+
+@dataclass
+class RunLock:
+    """The proof that a run lives: held until release() or the death of this process."""
+
+    dir: Path
+    fd: int
+
+    def release(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def run_lock(run_dir: Path) -> RunLock:
+    """Make <state>/.runs/<id> with its lock already held: it appears under its name alive, by one rename."""
+    record_id(run_dir.name)
+    unborn = run_dir.with_name(f".new-{run_dir.name}")
+    with disk(f"run directory {run_dir}"), _births(run_dir.parent.parent):
+        if run_dir.exists():
+            raise InfraError(f"run directory {run_dir} exists already", hint="start the run again; it gets a new id")
+        unborn.mkdir(mode=0o700)
+        fd = os.open(unborn / "lock", _FLAGS | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            unborn.rename(run_dir)
+        except BaseException:
+            os.close(fd)
+            raise
+    return RunLock(run_dir, fd)
+
+
+def is_alive(state_dir: Path, run: str) -> bool:
+    """Whether the process of this run still lives, by its lock alone. The shared probe disturbs nobody."""
+    try:
+        fd = os.open(state_dir / ".runs" / record_id(run) / "lock", _FLAGS)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(fd)
+
+
+def dead_runs(state_dir: Path) -> list[str]:
+    """Runs whose process is gone, ended or killed, oldest first; also sweeps what died before it had a name."""
+    runs = state_dir / ".runs"
+    with _births(state_dir):
+        for unborn in runs.glob(".new-*"):
+            shutil.rmtree(unborn)
+    names = sorted(path.name for path in runs.iterdir() if not path.name.startswith("."))
+    return [name for name in names if not is_alive(state_dir, name)]
+
+
+def _locks_dir(state_dir: Path) -> Path:
+    return state_dir / ".locks"
+
+
+@contextmanager
+def _births(state_dir: Path) -> Iterator[None]:
+    """Between births and the sweep of the unborn, so that neither sees the other half done."""
+    fd = os.open(_locks_dir(state_dir) / "runs", _FLAGS | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _held(
+    paths: Sequence[Path],
+    holder: Holder,
+    wait_s: float,
+    on_wait: Callable[[Holder | None], None] | None,
+    what: str,
+) -> Iterator[Lock]:
+    lock = _acquire(paths, holder, wait_s, on_wait, what)
+    try:
+        yield lock
+    finally:
+        with suppress(OSError):
+            os.ftruncate(lock.fd, 0)
+        os.close(lock.fd)
+
+
+def _acquire(
+    paths: Sequence[Path],
+    holder: Holder,
+    wait_s: float,
+    on_wait: Callable[[Holder | None], None] | None,
+    what: str,
+) -> Lock:
+    deadline = time.monotonic() + max(wait_s, _PROBE_GRACE_S)
+    while True:
+        for path in paths:
+            fd = _try(path)
+            if fd is not None:
+                holder = holder.model_copy(update={"since": datetime.now(UTC)})
+                _write_holder(fd, holder)
+                return Lock(path, fd, holder)
+        left = deadline - time.monotonic()
+        if left <= 0:
+            held = "; ".join(str(read_holder(path) or "someone who has not said who") for path in paths)
+            raise BusyError(f"{what}: busy after {wait_s:.0f} s, held by {held}", hint="see `warmci status`, try later")
+        if on_wait and wait_s > 0:
+            on_wait(read_holder(paths[0]))
+            on_wait = None
+        time.sleep(min(POLL_S, left))
+
+
+def _try(path: Path) -> int | None:
+    while True:
+        with disk(f"lock {path}"):
+            fd = os.open(path, _FLAGS | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            return None
+        if os.fstat(fd).st_nlink:
+            return fd
+        os.close(fd)  # unlinked by a stranger: others would lock the new file
+
+
+def _write_holder(fd: int, holder: Holder) -> None:
+    text = holder.model_dump_json().encode() + b"\n"
+    with suppress(OSError):  # a full disk must not keep `warmci prune` from its lock
+        os.pwrite(fd, text, 0)
+        os.ftruncate(fd, len(text))
+
+
+def _parse_holder(fd: int) -> Holder | None:
+    line = os.pread(fd, 8192, 0).split(b"\n", 1)[0]
+    try:
+        return Holder.model_validate_json(line)
+    except ValidationError:
+        return None

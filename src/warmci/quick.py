@@ -1,0 +1,90 @@
+"""The quick pipeline: attach the canonical's data, deploy its commit, upgrade in place to the head, roll back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from warmci import attach, snapshot
+from warmci.app import App
+from warmci.deps import open_realm
+from warmci.errors import RollbackError, UnverifiedError, WarmciError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from warmci.context import Context
+    from warmci.models import Canonical
+
+
+def why_not(canonical: Canonical | None, context: Context) -> str:
+    """Why quick cannot run, so that cold runs instead; empty when it can."""
+    if canonical is None:
+        return f"there is no canonical of {context.request.recipe}"
+    if canonical.state != "good":
+        return f"the canonical is {canonical.state}: {canonical.reason}"
+    if not context.repository.contains(canonical.commit):
+        return f"the canonical's commit {canonical.commit[:8]} is not in the repository"
+    return ""
+
+
+def run_quick(context: Context, canonical: Canonical) -> None:
+    """Raises at the first red stage; RollbackError when the canonical's data did not come through unharmed."""
+    if canonical.commit == context.head:
+        raise UnverifiedError(
+            f"the head is the canonical's own commit {context.head[:8]}: there is nothing to upgrade",
+            hint="run cold, or name another --ref",
+        )
+    placement = context.place(canonical.domain, quick=True)
+    if placement.port != canonical.port:
+        context.deviate(f"port {placement.port} instead of the canonical's {canonical.port}, which is taken")
+    if "keycloak" in context.config.needs:
+        with context.recorder.stage("realm") as stage:
+            context.realm = open_realm(context, [placement])
+            stage.detail = context.dependencies.get("keycloak", "")
+    volumes = _attach(context, canonical)
+    app = App(
+        context,
+        context.with_hosts(placement),
+        "quick",
+        volumes,
+        context.work_dir / "new-volumes",
+        canonical.env_commit or canonical.commit,
+        dict(canonical.secrets),
+    )
+    try:
+        app.install(canonical.commit, f"deploy the canonical {canonical.version}")
+        app.upgrade(context.head)
+        app.test("quick")
+        context.last_images = app.images()
+    finally:
+        _roll_back(context, app, canonical)
+
+
+def _attach(context: Context, canonical: Canonical) -> dict[str, Path]:
+    source = snapshot.snapshot_dir(context.settings.state_dir, canonical.recipe, canonical.snapshot)
+    target = context.work_dir / "attach"
+    with context.recorder.stage("attach the canonical") as stage:
+        context.cleanup.callback(attach.detach, target)
+        names = sorted(path.name for path in (source / "volumes").iterdir())
+        attached = attach.attach(source, target, names, prefer=context.config.attach)
+        context.attached = attached.method
+        stage.detail = f"{attached.method}{f' ({attached.reason})' if attached.reason else ''}"
+    return dict(attached.volumes)
+
+
+def _roll_back(context: Context, app: App, canonical: Canonical) -> None:
+    """Undeploy, drop what the run wrote, and see that the snapshot is as its manifest says."""
+    with context.shielded():
+        try:
+            app.undeploy(keep_data=False)
+            with context.recorder.stage("roll back") as stage:
+                attach.detach(context.work_dir / "attach")
+                wrong = snapshot.verify(
+                    context.settings.state_dir, canonical.recipe, canonical.snapshot, read_data=False
+                )
+                stage.check("the snapshot is unchanged", not wrong, "; ".join(wrong[:3]))
+                stage.detail = f"snapshot {canonical.snapshot} unchanged"
+        except (WarmciError, OSError) as error:
+            reason = f"roll-back of {context.run_id} failed: {error}"
+            context.store.mark_dirty(canonical.recipe, reason)
+            raise RollbackError(reason, hint=f"warmci snapshot verify {canonical.recipe}") from error

@@ -1,0 +1,124 @@
+"""Cleans up after dead runs, told from live ones by their lock: at the start of every command, idempotent."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+from typing import TYPE_CHECKING
+
+from warmci import attach, fs, provider, reap, snapshot, sso
+from warmci.engine import INSTANCE_LABEL, RUN_LABEL
+from warmci.errors import BusyError, InfraError, WarmciError
+from warmci.journal import Journal
+from warmci.locks import Holder, app_lock, dead_runs, is_alive
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from warmci.canonical import CanonicalStore
+    from warmci.engine import Engine
+    from warmci.settings import Settings
+
+_RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
+
+
+def recover(engine: Engine, settings: Settings, instance: str, store: CanonicalStore) -> list[str]:
+    """Remove what dead runs left in engine, Keycloak, mount table and state directory; returns what was removed.
+
+    Raises InfraError when something could not be removed, after everything else was tried.
+    """
+    removed: list[str] = []
+    errors: list[str] = []
+    for run in _runs_to_clean(engine, settings, instance):
+        with _claimed(settings.runs_dir / run) as claimed:
+            if claimed:
+                try:
+                    removed += _recover_run(engine, settings, instance, run)
+                except (WarmciError, OSError) as error:
+                    errors.append(f"run {run}: {error}")
+    for recipe in _recipes_with_litter(settings.state_dir):
+        removed += _collect(store, settings.state_dir, recipe)
+    if errors:
+        raise InfraError(f"recovery is incomplete: {'; '.join(errors)}", hint="warmci doctor")
+    return removed
+
+
+def _runs_to_clean(engine: Engine, settings: Settings, instance: str) -> list[str]:
+    """Dead runs that did not get to the end of their own clean-up, known from disk or from labels alone."""
+    from_disk = {run for run in dead_runs(settings.state_dir) if (settings.runs_dir / run / "work").exists()}
+    ours = [f"{INSTANCE_LABEL}={instance}"]
+    labelled = [
+        item["Spec"]["Labels"] for item in (*engine.services(ours), *engine.secrets(ours), *engine.configs(ours))
+    ]
+    labelled += [item["Labels"] or {} for item in (*engine.networks(ours), *engine.volumes(ours))]
+    from_labels = {labels[RUN_LABEL] for labels in labelled if _RUN_ID.fullmatch(labels.get(RUN_LABEL, ""))}
+    return sorted(from_disk | {run for run in from_labels if not is_alive(settings.state_dir, run)})
+
+
+@contextlib.contextmanager
+def _claimed(run_dir: Path) -> Iterator[bool]:
+    """Take over a dead run's lock, so that two commands do not clean up the same run."""
+    try:
+        fd = os.open(run_dir / "lock", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield True  # only labels tell of it: removal of what is gone already is no error
+        return
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+    else:
+        yield True
+    finally:
+        os.close(fd)
+
+
+def _recover_run(engine: Engine, settings: Settings, instance: str, run: str) -> list[str]:
+    removed = reap.remove_objects(engine, instance, run)
+    run_dir = settings.runs_dir / run
+    journal = Journal(run_dir)
+    removed += _delete_realms(settings, journal)
+    for mount in fs.mounts_below(run_dir):
+        removed.append(f"mount {mount.target}")
+    attach.detach(run_dir / "work" / "attach")
+    snapshot.remove(run_dir / "work")
+    if removed:
+        journal.note("recovered", run)
+    return [f"{what} of run {run}" for what in removed]
+
+
+def _delete_realms(settings: Settings, journal: Journal) -> list[str]:
+    """Realms at the live Keycloak; those of a Keycloak deployed for that run went with it."""
+    names = [entry["name"] for entry in journal.entries("realm")]
+    live = provider.load_live(settings)
+    if not names or live is None:
+        return []
+    urls = {entry["name"]: entry.get("url") for entry in journal.entries("realm")}
+    mine = [name for name in names if urls[name] == live.provider.url]
+    if not mine:
+        return []
+    if reason := provider.unhealthy(settings, live.provider.url):
+        raise InfraError(f"realm {mine[0]} cannot be deleted: {reason}", hint="warmci keycloak up")
+    with provider.client_for(settings, live.provider.url) as client:
+        keycloak = sso.Keycloak(live.provider.access, client)
+        return [f"realm {name}" for name in mine if sso.delete_keycloak_realm(keycloak, name)]
+
+
+def _recipes_with_litter(state_dir: Path) -> list[str]:
+    found = {path.parent.parent.name for part in ("staging", "trash") for path in state_dir.glob(f"[a-z0-9]*/{part}/*")}
+    found |= {path.parent.parent.name for path in state_dir.glob("[a-z0-9]*/staging/.*")}
+    return sorted(found)
+
+
+def _collect(store: CanonicalStore, state_dir: Path, recipe: str) -> list[str]:
+    """Garbage of a recipe that nobody works on; whoever does, collects it himself."""
+    holder = Holder.here("recover", recipe, "recover")
+    try:
+        with app_lock(state_dir, recipe, holder, wait_s=0):
+            store.collect_garbage(recipe)
+    except BusyError:
+        return []
+    return [f"staging and trash of {recipe}"]

@@ -1,0 +1,285 @@
+"""One run from request to result: locks, checkout, the choice of the pipeline, clean-up, ledger, verdict."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from warmci import cold, fs, ledger, names, promote, quick
+from warmci.canonical import CanonicalStore
+from warmci.context import Context, Request
+from warmci.engine import Engine
+from warmci.errors import (
+    BusyError,
+    InfraError,
+    InterruptedRunError,
+    PromotionError,
+    RecipeFailedError,
+    RollbackError,
+    UnverifiedError,
+    UsageError,
+    WarmciError,
+)
+from warmci.interrupts import shielded
+from warmci.journal import Journal
+from warmci.locks import Holder, app_lock, run_lock, slot
+from warmci.models import EXIT_CODES, Mode, Promotion, RunResult, Verdict
+from warmci.ports import Ports
+from warmci.recipe import clone
+from warmci.recipe_config import load_config
+from warmci.recover import recover
+from warmci.render import has_ipvs
+from warmci.stages import Recorder
+from warmci.state import open_state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from warmci.console import Console
+    from warmci.models import Canonical
+    from warmci.settings import Settings
+    from warmci.state import State
+
+_VERDICTS: dict[type[WarmciError], Verdict] = {
+    RecipeFailedError: Verdict.FAIL,
+    UsageError: Verdict.USAGE,
+    PromotionError: Verdict.PROMOTION_FAILED,
+    RollbackError: Verdict.ROLLBACK_FAILED,
+    UnverifiedError: Verdict.UNVERIFIED,
+    BusyError: Verdict.BUSY,
+    InterruptedRunError: Verdict.INTERRUPTED,
+    InfraError: Verdict.INFRA,
+}
+
+
+def verdict_of(error: WarmciError) -> Verdict:
+    return next((_VERDICTS[kind] for kind in type(error).__mro__ if kind in _VERDICTS), Verdict.INFRA)
+
+
+class Run:
+    """Builds the result while the run goes on; `result` is valid at any moment."""
+
+    def __init__(self, settings: Settings, console: Console, request: Request) -> None:
+        self.settings, self.console, self.request = settings, console, request
+        self.recorder = Recorder(console)
+        self.id = names.new_id()
+        self.dir = settings.runs_dir / self.id
+        self._began = time.monotonic()
+        self._facts: dict[str, Any] = {
+            "run": self.id,
+            "recipe": request.recipe,
+            "ref": request.ref,
+            "pr": request.pr,
+            "requested": request.mode,
+            "started": datetime.now(UTC),
+            "verdict": Verdict.BUG,
+        }
+        self._context: Context | None = None
+
+    def execute(self) -> RunResult:
+        """The whole run. Never raises a WarmciError: what went wrong is the result's verdict."""
+        outcome: WarmciError | None = None
+        try:
+            self._guarded()
+        except WarmciError as error:
+            outcome = error
+        result = self._result(outcome)
+        if self.dir.is_dir():
+            fs.write_json(self.dir / "result.json", result.model_dump(mode="json"))
+        return result
+
+    def _guarded(self) -> None:
+        names.recipe_name(self.request.recipe)
+        engine = Engine(self.settings.docker_host)
+        engine.require_swarm()
+        state = open_state(self.settings.state_dir)
+        holder = Holder.here(self.id, self.request.recipe, f"run {self.request.mode}")
+        wait_s = self.settings.lock_wait_s
+        with ExitStack() as locks:
+            locks.enter_context(run_lock(self.dir))
+            (self.dir / "work").mkdir(mode=0o700)
+            locks.enter_context(
+                app_lock(state.dir, self.request.recipe, holder, wait_s=wait_s, on_wait=self._say_waiting)
+            )
+            locks.enter_context(
+                slot(state.dir, self.settings.max_tests, holder, wait_s=wait_s, on_wait=self._say_waiting)
+            )
+            self._prepared(engine, state)
+
+    def _say_waiting(self, holder: Holder | None) -> None:
+        self.console.say(f"waiting for {holder or 'a lock'}", style="yellow")
+
+    def _prepared(self, engine: Engine, state: State) -> None:
+        """Locks are held: clean up after dead runs, check out, run the pipeline, undo everything."""
+        store = CanonicalStore(state.dir)
+        for line in recover(engine, self.settings, state.instance, store):
+            self.console.say(f"recovered: {line}", style="yellow")
+        self._facts["ledger_before"] = ledger.take(engine, self.settings, state.instance, self.id)
+        with ExitStack() as outer:
+            ports = Ports(self.settings.locks_dir, self.settings.ports)
+            outer.callback(ports.release)
+            cleanup = ExitStack()
+            try:
+                context = self._checkout(engine, state, store, ports, cleanup)
+                self._context = context
+                self._pipeline(context)
+            except BaseException:
+                # The run's own failure is the news; that of its clean-up is told beside it.
+                with suppress(WarmciError):
+                    self._clean_up(cleanup, engine, state)
+                raise
+            self._clean_up(cleanup, engine, state)
+
+    def _checkout(
+        self, engine: Engine, state: State, store: CanonicalStore, ports: Ports, cleanup: ExitStack
+    ) -> Context:
+        request = self.request
+        with self.recorder.stage("checkout") as stage:
+            repository = clone(self.settings, request.recipe, self.dir / "work")
+            ref = request.ref or repository.default_ref()
+            head = repository.resolve(ref, request.pr)
+            trusted = not request.pr and repository.is_trusted(head)
+            config = load_config(self.settings.recipes_dir, request.recipe)
+            stage.detail = f"{ref} is {head[:8]}, {repository.version_of(head)}"
+        self._facts |= {
+            "ref": ref,
+            "head_commit": head,
+            "head_version": repository.version_of(head),
+            "trusted": trusted,
+        }
+        mode = self.settings.endpoint_mode
+        return Context(
+            request=request,
+            settings=self.settings,
+            engine=engine,
+            instance=state.instance,
+            run_id=self.id,
+            run_dir=self.dir,
+            console=self.console,
+            recorder=self.recorder,
+            journal=Journal(self.dir),
+            store=store,
+            repository=repository,
+            config=config,
+            head=head,
+            cleanup=cleanup,
+            ports=ports,
+            gateway=engine.gateway(),
+            dnsrr=mode == "dnsrr" or (mode == "auto" and not has_ipvs()),
+            trusted=trusted,
+        )
+
+    # --- the choice of the pipeline: only here
+
+    def _pipeline(self, context: Context) -> None:
+        canonical = context.store.load(context.request.recipe)
+        if canonical is not None:
+            self._facts["canonical"] = promote.use_of(canonical)
+            self.console.redact.add(*canonical.secrets.values())
+        if context.request.mode is Mode.QUICK:
+            because = quick.why_not(canonical, context)
+            if not because and canonical is not None:
+                self._facts |= {"ran": Mode.QUICK, "base_commit": canonical.commit, "base_version": canonical.version}
+                self._note(context, Mode.QUICK, lambda: quick.run_quick(context, canonical))
+                return
+            self._facts["because"] = because
+            self.console.say(f"requested: quick, ran: cold, because: {because}", style="bold yellow")
+        self._facts["ran"] = Mode.COLD
+        self._note(context, Mode.COLD, lambda: self._cold(context, canonical))
+
+    def _note(self, context: Context, mode: Mode, pipeline: Callable[[], None]) -> None:
+        """Keep the verdict with the canonical, for whoever looks at it later."""
+        recipe = context.request.recipe
+        try:
+            pipeline()
+        except (RecipeFailedError, UnverifiedError) as error:
+            context.store.note_verdict(recipe, mode, f"{verdict_of(error)} {context.head[:8]} by {self.id}")
+            raise
+        context.store.note_verdict(recipe, mode, f"pass {context.head[:8]} by {self.id}")
+
+    def _cold(self, context: Context, canonical: Canonical | None) -> None:
+        healthy = canonical is not None and canonical.state == "good"
+        may_seed = context.trusted and (not healthy or context.request.reseed)
+        end = cold.run_cold(context, may_seed=may_seed)
+        if end.base is not None:
+            self._facts |= {"base_commit": end.base.commit, "base_version": end.base.version}
+        self._facts["promotion"] = Promotion(action="none", outcome="skipped", reason="not trusted code")
+        if context.trusted:
+            self._promote(context, canonical, end)
+
+    def _promote(self, context: Context, canonical: Canonical | None, end: cold.ColdEnd) -> None:
+        """Cold stays green if promotion fails; that failure has its own verdict."""
+        action = "seed" if end.seed is not None else "advance"
+        began = time.monotonic()
+        if end.seed is None and canonical is not None and canonical.commit == context.head:
+            self._facts["promotion"] = Promotion(
+                action="none", outcome="skipped", reason="the canonical is this commit"
+            )
+            return
+        try:
+            if end.seed is not None:
+                made = promote.seed(context, end.seed)
+            elif canonical is not None:
+                made = promote.advance(context, canonical)
+            else:
+                raise AssertionError("neither a seed nor a canonical to advance")
+        except InterruptedRunError:
+            raise
+        except (WarmciError, OSError) as error:
+            took = round(time.monotonic() - began, 3)
+            reason = self.console.redact(str(error))
+            self._facts["promotion"] = Promotion.model_validate(
+                {"action": action, "outcome": "failed", "reason": reason, "seconds": took}
+            )
+            raise PromotionError(
+                f"cold passed, but promotion failed: {error}", hint="the canonical is as it was"
+            ) from error
+        took = round(time.monotonic() - began, 3)
+        self._facts["promotion"] = Promotion.model_validate(
+            {"action": action, "outcome": "ok", "seconds": took, "canonical": promote.use_of(made)}
+        )
+
+    # --- the end
+
+    def _clean_up(self, cleanup: ExitStack, engine: Engine, state: State) -> None:
+        """Undo in reverse order, then prove it. What cannot be undone is left to the next command, with its journal."""
+        with shielded(), self.recorder.stage("clean up and ledger") as stage:
+            try:
+                cleanup.close()
+            finally:
+                after = ledger.take(engine, self.settings, state.instance, self.id)
+                self._facts["ledger_after"] = after
+            left = ledger.leftovers(self._facts["ledger_before"], after)
+            self._facts["leftovers"] = left
+            if left:
+                raise InfraError(f"left behind: {', '.join(left)}", hint="warmci recover")
+            fs.remove_tree(self.dir / "work")
+            stage.detail = "nothing left behind"
+
+    def _result(self, outcome: WarmciError | None) -> RunResult:
+        redact, context = self.console.redact, self._context
+        if context is not None:
+            self._facts |= {
+                "images": context.last_images,
+                "deviations": tuple(redact(text) for text in context.deviations),
+                "dependencies": context.dependencies,
+                "attach": context.attached,
+            }
+        verdict = verdict_of(outcome) if outcome else Verdict.PASS
+        self._facts |= {
+            "verdict": verdict,
+            "exit_code": EXIT_CODES[verdict],
+            "stages": tuple(self.recorder.stages),
+            "seconds": round(time.monotonic() - self._began, 3),
+            "summary": redact(outcome.message) if outcome else "",
+            "hint": redact(outcome.hint or "") if outcome else "",
+            "log_excerpt": redact(getattr(outcome, "log", "")) if outcome else "",
+        }
+        return RunResult.model_validate(self._facts)
+
+
+def run_recipe(settings: Settings, console: Console, request: Request) -> RunResult:
+    """Test a recipe and say the verdict. Never raises a WarmciError."""
+    return Run(settings, console, request).execute()

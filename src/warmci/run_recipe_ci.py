@@ -1,0 +1,74 @@
+"""`run_recipe_ci.py RECIPE`: what a CI job calls."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from warmci import exits, settings
+from warmci.console import Console, print_data
+from warmci.models import Mode, RunResult, Verdict
+from warmci.netns import enter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_EPILOG = (
+    "Exit codes: 0 pass · 1 the recipe failed · 2 usage or settings · 3 infrastructure, retry · 4 passed, promotion"
+    " failed · 5 roll-back failed · 6 nothing was verified · 70 a bug in WarmCI · 75 busy, retry · 130 interrupted"
+)
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command(epilog=_EPILOG)
+def run(
+    recipe: Annotated[str, typer.Argument(help="name of the recipe")],
+    quick: Annotated[
+        bool, typer.Option("--quick", help="upgrade the canonical's data in place; lower confidence, gates no merge")
+    ] = False,
+    ref: Annotated[str, typer.Option(help="branch, tag or commit to test; default: the default branch")] = "",
+    pr: Annotated[str, typer.Option(help="the pull request's number; its code is never promoted")] = "",
+    reseed: Annotated[bool, typer.Option("--reseed", help="cold: start the canonical's data afresh")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON on standard output")] = False,
+) -> None:
+    """Test a recipe on a real swarm: cold (fresh and authoritative), or quick on warm data."""
+    from warmci.context import Request  # noqa: PLC0415  (--help must not wait for the engine's SDK)
+    from warmci.run import run_recipe  # noqa: PLC0415
+
+    loaded = settings.load()
+    if loaded.netns is not None:
+        enter(loaded.netns)
+    console = Console()
+    mode = Mode.QUICK if quick else Mode.COLD
+    result = run_recipe(loaded, console, Request(recipe, mode, ref, pr, reseed))
+    if as_json:
+        print_data(result.model_dump_json(indent=2))
+    _say_verdict(console, result, str(loaded.runs_dir / result.run / "result.json"))
+    raise typer.Exit(result.exit_code)
+
+
+def _say_verdict(console: Console, result: RunResult, path: str) -> None:
+    if result.log_excerpt:
+        console.say("--- the failing task's log", style="dim")
+        console.say(result.log_excerpt)
+        console.say("---", style="dim")
+    if result.verdict is not Verdict.PASS:
+        console.error(result.summary, result.hint or None)
+    if result.because:
+        console.say(f"requested: {result.requested}, ran: {result.ran}, because: {result.because}")
+    if result.ran is Mode.QUICK:
+        console.say("quick: lower confidence, does not gate a merge; cold is authoritative")
+    style = "bold green" if result.verdict is Verdict.PASS else "bold red"
+    mode = result.ran or result.requested
+    version = result.head_version or result.ref
+    console.say(f"{result.verdict.upper()} {mode} {result.recipe} {version} in {result.seconds:.1f} s: {path}", style)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return exits.run_main(app, list(sys.argv[1:] if argv is None else argv))
+
+
+def entry() -> None:
+    sys.exit(main())
