@@ -25,7 +25,7 @@ LAYERS: list[set[str]] = [
         "snapshot",
         "attach",
         "canonical",
-        "sso",
+        "sso", "realm_spec",
         "keycloak",
         "login",
         "suite",

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 from warmci import process
 from warmci.errors import InfraError
-from warmci.fs import mounts_below
 from warmci.names import volume_name
+from warmci.quiesce import mounts_inside
 from warmci.snapshot import COPY_ONLY, copy_volumes, remove
 from warmci.state import disk
 
@@ -72,11 +72,11 @@ def detach(work_dir: Path) -> None:
     Never lazily: a container that still runs must not see its data vanish. Raises InfraError when it is busy.
     """
     deadline = time.monotonic() + _UNMOUNT_WAIT_S
-    while found := mounts_below(work_dir):
-        done = process.run(["umount", "--", str(found[0].target)], timeout_s=_MOUNT_TIMEOUT_S, check=False)
+    while found := mounts_inside(work_dir):
+        done = process.run(["umount", "--", str(found[0])], timeout_s=_MOUNT_TIMEOUT_S, check=False)
         if done.returncode and time.monotonic() > deadline:
             raise InfraError(
-                f"{found[0].target} cannot be unmounted: {done.stderr.strip()}",
+                f"{found[0]} cannot be unmounted: {done.stderr.strip()}",
                 hint="remove the containers and volumes that use it, then run `warmci reap`",
             )
         if done.returncode:
@@ -90,7 +90,7 @@ def detach(work_dir: Path) -> None:
 
 def leftover_mounts(state_dir: Path) -> list[Path]:
     """Mounts below the runs of this state directory, innermost first: the order in which they can be unmounted."""
-    return [mount.target for mount in mounts_below(state_dir / ".runs")]
+    return mounts_inside(state_dir / ".runs")
 
 
 def _no_overlay(snapshot_dir: Path, work_dir: Path, prefer: str) -> str:

@@ -38,7 +38,7 @@ class CanonicalStore:
         try:
             value = json.loads(path.read_bytes(), object_pairs_hook=_unique, parse_constant=_no_constant)
             version = value.get("schema_version") if isinstance(value, dict) else None
-            if version != _VERSION:
+            if type(version) is not int or version != _VERSION:
                 raise InfraError(f"{path}: schema version {version!r} is not {_VERSION}", hint=hint)
             found = Canonical.model_validate_json(path.read_bytes())
         except FileNotFoundError:
@@ -58,8 +58,9 @@ class CanonicalStore:
     def commit(self, canonical: Canonical) -> list[str]:
         """Make this the recipe's canonical, by one durable rename, and drop the snapshot before it.
 
-        Returns warnings: after the rename nothing can fail any more. Raises InfraError, with the old one standing,
-        when the snapshot is not there as hashed or the disk refuses.
+        Returns warnings about the old snapshot. Raises InfraError when the new one is not there as hashed, or when the
+        disk refuses. If it refuses the last sync, the new canonical may stand already: on an error delete nothing
+        yourself, collect_garbage knows what is named.
         """
         before = self.load(canonical.recipe)
         manifest = snapshot.snapshot_dir(self._dir, canonical.recipe, canonical.snapshot) / "manifest.json"

@@ -63,7 +63,7 @@ def _copy_tree(source: Path, target: Path) -> None:
 
 
 def _make_repository(source: Path, target: Path) -> None:
-    """first/ is the first release; releases/VERSION.patch follow on main; branches/NAME.patch each start from its end."""
+    """first/ is the first release, releases/VERSION.patch follow on main, branches/NAME.patch start from its end."""
     _copy_tree(source / "first", target)
     _git(target, "init", "--quiet", "--initial-branch=main", "--template=")
     _git(target, "add", "--all")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
@@ -75,7 +75,7 @@ class Answer:
 
     status: int
     text: str
-    body: Any = None
+    body: Any = field(default=None, repr=False)
 
     def __str__(self) -> str:
         return f"HTTP {self.status}: {self.text}" if self.status else self.text
@@ -179,7 +179,7 @@ class Keycloak:
             response = self._client.request(
                 method, f"{self.url}{path}", headers=headers, json=json, data=data, timeout=_TIMEOUT
             )
-        except (httpx.TransportError, httpx.DecodingError) as error:
+        except httpx.RequestError as error:
             # The error holds the request, secrets included: only its words leave here.
             return Answer(0, self.redact(f"{type(error).__name__}: {error}".removesuffix(": ")))
         return self._read(response)
@@ -213,12 +213,11 @@ def unhealthy_reason(client: httpx.Client, url: str) -> str | None:
 
     Not its port alone: it listens, and answers 503, before it has made its master realm.
     """
-    base = url.rstrip("/")
-    issuer = ""
+    base, issuer = url.rstrip("/"), ""
     for path in ("/realms/master", "/realms/master/.well-known/openid-configuration"):
         try:
             response = client.get(f"{base}{path}", timeout=_HEALTH_TIMEOUT)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             return f"{base} does not answer: {type(error).__name__}: {error}"
         if response.status_code != 200:
             return f"{base}{path} answers HTTP {response.status_code}"

@@ -43,7 +43,6 @@ def browser_login(
 
 @dataclass
 class _Form:
-    id: str
     action: str
     fields: dict[str, str] = field(default_factory=dict)
     asks_password: bool = False
@@ -67,7 +66,7 @@ class _Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
         if tag == "form":
-            self.forms.append(_Form(given.get("id", ""), given.get("action", "")))
+            self.forms.append(_Form(given.get("action", "")))
             self._inside = True
         elif tag == "input" and self._inside:
             self._add_input(given)
@@ -111,15 +110,14 @@ class _Browser:
 
     def open(self, request: httpx.Request) -> httpx.Response:
         """Send and follow redirects to a page; Keycloak's own error pages raise."""
-        trail: list[str] = []
-        following: httpx.Request | None = request
-        while following is not None:
+        response = self._send(request)
+        trail = [_shown(response.url)]
+        while response.next_request is not None:
             if len(trail) > self.max_redirects:
-                ways = " -> ".join(dict.fromkeys(trail[-6:]))
+                ways = " -> ".join(dict.fromkeys(trail[-4:]))
                 raise self.failed(f"redirect loop: no page after {self.max_redirects} redirects, the last: {ways}")
-            response = self._send(following)
+            response = self._send(response.next_request)
             trail.append(_shown(response.url))
-            following = response.next_request
         self._expect_keycloak_content(response)
         return response
 
@@ -129,12 +127,12 @@ class _Browser:
 
     def expect_app(self, answer: httpx.Response) -> None:
         """Raise unless Keycloak let the user in and the app took it."""
-        if _login_form(answer) is not None:
-            said = _Page(answer.text).message or "the form came again"
-            raise self.failed(f"Keycloak does not accept name and password: {said}", answer)
         if answer.url.path.endswith("/login-actions/required-action"):
             action = answer.url.params.get("execution", "an action")
             raise self.failed(f"Keycloak first demands {action} of the user: the account is not complete", answer)
+        if _login_form(answer) is not None:
+            said = _Page(answer.text).message or "the form came again"
+            raise self.failed(f"Keycloak does not accept name and password: {said}", answer)
         if _is_keycloak(answer.url):
             raise self.failed(f"it stopped at Keycloak: {_facts(answer)}", answer)
         if answer.status_code >= 400:
@@ -151,7 +149,7 @@ class _Browser:
     def _send(self, request: httpx.Request) -> httpx.Response:
         try:
             return self.client.send(request, follow_redirects=False)
-        except (httpx.TransportError, httpx.InvalidURL) as error:
+        except (httpx.RequestError, httpx.InvalidURL) as error:
             # The error holds the request and so the password: only its words leave here.
             seen = f"{_shown(request.url)} does not answer: {type(error).__name__}: {error}"
         if _is_keycloak(request.url):
@@ -182,14 +180,15 @@ def _login_form(page: httpx.Response) -> _Form | None:
     if not _is_keycloak(page.url) or page.status_code != 200:
         return None
     forms = _Page(page.text).forms
-    return next((form for form in forms if form.id == "kc-form-login" or form.asks_password), None)
+    return next((form for form in forms if form.asks_password and "/login-actions/authenticate" in form.action), None)
 
 
 def _form_post(page: httpx.Response) -> _Form | None:
     """The form that a browser's script submits when the app asked for response_mode=form_post."""
     if not _is_keycloak(page.url) or page.status_code != 200:
         return None
-    return next((form for form in _Page(page.text).forms if {"code", "state"} <= form.fields.keys()), None)
+    forms = _Page(page.text).forms
+    return next((form for form in forms if "state" in form.fields and form.fields.keys() & {"code", "error"}), None)
 
 
 def _shown(url: httpx.URL) -> str:

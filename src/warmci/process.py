@@ -105,6 +105,14 @@ def start(
             log.close()
 
 
+def wait(process: subprocess.Popen[str], *, timeout_s: float) -> int | None:
+    """The exit code of a started process, or None if it has not ended within timeout_s seconds."""
+    try:
+        return process.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        return None
+
+
 def stop(process: subprocess.Popen[str], *, grace_s: float = 5.0) -> None:
     """Interrupt, then kill; returns when the process has been reaped."""
     if process.poll() is None:

@@ -72,7 +72,7 @@ class Sso:
         self._context = context
 
     def login(self, start_url: str) -> httpx.Response:
-        """Log in as a browser does, from a page (or path) of the app that leads to the provider, to the page it ends at.
+        """Log in as a browser does: from a URL (or path) that leads to the provider, to the page where it ends.
 
         Each call starts without cookies. Raises what warmci.login raises when the way ends before the app.
         """

@@ -48,6 +48,13 @@ def mount_users(tree: Path) -> list[str]:
     return list(found)
 
 
+def mounts_inside(tree: Path) -> list[Path]:
+    """Mount points at or below tree in our own namespace, innermost first: the order in which they can be unmounted."""
+    real = str(tree.resolve())
+    targets = [mount.target for mount in _read(Path("/proc/self/mountinfo"))]
+    return [Path(target) for target in reversed(targets) if _at_or_below(target, real)]
+
+
 def _at_or_below(path: str, tree: str) -> bool:
     return path == tree or path.startswith(tree.rstrip("/") + "/")
 

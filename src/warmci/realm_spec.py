@@ -76,7 +76,7 @@ def realm_body(spec: RealmSpec) -> dict[str, Any]:
         "attributes": {RUN: spec.run, OWNER: spec.owner, CREATED: created},
         "roles": {"realm": [{"name": role} for role in spec.roles]},
         "clients": [_client(spec)],
-        "users": [_user(user) for user in spec.users],
+        "users": [_user(user, spec.name) for user in spec.users],
     }
 
 
@@ -120,7 +120,7 @@ def _mapper(name: str, kind: str, config: dict[str, str]) -> dict[str, Any]:
     return {"name": name, "protocol": "openid-connect", "protocolMapper": kind, "config": config}
 
 
-def _user(user: RealmUser) -> dict[str, Any]:
+def _user(user: RealmUser, realm: str) -> dict[str, Any]:
     password = user.password.get_secret_value()
     return {
         "username": user.username,
@@ -130,5 +130,6 @@ def _user(user: RealmUser) -> dict[str, Any]:
         "enabled": True,
         "emailVerified": True,
         "credentials": [{"type": "password", "value": password, "temporary": False}],
-        "realmRoles": list(user.roles),
+        # Users of an import get no default roles by themselves, and then no app gets an offline token.
+        "realmRoles": [f"default-roles-{realm}", *user.roles],
     }

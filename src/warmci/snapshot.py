@@ -152,7 +152,9 @@ def remove(tree: Path) -> None:
 
     By rm(1), which goes down by descriptors; a recursion of our own would end at a thousand levels.
     """
-    if not tree.is_symlink() and not tree.exists():
+    if tree.is_symlink():
+        tree.unlink()
+    if not tree.exists():
         return
     refuse_mounted(tree)
     command = ["rm", "-rf", "--one-file-system", "--", str(tree)]

@@ -105,7 +105,10 @@ def create_keycloak_realm(keycloak: Keycloak, spec: RealmSpec, *, announce: Call
             return
         elif answer.status == 409 and attempt == 0:
             break  # not taken, so two parts of the body clash with each other
-    raise InfraError(f"Keycloak at {keycloak.url} refuses to create realm {spec.name}; last: {answer}")
+    raise InfraError(
+        f"Keycloak at {keycloak.url} refuses to create realm {spec.name}; last: {answer}",
+        hint="the account needs the role create-realm of the master realm; warmci doctor",
+    )
 
 
 def _is_there_as_ours(keycloak: Keycloak, spec: RealmSpec, answer: Answer) -> bool:
@@ -114,7 +117,10 @@ def _is_there_as_ours(keycloak: Keycloak, spec: RealmSpec, answer: Answer) -> bo
         return False
     holder = _attributes(found).get(RUN) or "someone else"
     if holder != spec.run:
-        raise InfraError(f"realm {spec.name} at {keycloak.url} belongs to {holder}; creating it answered: {answer}")
+        raise InfraError(
+            f"realm {spec.name} at {keycloak.url} belongs to {holder}; creating it answered: {answer}",
+            hint="retry the run: it gets a new name",
+        )
     return True
 
 

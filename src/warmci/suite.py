@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as ET
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import SecretStr
 
 from warmci import fs, process
 from warmci.models import Record, TestOutcome
-from warmci.redaction import MASK, Redactor
+from warmci.redaction import Redactor
 
 CONTEXT_VARIABLE = "WARMCI_TEST_CONTEXT"
 Phase = Literal["install", "base", "upgrade", "quick"]
@@ -24,7 +23,9 @@ _MESSAGE_MAX = 2000
 _NO_TESTS = 5
 _RAN = (0, 1)
 """pytest's exit codes: all passed, some failed. 5 is: none selected; others tell that the run itself broke."""
+_FRAMES = 8
 _RUNNING_TEST = re.compile(r"^(\S+\.py::\S+) ", re.MULTILINE)
+_PLACE = re.compile(r"\S+\.py:\d+: ")
 _UNUSED_PLUGINS = ("cacheprovider", "doctest", "pastebin", "stepwise", "setuponly", "setupplan", "legacypath")
 
 
@@ -84,15 +85,13 @@ def run_suite(tests_dir: Path, context: TestContext, work_dir: Path, timeout_s: 
 
 
 def _run_pytest(tests_dir: Path, context: TestContext, scratch: Path, log: Path, timeout_s: float) -> int | None:
-    """pytest's exit code; None when it did not end in time. The log goes to a file, so a hanging test is seen in it."""
+    """The exit code; None without an end in time. The log goes to a file, so that a hanging test is seen in it."""
     context_file = scratch / "context.json"
     fs.write_atomic(context_file, json.dumps(context.model_dump(), default=SecretStr.get_secret_value))
     log.touch(mode=0o600)
     running = process.start(_command(tests_dir, scratch), cwd=tests_dir, env=_env(context_file), log_file=log)
     try:
-        return running.wait(timeout_s)
-    except subprocess.TimeoutExpired:
-        return None
+        return process.wait(running, timeout_s=timeout_s)
     finally:
         process.stop(running)
 
@@ -120,27 +119,34 @@ def _env(context_file: Path) -> dict[str, str]:
 
 
 def _outcomes(code: int | None, junit: Path, log: str, redact: Redactor, timeout_s: float) -> tuple[TestOutcome, ...]:
-    if code == _NO_TESTS:
-        return ()
     if code is None:
-        running = _RUNNING_TEST.findall(log)
-        where = f" in {running[-1]}" if running else ""
-        return (_broken(f"no end after {timeout_s:.0f} s{where}", log),)
-    if code not in _RAN:
-        reason = f"killed by signal {-code}" if code < 0 else f"could not run the tests (exit code {code})"
+        return (_broken(f"no end after {timeout_s:.0f} s{_where(log)}", ""),)
+    if code not in {*_RAN, _NO_TESTS}:
+        reason = f"killed by signal {-code}" if code < 0 else f"could not run all tests (exit code {code})"
         return (_broken(f"pytest {reason}", log),)
     try:
         cases = ET.parse(junit).getroot().iter("testcase")  # noqa: S314  (written by our own pytest just now)
         outcomes = tuple(_outcome(case, redact) for case in cases)
     except (OSError, ET.ParseError):
         return (_broken("pytest ended before its report was written", log),)
+    if code == _NO_TESTS:
+        return ()
     if not outcomes or (code == 1 and not any(outcome.outcome == "failed" for outcome in outcomes)):
         return (*outcomes, _broken(f"pytest ended with code {code}, and its report does not tell why", log))
     return outcomes
 
 
+def _where(log: str) -> str:
+    """The test that was running, and the innermost frames of the stack that faulthandler wrote at its end."""
+    tests = _RUNNING_TEST.findall(log)
+    _, _, stack = log.rpartition("(most recent call first):\n")
+    return (f" in {tests[-1]}\n" if tests else "\n") + "\n".join(stack.splitlines()[:_FRAMES])
+
+
 def _broken(reason: str, log: str) -> TestOutcome:
-    return TestOutcome(name="pytest", outcome="failed", seconds=0.0, message=_clipped(f"{reason}\n{log.strip()}"))
+    return TestOutcome(
+        name="pytest", outcome="failed", seconds=0.0, message=_clipped(f"{reason}\n{_essence(log)}".strip())
+    )
 
 
 def _outcome(case: ET.Element, redact: Redactor) -> TestOutcome:
@@ -158,11 +164,15 @@ def _outcome(case: ET.Element, redact: Redactor) -> TestOutcome:
 
 
 def _failure(element: ET.Element) -> str:
-    """The lines that pytest marks with E, and where; the whole text when there are none."""
-    lines = (element.text or "").rstrip().splitlines()
+    return _essence(element.text or "") or element.get("message") or "no reason given"
+
+
+def _essence(text: str) -> str:
+    """The lines that pytest marks with E, and the last place before them; all of it when there are none."""
+    lines = text.strip().splitlines()
     marked = [line[1:].strip() for line in lines if line.startswith("E ")]
-    places = [line for line in lines if re.match(r"\S+\.py:\d+: ", line)]
-    return "\n".join([*marked, *places[-1:]]) or "\n".join(lines) or element.get("message") or "no reason given"
+    places = [line for line in lines if _PLACE.match(line)]
+    return "\n".join([*marked, *places[-1:]] if marked else lines)
 
 
 def _clipped(text: str) -> str:

@@ -1,0 +1,333 @@
+"""Realms and logins at a real Keycloak. `live_keycloak` and `http_client` come from conftest.py."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import secrets
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import pytest
+from pydantic import SecretStr
+
+from warmci import sso
+from warmci.errors import InfraError, RecipeFailedError
+from warmci.login import browser_login
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx
+
+    from warmci.keycloak import KeycloakAccess
+
+pytestmark = pytest.mark.integration
+
+OWNER = f"test{secrets.token_hex(4)}"
+PASSWORD = "p&ss <wörd> canary"
+CLIENT_SECRET = "client-secret-canary"
+
+
+def spec_of(name: str, run: str = "r1", app_url: str = "http://127.0.0.1:9", **more: Any) -> sso.RealmSpec:
+    alice = sso.RealmUser(
+        username="alice",
+        password=SecretStr(PASSWORD),
+        email="alice@example.org",
+        first_name="Alice",
+        last_name="Example",
+        roles=("tester",),
+    )
+    facts: dict[str, Any] = {
+        "name": name,
+        "run": run,
+        "owner": OWNER,
+        "client_id": "app",
+        "client_secret": SecretStr(CLIENT_SECRET),
+        "redirect_uris": (f"{app_url}/*",),
+        "web_origins": (app_url,),
+        "users": (alice,),
+        "roles": ("tester",),
+    }
+    return sso.RealmSpec(**{**facts, **more})
+
+
+@pytest.fixture
+def keycloak(live_keycloak: KeycloakAccess, http_client: httpx.Client) -> Iterator[sso.Keycloak]:
+    """A Keycloak without cookies before, and without this test's realms after."""
+    http_client.cookies.clear()
+    keycloak = sso.Keycloak(live_keycloak, http_client)
+    yield keycloak
+    for realm in sso.list_realms(keycloak):
+        if realm.owner == OWNER:
+            sso.delete_keycloak_realm(keycloak, realm.name)
+
+
+def made(keycloak: sso.Keycloak, **facts: Any) -> str:
+    name = sso.new_realm_name("miniflux", "12", "abcdef1234")
+    sso.create_keycloak_realm(keycloak, spec_of(name, **facts), announce=lambda _: None)
+    return name
+
+
+# --- a relying party
+
+
+class RelyingParty:
+    """A tiny app: /login sends the browser to Keycloak, /callback exchanges the code, / tells who is logged in."""
+
+    def __init__(self, client: httpx.Client, scope: str = "openid email profile", **asked: str) -> None:
+        self.client = client
+        self.asked = {"scope": scope, **asked}
+        self.issuer = ""
+        self.url = ""
+        self.tokens: dict[str, Any] = {}
+        self.verifiers: dict[str, str] = {}
+
+    def to_keycloak(self) -> str:
+        state, verifier = secrets.token_urlsafe(16), secrets.token_urlsafe(48)
+        self.verifiers[state] = verifier
+        digest = hashlib.sha256(verifier.encode()).digest()
+        query = {
+            "client_id": "app",
+            "response_type": "code",
+            "redirect_uri": f"{self.url}/callback",
+            "state": state,
+            "nonce": "n1",
+            "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
+            "code_challenge_method": "S256",
+            **self.asked,
+        }
+        return f"{self.issuer}/protocol/openid-connect/auth?{urlencode(query)}"
+
+    def exchange(self, query: dict[str, list[str]]) -> int:
+        if "code" not in query:
+            return 403
+        form = {
+            "grant_type": "authorization_code",
+            "code": query["code"][0],
+            "redirect_uri": f"{self.url}/callback",
+            "client_id": "app",
+            "client_secret": CLIENT_SECRET,
+            "code_verifier": self.verifiers[query["state"][0]],
+        }
+        answer = self.client.post(f"{self.issuer}/protocol/openid-connect/token", data=form)
+        self.tokens = answer.json()
+        return answer.status_code
+
+    def claims(self, token: str) -> dict[str, Any]:
+        payload = self.tokens[token].split(".")[1]
+        claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=="))
+        return claims
+
+    def ask(self, endpoint: str, **form: str) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {self.tokens['access_token']}"} if not form else None
+        secret = {"client_id": "app", "client_secret": CLIENT_SECRET} if form else {}
+        url = f"{self.issuer}/protocol/openid-connect/{endpoint}"
+        answer: dict[str, Any] = self.client.post(url, headers=headers, data={**form, **secret}).json()
+        return answer
+
+
+class Pages(BaseHTTPRequestHandler):
+    party: RelyingParty
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        if url.path == "/login":
+            self.reply(302, self.party.to_keycloak())
+        elif url.path == "/callback":
+            self.back(parse_qs(url.query))
+        elif "rp_session=yes" in self.headers.get("Cookie", ""):
+            self.reply(200, text=f"hello {self.party.claims('id_token')['sub']}")
+        else:
+            self.reply(401, text="who are you?")
+
+    def do_POST(self) -> None:
+        length = int(self.headers["Content-Length"])
+        self.back(parse_qs(self.rfile.read(length).decode()))
+
+    def back(self, query: dict[str, list[str]]) -> None:
+        status = self.party.exchange(query)
+        self.reply(302 if status == 200 else status, "/", cookie="rp_session=yes; Secure; HttpOnly")
+
+    def reply(self, status: int, location: str = "", text: str = "", cookie: str = "") -> None:
+        self.send_response(status)
+        for key, value in {"Location": location, "Set-Cookie": cookie}.items():
+            if value:
+                self.send_header(key, value)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextmanager
+def serving(party: RelyingParty) -> Iterator[RelyingParty]:
+    handler = type("PagesOfParty", (Pages,), {"party": party})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    party.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield party
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def party(keycloak: sso.Keycloak, http_client: httpx.Client) -> Iterator[RelyingParty]:
+    # The app's own client: a browser's cookies are not its.
+    with serving(RelyingParty(http_client)) as party:
+        yield party
+
+
+def enter(party: RelyingParty, browser: httpx.Client, password: str = PASSWORD) -> httpx.Response:
+    browser.cookies.clear()
+    return browser_login(browser, f"{party.url}/login", "alice", password)
+
+
+# --- realms
+
+
+def test_health(live_keycloak: KeycloakAccess, http_client: httpx.Client) -> None:
+    sso.wait_healthy(http_client, live_keycloak.url, deadline_s=5)
+    assert sso.unhealthy_reason(http_client, live_keycloak.url) is None
+    assert "does not answer" in (sso.unhealthy_reason(http_client, "http://127.0.0.1:9") or "")
+
+
+def test_realm_lives_and_dies(keycloak: sso.Keycloak) -> None:
+    announced: list[str] = []
+    spec = spec_of(sso.new_realm_name("miniflux", "12", "feature/x"))
+    sso.create_keycloak_realm(keycloak, spec, announce=announced.append)
+    assert announced == [spec.name]
+    (realm,) = [realm for realm in sso.list_realms(keycloak) if realm.owner == OWNER]
+    assert (realm.name, realm.run) == (spec.name, "r1")
+    assert abs((datetime.now(UTC) - realm.created).total_seconds()) < 120
+    sso.create_keycloak_realm(keycloak, spec, announce=announced.append)  # the same run: adopted
+    with pytest.raises(InfraError, match="belongs to r1"):
+        sso.create_keycloak_realm(keycloak, spec_of(spec.name, run="r2"), announce=announced.append)
+    assert sso.delete_keycloak_realm(keycloak, spec.name)
+    assert not sso.delete_keycloak_realm(keycloak, spec.name)
+    assert not [realm for realm in sso.list_realms(keycloak) if realm.owner == OWNER]
+
+
+def test_wrong_password_of_the_administrator(live_keycloak: KeycloakAccess, http_client: httpx.Client) -> None:
+    wrong = live_keycloak.model_copy(update={"password": SecretStr("wrong-canary")})
+    with pytest.raises(InfraError, match=r"refuses the login of .*: Invalid user credentials") as caught:
+        sso.list_realms(sso.Keycloak(wrong, http_client))
+    assert "canary" not in repr(caught.value)
+
+
+def test_eight_creates_and_deletes_at_once(live_keycloak: KeycloakAccess, keycloak: sso.Keycloak) -> None:
+    def make(number: int) -> str:
+        return made(sso.Keycloak(live_keycloak, keycloak._client), run=f"r{number}")
+
+    with ThreadPoolExecutor(8) as pool:
+        names = list(pool.map(make, range(8)))
+        assert {realm.name for realm in sso.list_realms(keycloak)} >= set(names)
+        assert all(pool.map(lambda name: sso.delete_keycloak_realm(keycloak, name), names))
+
+
+def test_reap_leaves_the_live_alone(keycloak: sso.Keycloak) -> None:
+    dead, live = made(keycloak, run="dead"), made(keycloak, run="live")
+    foreign = made(keycloak, run="dead", owner=f"{OWNER}x")
+    try:
+        plan = sso.plan_reap(sso.list_realms(keycloak), OWNER, lambda run: run == "live", datetime.now(UTC))
+        assert sso.reap_stale_realms(keycloak, plan) == sso.Reaped(deleted=(dead,))
+        assert {realm.name for realm in sso.list_realms(keycloak)} >= {live, foreign}
+    finally:
+        sso.delete_keycloak_realm(keycloak, foreign)
+
+
+# --- logins
+
+
+def test_subject_is_the_same_in_two_realms(
+    keycloak: sso.Keycloak, party: RelyingParty, http_client: httpx.Client
+) -> None:
+    for _ in range(2):
+        party.issuer = f"{keycloak.url}/realms/{made(keycloak, app_url=party.url)}"
+        final = enter(party, http_client)
+        assert (final.status_code, final.text) == (200, "hello alice")
+        identity, access = party.claims("id_token"), party.claims("access_token")
+        assert (identity["iss"], identity["aud"], identity["nonce"]) == (party.issuer, "app", "n1")
+        assert (identity["email"], identity["preferred_username"]) == ("alice@example.org", "alice")
+        assert isinstance(identity["auth_time"], int)
+        assert access["sub"] == "alice"
+        assert "tester" in access["realm_access"]["roles"]
+        assert party.ask("userinfo")["sub"] == "alice"
+        seen = party.ask("token/introspect", token=party.tokens["access_token"])
+        assert (seen["active"], seen["sub"]) == (True, "alice")
+        refreshed = party.ask("token", grant_type="refresh_token", refresh_token=party.tokens["refresh_token"])
+        assert "access_token" in refreshed
+
+
+@pytest.mark.parametrize("asked", [{"scope": "openid offline_access"}, {"response_mode": "form_post"}])
+def test_what_apps_ask_for(keycloak: sso.Keycloak, http_client: httpx.Client, asked: dict[str, str]) -> None:
+    with serving(RelyingParty(http_client, **asked)) as party:
+        party.issuer = f"{keycloak.url}/realms/{made(keycloak, app_url=party.url)}"
+        assert enter(party, http_client).text == "hello alice"
+
+
+def test_direct_grant_for_tests(keycloak: sso.Keycloak, http_client: httpx.Client) -> None:
+    party = RelyingParty(http_client)
+    party.issuer = f"{keycloak.url}/realms/{made(keycloak)}"
+    granted = party.ask("token", grant_type="password", username="alice", password=PASSWORD, scope="openid")
+    assert "id_token" in granted
+
+
+def test_pkce_can_be_demanded(keycloak: sso.Keycloak, http_client: httpx.Client) -> None:
+    name = made(keycloak, require_pkce=True)
+    query = {"client_id": "app", "response_type": "code", "redirect_uri": "http://127.0.0.1:9/callback"}
+    url = f"{keycloak.url}/realms/{name}/protocol/openid-connect/auth?{urlencode(query)}"
+    answer = http_client.get(url)
+    assert answer.status_code == 302
+    assert "code_challenge_method" in answer.headers["location"]
+
+
+def test_refused_logins(keycloak: sso.Keycloak, party: RelyingParty, http_client: httpx.Client) -> None:
+    party.issuer = f"{keycloak.url}/realms/{made(keycloak, app_url=party.url)}"
+    with pytest.raises(RecipeFailedError, match=r"alice: .*Invalid username or password") as caught:
+        enter(party, http_client, "wrong-canary")
+    assert "canary" not in repr(caught.value) + caught.value.log
+
+    party.issuer = f"{keycloak.url}/realms/{made(keycloak)}"
+    with pytest.raises(RecipeFailedError, match=r"refuses the app's redirect URI http://127.0.0.1:\d+/callback"):
+        enter(party, http_client)
+
+    party.asked["client_id"] = "other"
+    with pytest.raises(RecipeFailedError, match="Client not found"):
+        enter(party, http_client)
+
+    party.issuer = f"{keycloak.url}/realms/ci-none"
+    with pytest.raises(RecipeFailedError, match="Realm does not exist"):
+        enter(party, http_client)
+
+
+def test_incomplete_account(keycloak: sso.Keycloak, party: RelyingParty, http_client: httpx.Client) -> None:
+    name = made(keycloak, app_url=party.url)
+    party.issuer = f"{keycloak.url}/realms/{name}"
+    (user,) = keycloak.get(f"/admin/realms/{name}/users?username=alice").body
+    keycloak.ask("PUT", f"/admin/realms/{name}/users/{user['id']}", {"requiredActions": ["UPDATE_PASSWORD"]})
+    with pytest.raises(RecipeFailedError, match="first demands UPDATE_PASSWORD"):
+        enter(party, http_client)
+
+
+def test_browser_that_loses_its_cookies(
+    keycloak: sso.Keycloak, party: RelyingParty, http_client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not keycloak.url.startswith("http:"):
+        pytest.skip("over https Secure cookies always come back")
+    party.issuer = f"{keycloak.url}/realms/{made(keycloak, app_url=party.url)}"
+    monkeypatch.setattr(http_client, "event_hooks", {})
+    with pytest.raises(RecipeFailedError, match="did not get its cookies back"):
+        enter(party, http_client)

@@ -1,0 +1,111 @@
+"""Needs root for mounts, no engine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from trees import save
+from warmci import process, snapshot
+from warmci.errors import InfraError
+from warmci.names import new_id
+from warmci.quiesce import mount_users, refuse_mounted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def test_a_quiet_tree_has_no_users(tmp_path: Path) -> None:
+    assert mount_users(tmp_path) == []
+    refuse_mounted(tmp_path)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    path = tmp_path / "sp ace ü"
+    (path / "inside").mkdir(parents=True)
+    return path
+
+
+@pytest.fixture
+def bound(tree: Path, tmp_path: Path) -> Iterator[Path]:
+    target = tmp_path / "target"
+    target.mkdir()
+    process.run(["mount", "--bind", str(tree / "inside"), str(target)], timeout_s=10)
+    yield target
+    process.run(["umount", str(target)], timeout_s=10)
+
+
+@pytest.mark.integration
+def test_a_bind_mount_elsewhere_is_a_user(tree: Path, bound: Path) -> None:
+    assert any(str(bound) in user for user in mount_users(tree))
+    assert mount_users(tree.parent / "other") == []
+    with pytest.raises(InfraError, match=r"in use: .*target") as caught:
+        refuse_mounted(tree)
+    assert "undeploy" in str(caught.value.hint)
+
+
+@pytest.mark.integration
+def test_a_mount_inside_is_a_user(tree: Path) -> None:
+    process.run(["mount", "-t", "tmpfs", "none", str(tree / "inside")], timeout_s=10)
+    try:
+        assert any("mounted inside" in user for user in mount_users(tree))
+        with pytest.raises(InfraError, match="in use"):
+            snapshot.remove(tree)
+        assert (tree / "inside").exists()
+    finally:
+        process.run(["umount", str(tree / "inside")], timeout_s=10)
+
+
+@pytest.mark.integration
+def test_another_namespace_is_looked_into(tree: Path, tmp_path: Path) -> None:
+    script = 'mkdir "$1/t" && mount --bind "$0/inside" "$1/t" && echo ready && read _'
+    child = subprocess.Popen(
+        ["unshare", "-m", "--propagation", "private", "sh", "-c", script, str(tree), str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout
+    try:
+        assert child.stdout.readline() == "ready\n"
+        assert not os.path.ismount(tmp_path / "t"), "not visible from here"
+        assert [user for user in mount_users(tree) if f"pid {child.pid}" in user]
+    finally:
+        child.communicate("\n")
+    assert mount_users(tree) == []
+
+
+@pytest.mark.integration
+def test_a_snapshot_in_use_is_neither_made_nor_removed(tmp_path: Path) -> None:
+    staging = snapshot.stage(tmp_path, "demo", new_id())
+    (snapshot.make_volume(staging, "data") / "file").write_text("x")
+    target = tmp_path / "target"
+    target.mkdir()
+    process.run(["mount", "--bind", str(staging / "volumes" / "data"), str(target)], timeout_s=10)
+    try:
+        with pytest.raises(InfraError, match="in use"):
+            snapshot.finish(staging)
+    finally:
+        process.run(["umount", str(target)], timeout_s=10)
+    manifest = snapshot.finish(staging)
+    volumes = snapshot.snapshot_dir(tmp_path, "demo", manifest.id) / "volumes"
+    (tmp_path / "upper").mkdir()
+    (tmp_path / "work").mkdir()
+    options = f"lowerdir={volumes},upperdir={tmp_path}/upper,workdir={tmp_path}/work"
+    process.run(["mount", "-t", "overlay", "-o", options, "overlay", str(target)], timeout_s=10)
+    try:
+        with pytest.raises(InfraError, match="in use"):
+            snapshot.discard(tmp_path, "demo", manifest.id)
+        assert snapshot.verify(tmp_path, "demo", manifest.id) == []
+    finally:
+        process.run(["umount", str(target)], timeout_s=10)
+
+
+def test_finished_snapshots_are_quiet(tmp_path: Path) -> None:
+    manifest = save(tmp_path)
+    assert mount_users(snapshot.snapshot_dir(tmp_path, "demo", manifest.id)) == []
