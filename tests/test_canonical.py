@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from trees import canonical_of, save
-from warmci import canonical as canonical_module
 from warmci import snapshot
 from warmci.canonical import CanonicalStore
 from warmci.errors import InfraError, UsageError
@@ -18,6 +17,7 @@ from warmci.names import new_id
 from warmci.state import open_state
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from warmci.manifest import SnapshotManifest
@@ -144,7 +144,7 @@ def _changed(whole: bytes, **changes: object) -> bytes:
     return json.dumps(json.loads(whole) | changes).encode()
 
 
-DAMAGE = {
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "empty object": lambda _: b"{}",
     "null": lambda _: b"null",
     "list": lambda _: b"[]",
@@ -255,5 +255,5 @@ def test_garbage_that_stays_is_a_warning(state: Path, monkeypatch: pytest.Monkey
     def fail(_: Path) -> None:
         raise InfraError("rm failed")
 
-    monkeypatch.setattr(canonical_module.snapshot, "remove", fail)
+    monkeypatch.setattr(snapshot, "remove", fail)
     assert store.collect_garbage("demo") == [f"{first} is still there: rm failed"]

@@ -1,4 +1,6 @@
-"""Kills, disk errors and power cuts at every step of replacing a canonical: it is the old one or the new one, complete.
+"""Kills and disk errors at every step of replacing a canonical: it is the old one or the new one, complete.
+
+Power cuts are covered by the order of syncs and renames only, not by cutting power.
 
 A forked child waits until strace(1) is attached and then does the work, so one case costs one fork and no imports.
 `when=N` counts per system call name and per process; each case asserts that its injection took place.
@@ -109,7 +111,7 @@ def traced(work: Callable[[Path], None], state: Path, *options: str) -> Outcome:
         stderr=subprocess.PIPE,
         text=True,
     )
-    guard = threading.Timer(TIMEOUT_S, lambda: os.kill(child, 9))
+    guard = threading.Timer(TIMEOUT_S, os.kill, (child, 9))
     guard.start()
     try:
         assert strace.stderr
@@ -119,7 +121,9 @@ def traced(work: Callable[[Path], None], state: Path, *options: str) -> Outcome:
         _, status = os.waitpid(child, 0)
         strace.communicate(timeout=TIMEOUT_S)
     finally:
+        in_time = guard.is_alive()
         guard.cancel()
+    assert in_time, "our own guard killed it, not the injection"
     return Outcome(status, log.read_text(encoding="utf-8", errors="replace"))
 
 

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from warmci import demo_recipes, fs, images, interrupts, ledger, live, names, netns, private_engine, provider, snapshot
+from warmci import demo_recipes, fs, images, interrupts, ledger, live, netns, private_engine, provider, snapshot
 from warmci.canonical import CanonicalStore
 from warmci.context import Request
 from warmci.engine import Engine
@@ -166,8 +166,7 @@ class Story:
 
     def _nothing_left(self) -> str:
         now = ledger.take(self._engine, self._settings, self._state.instance, "")
-        stack = names.stack_name(names.live_domain(BASE_DOMAIN))
-        extra = [f"{kind} {name}" for kind in Ledger.model_fields for name in getattr(now, kind) if stack not in name]
+        extra = [f"{kind} {name}" for kind in Ledger.model_fields for name in getattr(now, kind)]
         if extra:
             raise RecipeFailedError(f"left: {', '.join(extra)}")
         return "only the canonical and the live Keycloak"

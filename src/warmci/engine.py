@@ -29,6 +29,7 @@ LIVE_RUN = "live"
 """Run label of what belongs to no run: the live-warm Keycloak."""
 
 _PARALLEL = 8
+_CHUNK = 1 << 20
 _logger = logging.getLogger(__name__)
 
 
@@ -104,7 +105,9 @@ class Engine:
     def import_image(self, tar: Path, tag: str, changes: Sequence[str]) -> None:
         repository, _, version = tag.rpartition(":")
         with self._asking(f"import of {tag}"), tar.open("rb") as file:
-            self._api.import_image_from_stream(file, repository=repository, tag=version, changes=list(changes))
+            # The SDK announces chunks, so chunks it must be: requests sends a file object in one piece.
+            chunks = iter(lambda: file.read(_CHUNK), b"")
+            self._api.import_image(chunks, repository=repository, tag=version, changes=list(changes))
 
     def pull_image(self, reference: str, tag: str) -> None:
         with self._asking(f"pull of {reference}"):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from warmci import provider, sso
 from warmci.attach import leftover_mounts
-from warmci.engine import INSTANCE_LABEL, NAMESPACE_LABEL, RUN_LABEL
+from warmci.engine import INSTANCE_LABEL, LIVE_RUN, NAMESPACE_LABEL, RUN_LABEL
 from warmci.errors import WarmciError
 from warmci.locks import is_alive
 from warmci.models import Ledger
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 def take(engine: Engine, settings: Settings, instance: str, run: str) -> Ledger:
-    """What there is now, leaving out what other live runs are just using."""
+    """What there is now, leaving out the live Keycloak and what other live runs are just using."""
     ours = [f"{INSTANCE_LABEL}={instance}"]
 
     def counts(labels: dict[str, str] | None) -> bool:
         owner = (labels or {}).get(RUN_LABEL, "")
-        return owner == run or not _is_run_alive(settings, owner)
+        return owner == run or (owner != LIVE_RUN and not _is_run_alive(settings, owner))
 
     services = [item["Spec"] for item in engine.services(ours) if counts(item["Spec"]["Labels"])]
     networks = [item for item in engine.networks(ours) if counts(item["Labels"])]
