@@ -47,7 +47,6 @@ _CHANGES: dict[str, tuple[str, ...]] = {
         "ENV LANG=C.UTF-8",
         'ENTRYPOINT ["docker-entrypoint.sh"]',
         'CMD ["postgres"]',
-        "STOPSIGNAL SIGINT",
     ),
     "miniflux": (f"ENV PATH={_PATH}", "USER 65534", 'CMD ["/usr/bin/miniflux"]'),
     "busybox": (f"ENV PATH={_PATH}", 'CMD ["sh"]'),
@@ -131,7 +130,9 @@ def build_images(tags: Iterable[str], cache_dir: Path, report: Callable[[str], N
     if all(image.tar(cache_dir).exists() for image in wanted):
         return
     if os.geteuid() != 0:
-        raise UsageError("building images needs root", hint="run it as root, or give the engine a registry to pull from")
+        raise UsageError(
+            "building images needs root", hint="run it as root, or give the engine a registry to pull from"
+        )
     cache_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
     with _locked(cache_dir, report):
         missing = [image for image in wanted if not image.tar(cache_dir).exists()]
