@@ -12,7 +12,6 @@ import httpx
 from warmci import convergence, http, suite
 from warmci.deployment import Deployment
 from warmci.engine import COMMIT_LABEL, NAMESPACE_LABEL
-from warmci.errors import RecipeFailedError
 from warmci.recipe_config import filled
 from warmci.render import changed_services, read_env, render
 
@@ -242,17 +241,18 @@ class App:
     def images(self) -> dict[str, str]:
         return self.deployment.running_images()
 
-    def undeploy(self, *, keep_data: bool) -> None:
-        """Take it down; with keep_data its containers must have ended by themselves, or the data is not at rest."""
+    def undeploy(self, *, keep_data: bool) -> list[str]:
+        """Take it down. With keep_data, returns services whose data is not at rest: they had to be killed."""
         self.remove_canaries()
         with self.context.recorder.stage(f"{self.title}: undeploy"):
             killed = self.deployment.undeploy(keep_data=keep_data)
             self.deployment.remove_volumes_and_secrets()
-        if killed:
-            raise RecipeFailedError(
-                f"{', '.join(killed)} did not stop within its grace period: its data is not at rest",
-                hint="raise stop_grace_period in the recipe",
-            )
+        with_data = {
+            f"{self.placement.stack}_{name}"
+            for name, service in self._require_rendered().document["services"].items()
+            if any(volume["type"] == "volume" for volume in service.get("volumes", []))
+        }
+        return sorted(with_data & set(killed))
 
     def remove(self) -> None:
         """Undo whatever is there; the finalizer of every run."""

@@ -40,6 +40,8 @@ class Seed:
     versions: tuple[tuple[str, str], ...]
     """(version, commit) that the data has lived through."""
     images: dict[str, str]
+    killed: tuple[str, ...] = ()
+    """Services that did not end by themselves: their data is not at rest."""
 
 
 def run_cold(context: Context, *, may_seed: bool) -> ColdEnd:
@@ -81,9 +83,9 @@ def _fresh_half(context: Context, placement: Placement, *, may_seed: bool) -> Se
     app.install(context.head, "install the head")
     app.test("install")
     context.last_images = app.images()
-    app.undeploy(keep_data=may_seed)
+    killed = app.undeploy(keep_data=may_seed)
     versions = ((app.version, context.head),)
-    return _seed(app, volumes, versions, context) if may_seed else None
+    return _seed(app, volumes, versions, killed) if may_seed else None
 
 
 def _aged_half(context: Context, placement: Placement, base: Release, *, may_seed: bool) -> Seed | None:
@@ -94,10 +96,11 @@ def _aged_half(context: Context, placement: Placement, base: Release, *, may_see
     app.upgrade(context.head)
     app.test("upgrade")
     context.last_images = app.images()
-    app.undeploy(keep_data=may_seed)
+    killed = app.undeploy(keep_data=may_seed)
     versions = ((base.version, base.commit), (app.version, context.head))
-    return _seed(app, volumes, versions, context) if may_seed else None
+    return _seed(app, volumes, versions, killed) if may_seed else None
 
 
-def _seed(app: App, volumes: Path, versions: tuple[tuple[str, str], ...], context: Context) -> Seed:
-    return Seed(volumes.parent, app.placement, dict(app.secrets), app.env_commit, versions, context.last_images)
+def _seed(app: App, volumes: Path, versions: tuple[tuple[str, str], ...], killed: list[str]) -> Seed:
+    images = app.context.last_images
+    return Seed(volumes.parent, app.placement, dict(app.secrets), app.env_commit, versions, images, tuple(killed))

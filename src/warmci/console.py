@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _MARKS = {"ok": ("✓", "green"), "failed": ("✗", "red"), "skipped": ("-", "yellow")}
 _PROGRESS_GAP_S = 5.0
+_LOG_WIDTH = 150
 
 
 class Console:
@@ -27,6 +28,8 @@ class Console:
 
     def __init__(self, *, quiet: bool = False, redactor: Redactor | None = None) -> None:
         self._rich = RichConsole(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+        if not self._rich.is_terminal:
+            self._rich.width = _LOG_WIDTH
         self._live = self._rich.is_terminal and not quiet
         self.redact = redactor or Redactor()
         self._started = time.monotonic()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,13 +71,14 @@ class Mount:
 
 
 def _unescape(text: str) -> str:
-    return text.encode("latin-1", "backslashreplace").decode("unicode_escape") if "\\" in text else text
+    """Octal escapes of the kernel (space, tab, newline, backslash) undone; any other byte is a file name's own."""
+    return os.fsdecode(re.sub(rb"\\([0-7]{3})", lambda code: bytes([int(code[1], 8)]), os.fsencode(text)))
 
 
 def mounts() -> list[Mount]:
     """Mounts of this namespace, oldest first, from /proc/self/mountinfo (proc_pid_mountinfo(5))."""
     found = []
-    for line in Path("/proc/self/mountinfo").read_text(encoding="latin-1").splitlines():
+    for line in os.fsdecode(Path("/proc/self/mountinfo").read_bytes()).split("\n")[:-1]:
         left, _, right = line.partition(" - ")
         fields, rest = left.split(" "), right.split(" ")
         found.append(Mount(Path(_unescape(fields[4])), rest[0], _unescape(rest[1]), _unescape(rest[2])))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from warmci import cold, names, snapshot
 from warmci.app import App
+from warmci.errors import RecipeFailedError
 from warmci.models import Canonical, CanonicalUse, Lineage
 
 if TYPE_CHECKING:
@@ -41,8 +42,9 @@ def advance(context: Context, current: Canonical) -> Canonical:
     app.upgrade(context.head)
     app.test("upgrade")
     images = app.images()
-    app.undeploy(keep_data=True)
-    grown = cold.Seed(staging, placement, dict(app.secrets), env_commit, ((app.version, context.head),), images)
+    killed = tuple(app.undeploy(keep_data=True))
+    versions = ((app.version, context.head),)
+    grown = cold.Seed(staging, placement, dict(app.secrets), env_commit, versions, images, killed)
     with context.recorder.stage("promote: advance") as stage:
         made = _commit(context, grown, current.lineage, grown.versions)
         stage.detail = f"canonical {current.version} → {made.version}, snapshot {made.snapshot}"
@@ -52,6 +54,11 @@ def advance(context: Context, current: Canonical) -> Canonical:
 def _commit(
     context: Context, grown: cold.Seed, past: tuple[Lineage, ...], versions: tuple[tuple[str, str], ...]
 ) -> Canonical:
+    if grown.killed:
+        raise RecipeFailedError(
+            f"{', '.join(grown.killed)} did not stop within its grace period: its data is not at rest",
+            hint="raise stop_grace_period in the recipe, or let its process 1 obey TERM (init: true)",
+        )
     snapshot.finish(grown.staging, allow_empty=not any((grown.staging / "volumes").iterdir()))
     path = snapshot.snapshot_dir(context.settings.state_dir, context.request.recipe, grown.staging.name)
     now = datetime.now(UTC)

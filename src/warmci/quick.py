@@ -8,6 +8,7 @@ from warmci import attach, snapshot
 from warmci.app import App
 from warmci.deps import open_realm
 from warmci.errors import RollbackError, UnverifiedError, WarmciError
+from warmci.manifest import load_manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,7 +66,7 @@ def _attach(context: Context, canonical: Canonical) -> dict[str, Path]:
     target = context.work_dir / "attach"
     with context.recorder.stage("attach the canonical") as stage:
         context.cleanup.callback(attach.detach, target)
-        names = sorted(path.name for path in (source / "volumes").iterdir())
+        names = sorted(load_manifest(source / "manifest.json").volumes)
         attached = attach.attach(source, target, names, prefer=context.config.attach)
         context.attached = attached.method
         stage.detail = f"{attached.method}{f' ({attached.reason})' if attached.reason else ''}"

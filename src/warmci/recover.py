@@ -39,7 +39,7 @@ def recover(engine: Engine, settings: Settings, instance: str, store: CanonicalS
                     removed += _recover_run(engine, settings, instance, run)
                 except (WarmciError, OSError) as error:
                     errors.append(f"run {run}: {error}")
-    for recipe in _recipes_with_litter(settings.state_dir):
+    for recipe in _recipes_with_data(settings.state_dir):
         removed += _collect(store, settings.state_dir, recipe)
     if errors:
         raise InfraError(f"recovery is incomplete: {'; '.join(errors)}", hint="warmci doctor")
@@ -107,10 +107,9 @@ def _delete_realms(settings: Settings, journal: Journal) -> list[str]:
         return [f"realm {name}" for name in mine if sso.delete_keycloak_realm(keycloak, name)]
 
 
-def _recipes_with_litter(state_dir: Path) -> list[str]:
-    found = {path.parent.parent.name for part in ("staging", "trash") for path in state_dir.glob(f"[a-z0-9]*/{part}/*")}
-    found |= {path.parent.parent.name for path in state_dir.glob("[a-z0-9]*/staging/.*")}
-    return sorted(found)
+def _recipes_with_data(state_dir: Path) -> list[str]:
+    parts = ("staging", "trash", "snapshots")
+    return sorted({path.parent.name for part in parts for path in state_dir.glob(f"[a-z0-9]*/{part}")})
 
 
 def _collect(store: CanonicalStore, state_dir: Path, recipe: str) -> list[str]:
@@ -118,7 +117,6 @@ def _collect(store: CanonicalStore, state_dir: Path, recipe: str) -> list[str]:
     holder = Holder.here("recover", recipe, "recover")
     try:
         with app_lock(state_dir, recipe, holder, wait_s=0):
-            store.collect_garbage(recipe)
+            return [f"warning: {line}" for line in store.collect_garbage(recipe)]
     except BusyError:
         return []
-    return [f"staging and trash of {recipe}"]

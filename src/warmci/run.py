@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from warmci import cold, fs, ledger, names, promote, quick
+from warmci import cold, fs, ledger, names, promote, quick, snapshot
 from warmci.canonical import CanonicalStore
 from warmci.context import Context, Request
 from warmci.engine import Engine
@@ -116,6 +116,8 @@ class Run:
         store = CanonicalStore(state.dir)
         for line in recover(engine, self.settings, state.instance, store):
             self.console.say(f"recovered: {line}", style="yellow")
+        for warning in store.collect_garbage(self.request.recipe):
+            self.console.say(f"warning: {warning}", style="yellow")
         self._facts["ledger_before"] = ledger.take(engine, self.settings, state.instance, self.id)
         with ExitStack() as outer:
             ports = Ports(self.settings.locks_dir, self.settings.ports)
@@ -255,7 +257,7 @@ class Run:
             self._facts["leftovers"] = left
             if left:
                 raise InfraError(f"left behind: {', '.join(left)}", hint="warmci recover")
-            fs.remove_tree(self.dir / "work")
+            snapshot.remove(self.dir / "work")
             stage.detail = "nothing left behind"
 
     def _result(self, outcome: WarmciError | None) -> RunResult:
