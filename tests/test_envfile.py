@@ -86,5 +86,5 @@ def test_secrets_follow_the_hints(hints: dict[str, str], length: int, alphabet: 
 
 @pytest.mark.parametrize("hints", [{"length": "x"}, {"length": "0"}, {"length": "99999"}, {"charset": "klingon"}])
 def test_bad_hints(hints: dict[str, str]) -> None:
-    with pytest.raises(RecipeFailedError, match="^secret x: "):
+    with pytest.raises(RecipeFailedError, match=r"^secret x: "):
         generate_secret(hints, where="secret x")

@@ -25,7 +25,8 @@ LAYERS: list[set[str]] = [
         "snapshot",
         "attach",
         "canonical",
-        "sso", "realm_spec",
+        "sso",
+        "realm_spec",
         "keycloak",
         "login",
         "suite",
@@ -34,7 +35,7 @@ LAYERS: list[set[str]] = [
         "images",
         "private_engine",
         "demo_recipes",
-    },  # fmt: skip
+    },
     {"context", "deps", "app", "ledger", "recover", "cold", "quick", "promote", "run", "live", "doctor", "demo"},
     {"exits", "cli", "run_recipe_ci", "pytest_plugin"},
 ]

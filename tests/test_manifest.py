@@ -85,7 +85,7 @@ def test_an_unreadable_manifest_says_what_to_do(tmp_path: Path, text: str) -> No
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(InfraError, match=r"manifest\.json") as caught:
         load_manifest(tmp_path / "manifest.json")
-    assert "fsck" in str(caught.value.hint)
+    assert "--reseed" in str(caught.value.hint)
 
 
 def test_a_missing_manifest_is_an_error(tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ def test_a_damaged_snapshot_is_not_copied_on(tmp_path: Path) -> None:
     (path / "volumes" / "db" / "content").write_text("rot!")
     with pytest.raises(InfraError, match="differs in") as caught:
         snapshot.copy_from(path, snapshot.stage(tmp_path, "demo", new_id()))
-    assert "fsck" in str(caught.value.hint)
+    assert "warmci snapshot verify demo" in str(caught.value.hint)
 
 
 def test_a_copy_that_will_not_fit_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -299,7 +299,7 @@ def test_what_stays_is_named(server: respx.MockRouter, subject: sso.Keycloak, de
     server.get(f"/admin/realms/{NAME}").mock(return_value=OURS)
     with pytest.raises(InfraError, match=f"{NAME} .* stays behind; last: ") as caught:
         sso.delete_keycloak_realm(subject, NAME)
-    assert caught.value.hint == "warmci reap"
+    assert caught.value.hint == "warmci recover"
     assert deletion.call_count == len(deletes)
 
 

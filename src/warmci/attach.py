@@ -55,7 +55,7 @@ def attach(
         if not (snapshot_dir / "volumes" / name).is_dir():
             raise InfraError(f"snapshot {snapshot_dir.name} has no volume {name}")
     if (work_dir / "m").exists() or any((work_dir / part).exists() for part in _PARTS):
-        raise InfraError(f"{work_dir} is attached already", hint="warmci reap")
+        raise InfraError(f"{work_dir} is attached already", hint="warmci recover")
     with disk(f"attaching snapshot {snapshot_dir.name}"):
         work_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         reason = _no_overlay(snapshot_dir, work_dir, prefer)
@@ -77,7 +77,7 @@ def detach(work_dir: Path) -> None:
         if done.returncode and time.monotonic() > deadline:
             raise InfraError(
                 f"{found[0]} cannot be unmounted: {done.stderr.strip()}",
-                hint="remove the containers and volumes that use it, then run `warmci reap`",
+                hint="remove the containers and volumes that use it, then run `warmci recover`",
             )
         if done.returncode:
             time.sleep(0.1)

@@ -34,7 +34,7 @@ class CanonicalStore:
     def load(self, recipe: str) -> Canonical | None:
         """The recipe's canonical; None only where there is no canonical.json. Raises InfraError if unreadable."""
         path = self._path(recipe)
-        hint = f"warmci canonical fsck {recipe}"
+        hint = f"restore it from a backup, or move it away: mv {path} {path}.bad"
         try:
             value = json.loads(path.read_bytes(), object_pairs_hook=_unique, parse_constant=_no_constant)
             version = value.get("schema_version") if isinstance(value, dict) else None
@@ -103,7 +103,7 @@ class CanonicalStore:
         home = self._dir / recipe_name(recipe)
         current = self.load(recipe)
         if (home / "restore.json").exists():
-            return [f"{recipe}: a restore was interrupted, nothing is collected before `warmci snapshot restore`"]
+            return [f"{recipe}: a restore was interrupted, nothing is collected while its restore.json is there"]
         named = {*keep, *([current.snapshot] if current else [])}
         unnamed = [path for path in _below(home / "snapshots") if path.name not in named]
         dead = [path for path in _below(home / "staging") if path.name not in keep and not self._owned(path)]

@@ -223,7 +223,7 @@ def _acquire(
         left = deadline - time.monotonic()
         if left <= 0:
             held = "; ".join(str(read_holder(path) or "someone who has not said who") for path in paths)
-            raise BusyError(f"{what}: busy after {wait_s:.0f} s, held by {held}", hint="see `warmci status`, try later")
+            raise BusyError(f"{what}: busy after {wait_s:.0f} s, held by {held}", hint="try later or raise lock_wait_s")
         if on_wait and wait_s > 0:
             on_wait(read_holder(paths[0]))
             on_wait = None
@@ -246,7 +246,7 @@ def _try(path: Path) -> int | None:
 
 def _write_holder(fd: int, holder: Holder) -> None:
     text = holder.model_dump_json().encode() + b"\n"
-    with suppress(OSError):  # a full disk must not keep `warmci prune` from its lock
+    with suppress(OSError):  # a full disk must not keep `warmci recover` from its lock
         os.pwrite(fd, text, 0)
         os.ftruncate(fd, len(text))
 

@@ -105,14 +105,15 @@ def new_manifest(recipe: str, snapshot_id: str, volumes: dict[str, tuple[Entry, 
 
 def load_manifest(path: Path) -> SnapshotManifest:
     """Read manifest.json. Raises InfraError when it is missing, unparsable or of an unknown version."""
+    hint = f"restore it from a backup, or remove {path.parent} and: run_recipe_ci.py RECIPE --reseed"
     try:
         return SnapshotManifest.model_validate_json(path.read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "manifest"
-        raise InfraError(f"{path}: {field}: {first['msg']}", hint="warmci canonical fsck") from error
+        raise InfraError(f"{path}: {field}: {first['msg']}", hint=hint) from error
     except OSError as error:
-        raise InfraError(f"{path}: {error.strerror}", hint="warmci canonical fsck") from error
+        raise InfraError(f"{path}: {error.strerror}", hint=hint) from error
 
 
 def compare(manifest: SnapshotManifest, tree: Path, *, read_data: bool) -> list[str]:

@@ -167,7 +167,7 @@ def _start_daemons(places: _Places, path: str) -> None:
     dockerd += ["--bridge=none", f"--dns={_RESOLVER}"]
     for argv in (slirp, [*inside, "containerd", "--config", str(config)], dockerd):
         name = next(word for word in argv if word in {"slirp4netns", "containerd", "dockerd"})
-        process.start(argv, env={"PATH": path}, log_file=root / f"{name}.log", daemon=True)
+        process.start_daemon(argv, env={"PATH": path}, log_file=root / f"{name}.log")
 
 
 def _answering(places: _Places) -> Engine:

@@ -59,15 +59,15 @@ def run(
     The child dies with us (PR_SET_PDEATHSIG, by setpriv), so a killed run leaves no writer behind.
     Raises CommandError when it fails or does not end within timeout_s seconds (interrupt, then kill).
     """
-    process = start(argv, cwd=cwd, env=env, pass_fds=pass_fds)
-    try:
-        stdout, stderr = process.communicate(stdin, timeout=timeout_s)
-    except subprocess.TimeoutExpired:
-        stop(process)
-        raise CommandError(argv, -1, f"no end after {timeout_s:.0f} s: {shlex.join(argv)[:200]}") from None
-    except BaseException:
-        stop(process)
-        raise
+    with start(argv, cwd=cwd, env=env, pass_fds=pass_fds) as process:
+        try:
+            stdout, stderr = process.communicate(stdin, timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            stop(process)
+            raise CommandError(argv, -1, f"no end after {timeout_s:.0f} s: {shlex.join(argv)[:200]}") from None
+        except BaseException:
+            stop(process)
+            raise
     if check and process.returncode != 0:
         raise CommandError(argv, process.returncode, stderr or stdout)
     return Completed(process.returncode, stdout, stderr)
@@ -82,7 +82,7 @@ def start(
     log_file: Path | None = None,
     daemon: bool = False,
 ) -> subprocess.Popen[str]:
-    """Start a tool. A daemon gets its own session and outlives us; its output goes to log_file."""
+    """Start a tool that dies with us; its output goes to log_file, if there is one. For daemons see start_daemon."""
     prefix = [] if daemon else ["setpriv", "--pdeathsig", "KILL", "--"]
     log = log_file.open("ab") if log_file else None
     try:
@@ -103,6 +103,17 @@ def start(
     finally:
         if log:
             log.close()
+
+
+_daemons: list[subprocess.Popen[str]] = []
+"""Kept, since nobody waits for them and a forgotten one would be complained about."""
+
+
+def start_daemon(argv: Sequence[str], *, env: Mapping[str, str], log_file: Path) -> int:
+    """Start what outlives us, in a session of its own; returns its pid."""
+    process = start(argv, env=env, log_file=log_file, daemon=True)
+    _daemons.append(process)
+    return process.pid
 
 
 def wait(process: subprocess.Popen[str], *, timeout_s: float) -> int | None:

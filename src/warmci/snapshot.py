@@ -96,7 +96,7 @@ def copy_from(snapshot: Path, staging: Path, *, pass_fds: Sequence[int] = ()) ->
     if wrong := compare(manifest, staging / "volumes", read_data=True):
         raise InfraError(
             f"copy of snapshot {snapshot.name} differs in {len(wrong)} places: {wrong[0]}",
-            hint=f"warmci canonical fsck {manifest.recipe}",
+            hint=f"warmci snapshot verify {manifest.recipe}",
         )
 
 

@@ -142,7 +142,7 @@ def delete_keycloak_realm(keycloak: Keycloak, name: str) -> bool:
             elif keycloak.get(path).status == 404:
                 return True
     raise InfraError(
-        f"realm {name} at {keycloak.url} could not be deleted and stays behind; last: {answer}", hint="warmci reap"
+        f"realm {name} at {keycloak.url} could not be deleted and stays behind; last: {answer}", hint="warmci recover"
     )
 
 

@@ -124,7 +124,7 @@ def bench(root: Path) -> Iterator[Bench]:
 
 
 class entered:  # noqa: N801  (reads as what it does)
-    """This thread in a network namespace, and back."""
+    """Puts this thread into a network namespace, and back."""
 
     def __init__(self, namespace: Path) -> None:
         self._namespace = namespace

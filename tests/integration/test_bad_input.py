@@ -102,7 +102,7 @@ def test_wrong_password_of_keycloak(seeded: Bench) -> None:
     path = seeded.settings.live_dir / "keycloak.json"
     kept = path.read_text(encoding="utf-8")
     record = json.loads(kept)
-    wrong = {name: "not-the-password" for name in record["secrets"]}
+    wrong = dict.fromkeys(record["secrets"], "not-the-password")
     path.write_text(json.dumps({**record, "secrets": wrong}), encoding="utf-8")
     try:
         answer = seeded.call("run_recipe_ci.py", "miniflux", "--ref", "good", "--pr", "7", "--quick")

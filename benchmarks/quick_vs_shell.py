@@ -1,0 +1,137 @@
+"""A whole quick run, from command to prompt, beside the same steps by a plain shell script; in turn, in one run.
+
+Prints one row each with min, median and max, the ratio pair by pair, and writes docs/benchmarks.md. Uses the demo's
+engine, recipes and canonical, and makes them if they are not there (`warmci demo` does). It never fails on a figure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from warmci import compose, demo, netns, private_engine, render, snapshot
+from warmci.canonical import CanonicalStore
+from warmci.cli import DEMO_ROOT
+from warmci.console import Console
+from warmci.engine import Engine
+from warmci.recipe import clone
+from warmci.recipe_config import load_config
+from warmci.settings import Settings, default_docker_host
+
+HERE = Path(__file__).parent
+BIN = Path(sys.executable).parent
+RECIPE, HEAD = "miniflux", "good"
+
+
+def prepared(root: Path) -> Settings:
+    """The demo's settings, with a canonical to upgrade; the engine runs and is entered."""
+    console = Console()
+    settings_file = root / "settings.toml"
+    if not settings_file.exists() or CanonicalStore(root / "state").load(RECIPE) is None:
+        if not demo.play(root, default_docker_host(), console, keep=True):
+            raise SystemExit("the demo did not go as told")
+    else:
+        demo.prepare(root, default_docker_host(), console)
+    os.environ["WARMCI_SETTINGS"] = str(settings_file)
+    subprocess.run([BIN / "warmci", "keycloak", "up"], check=True)
+    return Settings()
+
+
+def rendered_files(settings: Settings, work: Path) -> dict[str, str]:
+    """The recipe exactly as written, at both commits, for the plain script: no overlay of WarmCI's quick profile."""
+    repository = clone(settings, RECIPE, work)
+    canonical = CanonicalStore(settings.state_dir).load(RECIPE)
+    if canonical is None:
+        raise SystemExit("no canonical")
+    domain = f"plain.{settings.base_domain}"
+    placement = render.Placement(RECIPE, domain, settings.port_first, "bench", "bench", not render.has_ipvs())
+    config = load_config(settings.recipes_dir, RECIPE)
+    files = {}
+    for name, ref in (("OLD", canonical.version), ("NEW", HEAD)):
+        commit = repository.resolve(ref)
+        env = render.read_env(repository.checkout(canonical.commit), placement, {})
+        document = render.render(repository.checkout(commit), commit, env, placement, config.allow).document
+        files[name] = str(work / f"{name}.yml")
+        Path(files[name]).write_text(compose.dump(document), encoding="utf-8")
+    for key, value in {**canonical.secrets, "oidc_secret_v1": "unused-by-this-script"}.items():
+        labels = {"org.warmci.instance": "bench"}
+        Engine(settings.docker_host).create_secret(f"{placement.stack}_{key}", value, labels)
+    data = snapshot.snapshot_dir(settings.state_dir, RECIPE, canonical.snapshot) / "volumes" / "postgres"
+    stack = placement.stack
+    scratch = str(work / "scratch")
+    return {**files, "STACK": stack, "VOLUME": f"{stack}_postgres", "DATA": str(data), "SCRATCH": scratch}
+
+
+def timed(argv: list[str], env: dict[str, str]) -> float:
+    began = time.monotonic()
+    subprocess.run(argv, check=True, env={**os.environ, **env}, capture_output=True)
+    return time.monotonic() - began
+
+
+def row(name: str, figures: list[float]) -> str:
+    return f"| {name} | {min(figures):.2f} | {statistics.median(figures):.2f} | {max(figures):.2f} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=5, help="pairs to measure, after one that is not counted")
+    parser.add_argument("--root", type=Path, default=DEMO_ROOT)
+    options = parser.parse_args()
+    settings = prepared(options.root)
+    if settings.netns is not None:
+        netns.enter(settings.netns)
+    engine = Engine(settings.docker_host)
+    work = options.root / "bench"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(mode=0o700)
+    quick, plain = [], []
+    try:
+        shell_env = {**rendered_files(settings, work), "DOCKER_HOST": settings.docker_host}
+        for number in range(options.runs + 1):
+            a = timed([str(BIN / "run_recipe_ci.py"), RECIPE, "--ref", HEAD, "--pr", "1", "--quick"], {})
+            b = timed([str(HERE / "plain.sh")], shell_env)
+            print(f"pair {number}: warmci {a:.2f} s, shell {b:.2f} s, shell/warmci {b / a:.2f}", file=sys.stderr)
+            if number:
+                quick.append(a)
+                plain.append(b)
+    finally:
+        engine.remove_secrets([item["ID"] for item in engine.secrets(["org.warmci.instance=bench"])])
+        shutil.rmtree(work, ignore_errors=True)
+        if private_engine.running(options.root / "engine"):
+            print("the demo's private engine still runs: warmci demo --clean removes it", file=sys.stderr)
+    ratios = [b / a for a, b in zip(quick, plain, strict=True)]
+    lines = [
+        "# Benchmarks",
+        "",
+        "Generated by `make bench`; ratios count, single seconds depend on the machine.",
+        "",
+        f"Engine {engine.version()}, Linux {platform.release()}, {os.cpu_count()} cores, Python "
+        f"{platform.python_version()}; recipe miniflux 0.1.1 → 0.2.0+2.2.13, {options.runs} pairs in turn after one"
+        " uncounted.",
+        "",
+        "## A whole quick run beside a plain shell script",
+        "",
+        "The script copies the data, deploys, waits for healthy, upgrades, waits for `completed`, removes and waits."
+        " WarmCI does that and also makes a realm, runs the recipe's tests with a login through Keycloak, and proves"
+        " that nothing is left.",
+        "",
+        "| seconds | min | median | max |",
+        "| --- | --- | --- | --- |",
+        row("`run_recipe_ci.py miniflux --quick`", quick),
+        row("`benchmarks/plain.sh`", plain),
+        row("ratio shell / WarmCI", ratios),
+    ]
+    text = "\n".join(lines) + "\n"
+    print(text)
+    (HERE.parent / "docs" / "benchmarks.md").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Settings: which source wins, and that each mistake is named with its file and field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from warmci import settings
+from warmci.errors import UsageError
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "settings.toml"
+    path.write_text("", encoding="utf-8")
+    monkeypatch.setenv("WARMCI_SETTINGS", str(path))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def no_file_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "DEFAULT_FILE", tmp_path / "none.toml")
+
+
+def test_file_then_environment_then_flags(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings.load().base_domain == "warmci.localhost"
+    file.write_text('base_domain = "of.file"\n', encoding="utf-8")
+    assert settings.load().base_domain == "of.file"
+    monkeypatch.setenv("WARMCI_BASE_DOMAIN", "of.environment")
+    assert settings.load().base_domain == "of.environment"
+    assert settings.load(base_domain="of.flag").base_domain == "of.flag"
+    assert settings.load(base_domain=None).base_domain == "of.environment"
+
+
+def test_directories_follow_the_state_directory() -> None:
+    loaded = settings.load(state_dir=Path("/s"))
+    assert (loaded.runs_dir, loaded.locks_dir, loaded.live_dir) == (
+        Path("/s/.runs"),
+        Path("/s/.locks"),
+        Path("/s/.live"),
+    )
+
+
+def test_ports_stay_below_the_last_one() -> None:
+    assert settings.load(port_first=30000, port_count=10).ports == range(30000, 30010)
+    assert settings.load(port_first=65000, port_count=60000).ports == range(65000, 65536)
+
+
+def test_the_engine_and_the_bound_of_ci_are_taken_from_their_own_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WARMCI_DOCKER_HOST")
+    assert settings.load().docker_host == "unix:///var/run/docker.sock"
+    assert settings.load().max_tests == 2
+    monkeypatch.setenv("DOCKER_HOST", "tcp://engine:2375")
+    monkeypatch.setenv("MAX_TESTS", "5")
+    assert settings.load().docker_host == "tcp://engine:2375"
+    assert settings.load().max_tests == 5
+    monkeypatch.setenv("WARMCI_MAX_TESTS", "7")
+    assert settings.load().max_tests == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("port_first = 80\n", "port_first"),
+        ('base_domain = "UPPER"\n', "base_domain"),
+        ('base_domain = "-x"\n', "base_domain"),
+        ("deploy_timeout_s = 0\n", "deploy_timeout_s"),
+        ("max_tests = 0\n", "max_tests"),
+        ('endpoint_mode = "other"\n', "endpoint_mode"),
+        ('stat_dir = "/x"\n', "stat_dir"),
+        ("no toml", "settings.toml"),
+    ],
+)
+def test_a_mistake_in_the_file_is_named(file: Path, text: str, word: str) -> None:
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match=word) as caught:
+        settings.load()
+    assert str(file) in f"{caught.value.message} {caught.value.hint}"
+    assert "\n" not in caught.value.message
+
+
+def test_a_mistake_in_the_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WARMCI_LOCK_WAIT_S", "soon")
+    with pytest.raises(UsageError, match="lock_wait_s"):
+        settings.load()
+
+
+def test_a_bound_that_is_no_number_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAX_TESTS", "many")
+    with pytest.raises(UsageError):
+        settings.load()
+
+
+def test_a_named_file_must_exist(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WARMCI_SETTINGS", str(tmp_path / "gone.toml"))
+    with pytest.raises(UsageError, match=r"gone\.toml does not exist") as caught:
+        settings.load()
+    assert "WARMCI_SETTINGS" in str(caught.value.hint)
+
+
+def test_settings_cannot_be_changed_after_loading() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        setattr(settings.load(), "max_tests", 9)  # noqa: B010  (mypy knows that it is read-only)
+
+
+def test_every_setting_is_described() -> None:
+    assert [name for name, field in settings.Settings.model_fields.items() if not field.description] == []
