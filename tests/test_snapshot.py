@@ -103,7 +103,7 @@ def test_a_writer_that_never_rests_never_makes_a_snapshot(tmp_path: Path) -> Non
 
     def write() -> None:
         while not stop.is_set():
-            with (root / f"f{random.randrange(300)}").open("a") as file:  # noqa: S311  (which file does not matter)
+            with (root / f"f{random.randrange(300)}").open("a") as file:
                 file.write("more")
 
     thread = threading.Thread(target=write)

@@ -33,13 +33,15 @@ def test_a_green_stage_counts_its_tests(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_a_failed_check_makes_the_stage_red_and_ends_it(capsys: pytest.CaptureFixture[str]) -> None:
     recorder = Recorder(Console())
-    with (
-        pytest.raises(RecipeFailedError, match=r"^login and 1 more: last$") as caught,
-        recorder.stage("custom") as stage,
-    ):
-        stage.check("answers", ok=True)
-        stage.check("login", ok=False, message="first\nlast\n")
-        stage.check("logout", ok=False)
+
+    def three_checks() -> None:
+        with recorder.stage("custom") as stage:
+            stage.check("answers", ok=True)
+            stage.check("login", ok=False, message="first\nlast\n")
+            stage.check("logout", ok=False)
+
+    with pytest.raises(RecipeFailedError, match=r"^login and 1 more: last$") as caught:
+        three_checks()
     assert caught.value.log == "first\nlast\n"
     (result,) = recorder.stages
     assert result.outcome == "failed"
@@ -136,7 +138,10 @@ def test_data_goes_to_stdout_alone_and_ends_its_line(capsys: pytest.CaptureFixtu
 
 
 def test_a_reader_that_has_gone_ends_nothing() -> None:
-    script = "from warmci.console import print_data; print_data('x' * 200000); import os, sys; sys.stderr.write('on'); os._exit(0)"
+    script = (
+        "import os, sys; from warmci.console import print_data\n"
+        "print_data('x' * 200000); sys.stderr.write('on'); os._exit(0)"
+    )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         assert child.stdout is not None
         assert child.stderr is not None

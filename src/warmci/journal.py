@@ -38,5 +38,5 @@ class Journal:
                 entry = json.loads(line)
             except json.JSONDecodeError:
                 continue
-            if entry.get("kind") == kind:
+            if isinstance(entry, dict) and entry.get("kind") == kind:
                 yield entry

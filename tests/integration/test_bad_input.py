@@ -15,7 +15,7 @@ from warmci.models import Ledger
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Answer, Bench
+    from bench import Answer, Bench
 
 pytestmark = pytest.mark.integration
 

@@ -16,7 +16,7 @@ from warmci.models import Ledger
 from warmci.state import open_state
 
 if TYPE_CHECKING:
-    from conftest import Bench
+    from bench import Bench
 
 pytestmark = pytest.mark.integration
 KILLS = 10

@@ -10,7 +10,7 @@ import pytest
 from warmci.models import Ledger, Mode, Verdict
 
 if TYPE_CHECKING:
-    from conftest import Bench
+    from bench import Bench
 
 pytestmark = pytest.mark.integration
 QUOTED = "[Migration v119] pq: must be owner of extension hstore"
