@@ -51,7 +51,7 @@ def test_a_reader_and_a_kill_see_one_content_or_the_other(tmp_path: Path) -> Non
     writer = multiprocessing.get_context("spawn").Process(target=_write_for_ever, args=(str(path),))
     writer.start()
     try:
-        seen = set()
+        seen: set[str] = set()
         while seen != {"a" * 50_000, "b" * 50_000}:
             seen.add(path.read_text(encoding="utf-8"))
             assert seen <= {"a" * 50_000, "b" * 50_000}
@@ -121,12 +121,21 @@ def test_mounts_are_those_of_the_kernel_innermost_first() -> None:
     assert next(mount.kind for mount in fs.mounts() if mount.target == Path("/proc")) == "proc"
 
 
-def test_a_tree_with_a_mount_in_it_is_refused() -> None:
-    with pytest.raises(OSError, match=r"/proc.* still has .* mounted in it"):
-        fs.remove_tree(Path("/proc"))
+def test_a_tree_with_a_mount_in_it_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = tmp_path / "tree"
+    (tree / "inner" / "m").mkdir(parents=True)
+    (tree / "file").touch()
+    mounted = fs.Mount(tree / "inner" / "m", "overlay", "overlay", "rw")
+    monkeypatch.setattr(fs, "mounts", lambda: [mounted])  # the kernel's list; a real mount is tested in test_attach
+    with pytest.raises(OSError, match=r"tree still has .*/inner/m mounted in it"):
+        fs.remove_tree(tree)
+    assert (tree / "file").exists()
+    monkeypatch.setattr(fs, "mounts", lambda: [fs.Mount(tmp_path / "tree-of-another", "overlay", "overlay", "rw")])
+    fs.remove_tree(tree)
+    assert not tree.exists()
 
 
-@given(st.text(st.sampled_from("ab \t\n\\/0147"), max_size=12))
+@given(st.text(st.sampled_from("abü\udcff \t\n\\/0147"), max_size=12))
 def test_names_of_mounts_are_unescaped(name: str) -> None:
     escaped = "".join(f"\\{ord(one):03o}" if one in " \t\n\\" else one for one in name)  # as the kernel's mangle()
     assert fs._unescape(escaped) == name

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from warmci import cold, names, snapshot
 from warmci.app import App
 from warmci.errors import RecipeFailedError
+from warmci.manifest import load_manifest
 from warmci.models import Canonical, CanonicalUse, Lineage
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def seed(context: Context, grown: cold.Seed) -> Canonical:
     """Make the cold run's own data the canonical: a rename, whatever its size."""
     with context.recorder.stage("promote: seed") as stage:
-        made = _commit(context, grown, (), grown.versions)
+        made = _commit(context, grown, (), past_files=0)
         stage.detail = f"canonical {made.version}, snapshot {made.snapshot}"
     return made
 
@@ -34,6 +35,8 @@ def advance(context: Context, current: Canonical) -> Canonical:
     with context.recorder.stage("advance: copy the canonical") as stage:
         snapshot.copy_from(snapshot.snapshot_dir(state_dir, recipe, current.snapshot), staging)
         stage.detail = f"snapshot {current.snapshot}"
+    source = snapshot.snapshot_dir(state_dir, recipe, current.snapshot)
+    past_files = sum(volume.files for volume in load_manifest(source / "manifest.json").summary())
     volumes = {path.name: path for path in (staging / "volumes").iterdir()}
     placement = context.with_hosts(context.place(current.domain, quick=True))
     env_commit = current.env_commit or current.commit
@@ -46,27 +49,29 @@ def advance(context: Context, current: Canonical) -> Canonical:
     versions = ((app.version, context.head),)
     grown = cold.Seed(staging, placement, dict(app.secrets), env_commit, versions, images, killed)
     with context.recorder.stage("promote: advance") as stage:
-        made = _commit(context, grown, current.lineage, grown.versions)
+        made = _commit(context, grown, current.lineage, past_files=past_files)
         stage.detail = f"canonical {current.version} → {made.version}, snapshot {made.snapshot}"
     return made
 
 
-def _commit(
-    context: Context, grown: cold.Seed, past: tuple[Lineage, ...], versions: tuple[tuple[str, str], ...]
-) -> Canonical:
+def _commit(context: Context, grown: cold.Seed, past: tuple[Lineage, ...], *, past_files: int) -> Canonical:
+    """past_files: how many files the data had before; where there were any, none left is a loss, not a promotion."""
     if grown.killed:
         raise RecipeFailedError(
             f"{', '.join(grown.killed)} did not stop within its grace period: its data is not at rest",
             hint="raise stop_grace_period in the recipe, or let its process 1 obey TERM (init: true)",
         )
-    snapshot.finish(grown.staging, allow_empty=not any((grown.staging / "volumes").iterdir()))
+    manifest = snapshot.finish(grown.staging, allow_empty=not past_files)
+    for volume in manifest.summary():
+        if not volume.files:
+            context.deviate(f"volume {volume.name} holds no file")
     path = snapshot.snapshot_dir(context.settings.state_dir, context.request.recipe, grown.staging.name)
     now = datetime.now(UTC)
     canonical = Canonical(
         recipe=context.request.recipe,
         state="good",
         commit=context.head,
-        version=versions[-1][0],
+        version=grown.versions[-1][0],
         images=grown.images,
         domain=grown.placement.domain,
         port=grown.placement.port,
@@ -75,7 +80,10 @@ def _commit(
         manifest_sha256=hashlib.sha256((path / "manifest.json").read_bytes()).hexdigest(),
         lineage=(
             *past,
-            *(Lineage(version=version, commit=commit, run=context.run_id, at=now) for version, commit in versions),
+            *(
+                Lineage(version=version, commit=commit, run=context.run_id, at=now)
+                for version, commit in grown.versions
+            ),
         ),
         secrets=grown.secrets,
         run=context.run_id,
