@@ -139,15 +139,15 @@ class entered:  # noqa: N801  (reads as what it does)
 
 
 @pytest.fixture(scope="session")
-def keycloak(bench: Bench) -> provider.Provider:
+def live_provider(bench: Bench) -> provider.Provider:
     """The live-warm Keycloak of the session."""
     serving, _ = live.bring_up(bench.settings, Console(quiet=True))
     return serving
 
 
 @pytest.fixture
-def live_keycloak(keycloak: provider.Provider) -> KeycloakAccess:
-    return keycloak.access
+def live_keycloak(live_provider: provider.Provider) -> KeycloakAccess:
+    return live_provider.access
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def http_client(bench: Bench) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="session")
-def seeded(bench: Bench, keycloak: provider.Provider) -> Bench:
+def seeded(bench: Bench, live_provider: provider.Provider) -> Bench:
     """Miniflux has a canonical with a past: seeded by 0.1.0, advanced by 0.1.1."""
     first = bench.run("miniflux", "--ref", "0.1.0+2.2.8")
     assert first.code == 0, first.stderr

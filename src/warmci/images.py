@@ -39,6 +39,18 @@ _TOOLS = {
     "keycloak": {"mmdebstrap": "mmdebstrap", "mvn": "maven", "java": "openjdk-17-jre-headless"},
     "miniflux": {"mmdebstrap": "mmdebstrap", "go": "golang-go"},
 }
+# How this host reaches the outside, for the tools that fetch.
+_FETCHING = (
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "GOPROXY",
+    "GOSUMDB",
+    "GOFLAGS",
+)
 _JAVA = ("ENV JAVA_HOME=/usr/lib/jvm/java", "ENV LANG=C.UTF-8")
 _CHANGES: dict[str, tuple[str, ...]] = {
     "postgres": (
@@ -184,7 +196,8 @@ def _build(image: Image, work: Path, cache_dir: Path, report: Callable[[str], No
     unborn, log = work / f"{image.version}.tar", cache_dir / f"{image.name}-{image.version}.log"
     script = f"{image.name}.build.sh"
     argv = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", script]
-    facts = {"VERSION": image.version, "WORK": str(work), "OUT": str(unborn), "PATH": f"{os.environ['PATH']}:{_PATH}"}
+    facts = {name: os.environ[name] for name in _FETCHING if name in os.environ}
+    facts |= {"VERSION": image.version, "WORK": str(work), "OUT": str(unborn), "PATH": f"{os.environ['PATH']}:{_PATH}"}
     running = process.start(argv, cwd=_SCRIPTS, env=facts, log_file=_emptied(log))
     try:
         code = process.wait(running, timeout_s=_BUILD_TIMEOUT_S)

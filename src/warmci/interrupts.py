@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM become an exception in the main thread, once; while cleaning up they wait."""
+"""SIGINT, SIGTERM and SIGHUP become an exception in the main thread; in steps that must not be cut they wait."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _shielded = False
+_pending: list[int] = []
 
 
 def install() -> None:
@@ -25,18 +26,26 @@ def install() -> None:
 
 def _received(number: int, _frame: FrameType | None) -> None:
     if _shielded:
+        _pending.append(number)
         name = signal.Signals(number).name
-        sys.stderr.write(f"\n{name}: cleaning up, please wait (after a kill -9 the next command cleans up)\n")
+        sys.stderr.write(f"\n{name}: please wait until this step is over\n")
         return
-    raise InterruptedRunError(f"interrupted by {signal.Signals(number).name}", hint="everything was cleaned up")
+    raise _error(number)
+
+
+def _error(number: int) -> InterruptedRunError:
+    name = signal.Signals(number).name
+    return InterruptedRunError(f"interrupted by {name}", hint="what the run had made is removed; start it again")
 
 
 @contextmanager
 def shielded() -> Iterator[None]:
-    """Within, signals are only noted: clean-up runs to its end."""
+    """Within, signals wait: what is under way runs to its end. One that came meanwhile is raised afterwards."""
     global _shielded  # noqa: PLW0603  (signals are the process's, and so is this)
     before, _shielded = _shielded, True
     try:
         yield
     finally:
         _shielded = before
+    if _pending and not before:
+        raise _error(_pending.pop())

@@ -19,6 +19,9 @@ _CLONE_TIMEOUT_S = 300.0
 _LOCAL_TIMEOUT_S = 60.0
 # No hooks, no exotic transports: the repository is a stranger's. Ownership is not ours to insist on.
 _CONFIG = ("core.hooksPath=/dev/null", "protocol.ext.allow=never", "safe.directory=*", "advice.detachedHead=false")
+# The serving half of a local clone does not inherit our -c options.
+_LOCAL_UPLOAD = "git -c safe.directory='*' upload-pack"
+_LOCAL_OPTIONS = ("--upload-pack", _LOCAL_UPLOAD, "--config", f"remote.origin.uploadpack={_LOCAL_UPLOAD}")
 _ENV = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_LFS_SKIP_SMUDGE": "1"}
 
 
@@ -121,7 +124,8 @@ def clone(settings: Settings, recipe: str, work_dir: Path) -> Repository:
     source = settings.recipe_source.format(recipe=names.recipe_name(recipe))
     target = work_dir / "repository"
     try:
-        _git("clone", "--quiet", "--no-checkout", "--", source, str(target), timeout_s=_CLONE_TIMEOUT_S)
+        options = _LOCAL_OPTIONS if source.startswith("/") else ()
+        _git("clone", "--quiet", "--no-checkout", *options, "--", source, str(target), timeout_s=_CLONE_TIMEOUT_S)
     except process.CommandError as error:
         if "does not exist" in error.tail or "not found" in error.tail:
             raise UsageError(

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from warmci import attach, fs, provider, reap, snapshot, sso
@@ -39,6 +40,10 @@ def recover(engine: Engine, settings: Settings, instance: str, store: CanonicalS
                     removed += _recover_run(engine, settings, instance, run)
                 except (WarmciError, OSError) as error:
                     errors.append(f"run {run}: {error}")
+    try:
+        removed += _reap_realms(settings, instance)
+    except WarmciError as error:
+        errors.append(str(error))
     for recipe in _recipes_with_data(settings.state_dir):
         removed += _collect(store, settings.state_dir, recipe)
     if errors:
@@ -80,7 +85,6 @@ def _recover_run(engine: Engine, settings: Settings, instance: str, run: str) ->
     removed = reap.remove_objects(engine, instance, run)
     run_dir = settings.runs_dir / run
     journal = Journal(run_dir)
-    removed += _delete_realms(settings, journal)
     for mount in fs.mounts_below(run_dir):
         removed.append(f"mount {mount.target}")
     attach.detach(run_dir / "work" / "attach")
@@ -90,21 +94,25 @@ def _recover_run(engine: Engine, settings: Settings, instance: str, run: str) ->
     return [f"{what} of run {run}" for what in removed]
 
 
-def _delete_realms(settings: Settings, journal: Journal) -> list[str]:
-    """Realms at the live Keycloak; those of a Keycloak deployed for that run went with it."""
-    names = [entry["name"] for entry in journal.entries("realm")]
+def _reap_realms(settings: Settings, instance: str) -> list[str]:
+    """Realms of dead runs at the live Keycloak, by what they say of themselves, not by journals.
+
+    A killed run's last request may make its realm after its journal was worked off. What a Keycloak that is down
+    holds is reaped when it is up again; one that was deployed for a run took its realms with it.
+    """
     live = provider.load_live(settings)
-    if not names or live is None:
+    if live is None or provider.unhealthy(settings, live.provider.url) is not None:
         return []
-    urls = {entry["name"]: entry.get("url") for entry in journal.entries("realm")}
-    mine = [name for name in names if urls[name] == live.provider.url]
-    if not mine:
-        return []
-    if reason := provider.unhealthy(settings, live.provider.url):
-        raise InfraError(f"realm {mine[0]} cannot be deleted: {reason}", hint="warmci keycloak up")
     with provider.client_for(settings, live.provider.url) as client:
         keycloak = sso.Keycloak(live.provider.access, client)
-        return [f"realm {name}" for name in mine if sso.delete_keycloak_realm(keycloak, name)]
+        plan = sso.plan_reap(
+            sso.list_realms(keycloak), instance, lambda run: is_alive(settings.state_dir, run), datetime.now(UTC)
+        )
+        reaped = sso.reap_stale_realms(keycloak, plan)
+    if reaped.failed:
+        name, reason = next(iter(reaped.failed.items()))
+        raise InfraError(f"realm {name} could not be deleted: {reason}", hint="warmci doctor")
+    return [f"realm {name}" for name in reaped.deleted]
 
 
 def _recipes_with_data(state_dir: Path) -> list[str]:

@@ -55,7 +55,7 @@ def _say_verdict(console: Console, result: RunResult, path: str) -> None:
         console.say(result.log_excerpt)
         console.say("---", style="dim")
     if result.verdict is not Verdict.PASS:
-        console.error(result.summary, result.hint or None)
+        console.error(result.summary, result.hint or f"all that was seen is in {path}")
     if result.because:
         console.say(f"requested: {result.requested}, ran: {result.ran}, because: {result.because}")
     if result.ran is Mode.QUICK:
