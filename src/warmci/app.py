@@ -82,9 +82,13 @@ class App:
     def _submit(self, rendered: Rendered) -> None:
         fixed = self.context.realm.secrets(self._facts()) if self.context.realm else {}
         self.context.console.redact.add(*fixed.values())
-        self.deployment.deploy(rendered, fixed)
-        self.context.console.redact.add(*self.secrets.values())
+        try:
+            self.deployment.deploy(rendered, fixed)
+        finally:
+            self.context.console.redact.add(*self.secrets.values())
         self.rendered = rendered
+        if self.context.realm:
+            self.context.realm.wait()
 
     def _converge(self) -> None:
         progress = self.context.console.progress

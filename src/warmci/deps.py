@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 
 
 def open_realm(context: Context, apps: Sequence[Placement]) -> RunRealm:
-    """Make the run's realm, at the live Keycloak if it is healthy, else at one deployed cold in this run.
+    """Begin to make the run's realm, at the live Keycloak if it is healthy, else at one deployed cold in this run.
 
-    Its deletion is registered before it is made. Raises InfraError when Keycloak refuses.
+    Its deletion is registered at once; RunRealm.wait tells when it is there, or that Keycloak refuses.
     """
     serving = _live(context) or _cold(context)
     name = sso.new_realm_name(context.request.recipe, context.request.pr, context.request.ref)
@@ -49,17 +50,27 @@ def open_realm(context: Context, apps: Sequence[Placement]) -> RunRealm:
         ),
         roles=(),
     )
-    context.cleanup.callback(_delete, context, serving, name)
-    # A request cut off is still carried out, after the deletion that should have undone it.
-    with context.shielded(), provider.client_for(context.settings, serving.url) as client:
-        keycloak = sso.Keycloak(serving.access, client)
+    pool = ThreadPoolExecutor(1, thread_name_prefix="realm")
+    with context.shielded():
+        made = pool.submit(_create, context, serving, spec)
+        context.cleanup.callback(_delete, context, serving, name, made)
+    pool.shutdown(wait=False)
+    return replace(realm, made=made)
+
+
+def _create(context: Context, serving: provider.Provider, spec: sso.RealmSpec) -> None:
+    """In a thread of its own: swarm takes a second to start a container, Keycloak half a second to make a realm."""
+    with provider.client_for(context.settings, serving.url) as client:
         sso.create_keycloak_realm(
-            keycloak, spec, announce=lambda realm_name: context.journal.note("realm", realm_name, url=serving.url)
+            sso.Keycloak(serving.access, client),
+            spec,
+            announce=lambda name: context.journal.note("realm", name, url=serving.url),
         )
-    return realm
 
 
-def _delete(context: Context, serving: provider.Provider, name: str) -> None:
+def _delete(context: Context, serving: provider.Provider, name: str, made: Future[None]) -> None:
+    # A request under way is still carried out, and would be after the deletion that should have undone it.
+    wait([made])
     with provider.client_for(context.settings, serving.url) as client:
         sso.delete_keycloak_realm(sso.Keycloak(serving.access, client), name)
 

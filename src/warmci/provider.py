@@ -101,7 +101,7 @@ def deploy(
 def _access(url: str, secrets: Mapping[str, str]) -> sso.KeycloakAccess:
     password = next((value for key, value in secrets.items() if key.startswith(_ADMIN_SECRET)), None)
     if password is None:
-        raise InfraError(f"the keycloak recipe has no secret {_ADMIN_SECRET}", hint="see docs/sso.md")
+        raise InfraError(f"the keycloak recipe has no secret {_ADMIN_SECRET}", hint="set keycloak_ref to one that has")
     return sso.KeycloakAccess(url=url, username=ADMIN, password=SecretStr(password))
 
 

@@ -10,11 +10,13 @@ from warmci.recipe_config import SsoConfig, filled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from concurrent.futures import Future
 
     from warmci.settings import Settings
 
 CLIENT = "app"
 USER = "alice"
+_CREATE_DEADLINE_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,12 @@ class RunRealm:
     client_secret: str
     password: str
     config: SsoConfig
+    made: Future[None] | None = None
+
+    def wait(self) -> None:
+        """Return when the realm is there. Raises InfraError when Keycloak refused it."""
+        if self.made is not None:
+            self.made.result(_CREATE_DEADLINE_S)
 
     @property
     def issuer(self) -> str:
