@@ -209,6 +209,16 @@ def test_a_crash_while_the_database_is_not_up_yet_is_patience() -> None:
     assert [(state.name, state.running) for state in states] == [("app", 1), ("db", 1)]
 
 
+def test_crashes_while_the_database_restarts_are_not_held_against_the_app() -> None:
+    services = [service("app"), service("db")]
+    states = ["running", *["starting"] * 9, "running", "running"]
+    frames: list[Frame] = [
+        (services, [task("db", state), *crashed("app", count)]) for count, state in enumerate(states, 1)
+    ]
+    up = (services, [task("db", "running"), *crashed("app", len(states)), task("app", "running", at=59)])
+    assert len(waited(FakeEngine(*frames, up))) == 2
+
+
 def test_patience_with_a_crash_loop_ends_even_without_the_database() -> None:
     tasks = [task("db", "starting"), *crashed("app", 40)]
     error = failure(FakeEngine(([service("app"), service("db")], tasks)))
