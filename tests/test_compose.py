@@ -90,11 +90,11 @@ def write(tmp_path: Path, text: str, name: str = "compose.yml") -> Path:
         ("- a\n", "not a mapping"),
         ("services:\n  app: {image: x\n", r"compose\.yml:\d+"),
         ("services: {}\n", "no services"),
-        ("services: [app]\n", "services is not a mapping"),
-        ("services: {app: nginx}\n", "services.app is not a mapping"),
+        ("services: [app]\n", "services: Input should be a valid dictionary"),
+        ("services: {app: nginx}\n", "services.app: Input should be"),
         ("services: {app: {image: '${X'}}\n", "services.app.image"),
         ("services: {app: {image: x, deploy: {replicas: '${NONE}'}}}\n", "not a number"),
-        ("services: {app: {image: x, ports: '80'}}\n", "not a list"),
+        ("services: {app: {image: x, ports: '80'}}\n", "services.app.ports: Input should be a valid list"),
         ("services: {app: {image: x, ports: ['80-90:80-90']}}\n", "not a single port"),
         ("services: {app: {image: x, env_file: /etc/passwd}}\n", "outside the recipe"),
         ("services: {app: {image: x, env_file: ../x}}\n", "outside the recipe"),
@@ -106,6 +106,63 @@ def write(tmp_path: Path, text: str, name: str = "compose.yml") -> Path:
 def test_bad_files_are_refused_with_the_place(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(RecipeFailedError, match=words):
         load_compose(write(tmp_path, text), ["compose.yml"], {})
+
+
+ODD_SHAPES = [
+    "deploy: x",
+    "deploy: [1]",
+    "deploy: {update_config: x}",
+    "deploy: {restart_policy: [1]}",
+    "deploy: {restart_policy: {max_attempts: a}}",
+    "deploy: {labels: 5}",
+    "healthcheck: {test: [CMD, 'true'], retries: many}",
+    "healthcheck: [x]",
+    "extra_hosts: 5",
+    "env_file: 5",
+    "env_file: ['a\\0b']",
+    "networks: 5",
+    "volumes: [5]",
+    "volumes: [{type: volume}]",
+    "secrets: {a: b}",
+    "environment: 5",
+    "environment: {A: [1]}",
+    "environment: {A: true}",
+]
+
+
+@pytest.mark.parametrize("odd", ODD_SHAPES)
+def test_odd_shapes_of_a_service_are_the_recipes_fault(tmp_path: Path, odd: str) -> None:
+    text = (
+        "services:\n  app:\n    image: x\n    "
+        + odd.replace("\\0", "\\u0000").replace("'a", '"a').replace("b']", 'b"]')
+        + "\n"
+    )
+    with pytest.raises(RecipeFailedError):
+        load_compose(write(tmp_path, text), ["compose.yml"], {})
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "volumes: {v: x}",
+        "networks: {n: x}",
+        "secrets: {a: x}",
+        "configs: {c: [1]}",
+        "networks: {n: {labels: x}}",
+        "networks: 5",
+    ],
+)
+def test_odd_shapes_of_sections_are_the_recipes_fault(tmp_path: Path, odd: str) -> None:
+    with pytest.raises(RecipeFailedError):
+        load_compose(write(tmp_path, f"services: {{app: {{image: x}}}}\n{odd}\n"), ["compose.yml"], {})
+
+
+def test_extra_hosts_of_both_forms(tmp_path: Path) -> None:
+    for form in ("{b: 192.0.2.1}", "['b:192.0.2.1']"):
+        document = load_compose(
+            write(tmp_path, f"services: {{app: {{image: x, extra_hosts: {form}}}}}\n"), ["compose.yml"], {}
+        )
+        assert document["services"]["app"]["extra_hosts"] == ["b:192.0.2.1"]
 
 
 def test_a_link_out_of_the_recipe_is_refused(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ LAYERS: list[set[str]] = [
     {
         "compose",
         "compose_forms",
+        "compose_shape",
         "envfile",
         "ingress",
         "lint",

@@ -82,7 +82,7 @@ services:
     secrets: [db]
     configs: [c]
 volumes: {{data: , named: {{name: {STACK}_named}}, local: {{driver: local}}}}
-networks: {{proxy: {{external: true}}, internal: , own: {{external: true, name: {STACK}_x}}}}
+networks: {{proxy: {{external: true}}, internal: , own: {{name: {STACK}_x}}}}
 secrets: {{db: {{external: true, name: {STACK}_db_v1}}}}
 configs: {{c: {{name: {STACK}_c_v1, file: compose.yml}}, plain: {{file: compose.yml}}}}
 """

@@ -81,7 +81,7 @@ def test_what_the_recipe_does_not_have_is_named(tmp_path: Path, upstream: Upstre
     assert str(upstream.path) in str(caught.value.hint)
 
 
-@pytest.mark.parametrize("ref", ["--help", "-h", "--upload-pack=touch pwned", "main..main", "main^{tree}", ""])
+@pytest.mark.parametrize("ref", ["--help", "-h", "--upload-pack=touch pwned", "main..main", "main^{tree}"])
 def test_a_ref_is_never_an_option_or_an_expression(tmp_path: Path, upstream: Upstream, ref: str) -> None:
     upstream.commit("one")
     with pytest.raises(UsageError, match="not a ref name"):
@@ -98,8 +98,24 @@ def test_a_pull_request_of_a_fork_is_found_by_its_number(tmp_path: Path, upstrea
     with pytest.raises(UsageError):
         found.resolve(head)
     assert found.resolve(head, pr="7") == head
-    assert found.resolve("main", pr="8") != head
-    assert found.resolve("main", pr="--upload-pack=x") != head
+    assert found.resolve("", pr="7") == head
+    assert found.resolve("main", pr="7") == head, "a fork's branch may be called as one of ours"
+    main = found.resolve("main")
+    assert found.resolve("main", pr="8") == main != head
+    assert found.resolve("main", pr="--upload-pack=x") == main
+    for ref, pr in (("", "8"), ("", ""), (main, "7")):
+        with pytest.raises(UsageError, match="pull request"):
+            found.resolve(ref, pr=pr)
+
+
+def test_a_history_without_releases_is_upgraded_to_from_the_newest(tmp_path: Path, upstream: Upstream) -> None:
+    release = upstream.commit("one", "1.0.0+1")
+    upstream.git("switch", "--quiet", "--orphan", "squashed")
+    head = upstream.commit("all in one")
+    upstream.git("switch", "--quiet", "main")
+    base = cloned(tmp_path).base_for(head)
+    assert base is not None
+    assert base.commit == release
 
 
 def test_a_branch_wins_over_a_tag_of_the_same_name_and_a_short_hash(tmp_path: Path, upstream: Upstream) -> None:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _SERVING_DEADLINE_S = 60.0
 _SERVING_POLL_S = 0.05
-_CANARY = ".warmci-canary"
 
 
 @dataclass
@@ -44,7 +43,7 @@ class App:
         work = self.context.work_dir / self.placement.stack
         work.mkdir(mode=0o700)
         self.new_volumes.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._canary = secrets.token_hex(8)
+        self._canary = f".warmci-{secrets.token_hex(8)}"
         self.deployment = Deployment(
             self.context.engine,
             self.placement,
@@ -54,6 +53,7 @@ class App:
             self.secrets,
             announce=self.context.journal.note,
         )
+        self.deployment.claim()
         self.context.cleanup.callback(self.remove)
 
     # --- deploying
@@ -103,8 +103,11 @@ class App:
             self._check_serving(record)
             record.detail = self.version
 
-    def upgrade(self, commit: str) -> None:
-        """Deploy the head over what runs, in place, and see that it is the head that serves, on the same data."""
+    def upgrade(self, commit: str) -> bool:
+        """Deploy the head over what runs, in place, and see that it is the head that serves, on the same data.
+
+        Returns whether it changed any service at all.
+        """
         before = self.rendered
         if before is None:
             raise AssertionError("upgrade before install")
@@ -123,6 +126,7 @@ class App:
             record.detail = f"{before.version} → {after.version}, " + (
                 f"changed: {', '.join(sorted(changed))}" if changed else "no service changed: upgrade not verified"
             )
+        return bool(changed)
 
     @property
     def version(self) -> str:
@@ -152,20 +156,26 @@ class App:
 
     def _plant_canaries(self) -> None:
         for path in self.volume_dirs.values():
-            (path / _CANARY).write_text(self._canary, encoding="ascii")
+            # Exclusive and unguessable: an app could have put a link there for us to follow.
+            (path / self._canary).open("x").close()
 
     def remove_canaries(self) -> None:
         for path in self.volume_dirs.values():
-            (path / _CANARY).unlink(missing_ok=True)
+            (path / self._canary).unlink(missing_ok=True)
 
     def _check_data(self, stage: Stage, before: Rendered, after: Rendered) -> None:
-        lost = sorted(set(before.volumes.values()) - set(after.volumes.values()))
-        stage.check("every volume is still used", not lost, f"the head no longer mounts {', '.join(lost)}")
+        for (name, target), services in sorted(mounts(before).items()):
+            word = f"mount:{name}"
+            stays = bool(mounts(after).get((name, target))) or word in self.context.config.allow
+            message = f"{target} of {', '.join(sorted(services))} no longer shows volume {name} (allow: {word})"
+            stage.check(f"volume {name} is still at {target}", stays, message)
         for name in before.volumes:
-            canary = self.volume_dirs[name] / _CANARY
-            kept = canary.is_file() and canary.read_text(encoding="ascii") == self._canary
+            kept = (self.volume_dirs[name] / self._canary).is_file()
             stage.check(f"data in volume {name} survived", kept, f"a file put into {name} before the upgrade is gone")
         self.remove_canaries()
+        was, now = before.route, after.route
+        routed = was is None or (now is not None and (was.source, now.source) != ("traefik", "ports"))
+        stage.check("the app is still routed", routed, "the head lost the Traefik labels that it was reached by")
 
     def _check_serving(self, stage: Stage) -> None:
         """The app itself answers below 400 under its own name; there is no proxy whose 404 could pass for it."""
@@ -251,9 +261,10 @@ class App:
         with self.context.recorder.stage(f"{self.title}: undeploy"):
             killed = self.deployment.undeploy(keep_data=keep_data)
             self.deployment.remove_volumes_and_secrets()
+        services = self.rendered.document["services"] if self.rendered else {}
         with_data = {
             f"{self.placement.stack}_{name}"
-            for name, service in self._require_rendered().document["services"].items()
+            for name, service in services.items()
             if any(volume["type"] == "volume" for volume in service.get("volumes", []))
         }
         return sorted(with_data & set(killed))
@@ -262,3 +273,13 @@ class App:
         """Undo whatever is there; the finalizer of every run."""
         self.deployment.undeploy(keep_data=False)
         self.deployment.remove_volumes_and_secrets()
+
+
+def mounts(rendered: Rendered) -> dict[tuple[str, str], set[str]]:
+    """(volume, path in the container) to the services that mount it there."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for name, service in rendered.document["services"].items():
+        for volume in service.get("volumes", []):
+            if volume["type"] == "volume" and volume.get("source"):
+                found.setdefault((str(volume["source"]), str(volume["target"])), set()).add(name)
+    return found

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from warmci.compose_forms import normalise_service
+from warmci.compose_shape import check_shape
 from warmci.errors import RecipeFailedError
 from warmci.interpolation import expand
 
@@ -48,9 +49,8 @@ def load_compose(root: Path, files: Sequence[str], env: Mapping[str, str]) -> Do
     for name in files:
         path = inside(root, root, name)
         document = _interpolated(_parse(path, name), env, name)
+        check_shape(document, name)
         for service, body in (document.get("services") or {}).items():
-            if not isinstance(body, dict):
-                raise RecipeFailedError(f"{name}: services.{service} is not a mapping")
             document["services"][service] = normalise_service(body, env, root, where=f"{name}: services.{service}")
         for section in ("secrets", "configs"):
             for key, body in (document.get(section) or {}).items():
@@ -64,6 +64,8 @@ def load_compose(root: Path, files: Sequence[str], env: Mapping[str, str]) -> Do
 
 def inside(root: Path, base: Path, name: str, *, what: str = "compose file") -> Path:
     """The real path of a file that a recipe names; it must exist and lie inside the checkout, links followed."""
+    if "\0" in name:
+        raise RecipeFailedError(f"{what}: a file name holds a NUL byte")
     real = (base / name).resolve()
     if root.resolve() not in real.parents:
         raise RecipeFailedError(f"{what}: {name} lies outside the recipe", hint="name files of the recipe only")
@@ -82,9 +84,6 @@ def _parse(path: Path, name: str) -> Document:
         raise RecipeFailedError(f"{name}: not YAML in UTF-8: {type(error).__name__}") from error
     if not isinstance(document, dict):
         raise RecipeFailedError(f"{name}: not a mapping of services", hint="a compose file starts with `services:`")
-    for section in SECTIONS:
-        if not isinstance(document.get(section) or {}, dict):
-            raise RecipeFailedError(f"{name}: {section} is not a mapping")
     # Anchors make parts of the document shared; the copy lets each part be changed on its own.
     kept = {key: value for key, value in document.items() if key in SECTIONS or key == "version"}
     return {key: _unshared(value) for key, value in kept.items()}

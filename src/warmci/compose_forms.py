@@ -30,6 +30,11 @@ def normalise_service(body: dict[str, Any], env: Mapping[str, str], root: Path, 
         service["deploy"] = {**deploy, "labels": _mapping(deploy["labels"], f"{where}.deploy.labels")}
     if isinstance(service.get("networks"), list):
         service["networks"] = {str(name): None for name in service["networks"]}
+    if isinstance(service.get("extra_hosts"), dict):
+        service["extra_hosts"] = [f"{name}:{address}" for name, address in service["extra_hosts"].items()]
+    for key in ("extra_hosts", "networks", *_LONG_FORMS):
+        if key in service and service[key] is None:
+            del service[key]
     for key, long_form in _LONG_FORMS.items():
         if key in service:
             service[key] = [long_form(item, f"{where}.{key}") for item in _listed(service[key], f"{where}.{key}")]
@@ -71,12 +76,14 @@ def _mapping(value: Any, where: str, lookup: Callable[[str], str | None] | None 
 def _from_env_files(names: Any, root: Path, where: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in [names] if isinstance(names, str) else names or []:
-        path = (root / str(name)).resolve()
+        if "\0" in name:
+            raise RecipeFailedError(f"{where}.env_file: a file name holds a NUL byte")
+        path = (root / name).resolve()
         if root.resolve() not in path.parents:
             raise RecipeFailedError(f"{where}.env_file: {name} lies outside the recipe")
         if not path.is_file():
             raise RecipeFailedError(f"{where}.env_file: {name} does not exist")
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [line.strip() for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
         found |= _mapping([line for line in lines if "=" in line and not line.startswith("#")], where)
     return found
 

@@ -16,7 +16,7 @@ from warmci.engine import NAMESPACE_LABEL
 from warmci.errors import InfraError, RecipeFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from warmci.engine import Engine
 
@@ -50,7 +50,7 @@ class ServiceState:
 
     @property
     def settled(self) -> bool:
-        return self.running == self.wanted and self.update in _DONE_UPDATE
+        return self.running >= self.wanted and self.update in _DONE_UPDATE
 
     def __str__(self) -> str:
         update = f", update {self.update}" if self.update else ""
@@ -74,10 +74,10 @@ def _wanted(service: dict[str, Any], tasks: list[dict[str, Any]]) -> int:
 
 
 def _state(service: dict[str, Any], tasks: list[dict[str, Any]], stack: str) -> ServiceState:
-    spec = service["Spec"]["TaskTemplate"]["ContainerSpec"]
-    fresh = sorted(
-        (task for task in tasks if task["Spec"].get("ContainerSpec") == spec), key=lambda task: str(task["CreatedAt"])
-    )
+    spec = service["Spec"]["TaskTemplate"]
+    # The rest of the two differs by what swarm fills in.
+    fresh = [task for task in tasks if task["Spec"].get("ContainerSpec") == spec["ContainerSpec"]]
+    fresh.sort(key=lambda task: str(task["CreatedAt"]))
     failed = [task for task in fresh if task["Status"]["State"] in {"failed", "rejected"}]
     failed = [task for task in failed if not _PASSING.search(task["Status"].get("Err", ""))]
     # After a roll-back the service's spec is the old one again: the failed tasks are then those of the other spec.
@@ -87,13 +87,16 @@ def _state(service: dict[str, Any], tasks: list[dict[str, Any]], stack: str) -> 
             (task for task in tasks if task["Status"]["State"] == "failed"), key=lambda task: str(task["CreatedAt"])
         )
     last = failed[-1]["Status"] if failed else {}
+    waiting = [str(task["Status"]["Err"]) for task in fresh if task["Status"].get("Err")]
+    once = (spec.get("RestartPolicy") or {}).get("Condition") in {"none", "on-failure"}
+    ended = [task for task in fresh if once and task["Status"]["State"] == "complete"]
     return ServiceState(
         name=service["Spec"]["Name"].removeprefix(f"{stack}_"),
         wanted=_wanted(service, tasks),
-        running=sum(t["Status"]["State"] == "running" and t["DesiredState"] == "running" for t in fresh),
+        running=sum(t["Status"]["State"] == "running" and t["DesiredState"] == "running" for t in fresh) + len(ended),
         update=update,
         failures=len(failed),
-        last_error=str(last.get("Err", "")),
+        last_error=str(last.get("Err", "")) or (waiting[-1] if waiting else ""),
         failed_container=str((last.get("ContainerStatus") or {}).get("ContainerID", "")),
         rejected=sum(task["Status"]["State"] == "rejected" for task in failed),
         alive=sum(t["DesiredState"] == "running" and t["Status"]["State"] not in _DEAD for t in tasks),
@@ -105,14 +108,13 @@ def wait_converged(
     stack: str,
     *,
     deadline_s: float,
-    logs: Mapping[str, str] | None = None,
     on_change: Callable[[str], None] = lambda _: None,
 ) -> list[ServiceState]:
     """Wait until every service runs the spec last submitted, healthy, with its update settled.
 
-    `logs` are the log tails seen so far of containers (see LogKeeper). Raises RecipeFailedError when a service was
-    rolled back, crash-loops or has ended, each with the failing task's last log lines, and when deadline_s passes
-    (with the last observed state); InfraError when the engine itself is at fault.
+    A service that ends well by itself and is not to be restarted counts as running. Raises RecipeFailedError when one
+    was rolled back or crash-loops, with the failing task's last log lines, and when deadline_s passes, with the last
+    observed state; InfraError when the engine itself is at fault.
     """
     end = time.monotonic() + deadline_s
     wake = threading.Event()
@@ -127,7 +129,7 @@ def wait_converged(
                 shown = line
             if states and all(state.settled for state in states):
                 return states
-            _fail_early(engine, states, crash_floor, logs or {})
+            _fail_early(engine, states, crash_floor)
             if time.monotonic() > end:
                 raise RecipeFailedError(
                     f"{stack} did not converge within {deadline_s:.0f} s; last seen: {line or 'no services'}",
@@ -138,14 +140,12 @@ def wait_converged(
             wake.clear()
 
 
-def _fail_early(
-    engine: Engine, states: list[ServiceState], crash_floor: dict[str, int], logs: Mapping[str, str]
-) -> None:
+def _fail_early(engine: Engine, states: list[ServiceState], crash_floor: dict[str, int]) -> None:
     for state in states:
         if state.update in _ROLLED_BACK:
-            raise _failure(engine, state, f"update of {state.name} was rolled back ({state.update})", logs)
+            raise _failure(engine, state, f"update of {state.name} was rolled back ({state.update})")
         if state.rejected >= _REJECTIONS:
-            raise _failure(engine, state, f"swarm rejects the tasks of {state.name}", logs)
+            raise _failure(engine, state, f"swarm rejects the tasks of {state.name}")
         if state.wanted and not state.alive and state.failures == 0 and state.update in _DONE_UPDATE:
             continue  # nothing scheduled yet
         others_run = all(other.settled for other in states if other.name != state.name)
@@ -154,14 +154,13 @@ def _fail_early(
         elif not state.settled:
             floor = crash_floor.setdefault(state.name, state.failures)
             if state.failures - floor >= _CRASHES_ALONE:
-                raise _failure(engine, state, f"service {state.name} crash-loops ({state.failures} failed tasks)", logs)
+                raise _failure(engine, state, f"service {state.name} crash-loops ({state.failures} failed tasks)")
         if state.failures >= _CRASHES_AT_ALL:
-            raise _failure(engine, state, f"service {state.name} crash-loops ({state.failures} failed tasks)", logs)
+            raise _failure(engine, state, f"service {state.name} crash-loops ({state.failures} failed tasks)")
 
 
-def _failure(engine: Engine, state: ServiceState, what: str, logs: Mapping[str, str]) -> RecipeFailedError | InfraError:
+def _failure(engine: Engine, state: ServiceState, what: str) -> RecipeFailedError | InfraError:
     log = engine.container_logs(state.failed_container, _LOG_LINES) if state.failed_container else ""
-    log = log or logs.get(state.failed_container, "")
     if _ENGINE_FAULT.search(state.last_error):
         return InfraError(f"{what}: {state.last_error}", hint="warmci doctor")
     said = last_line(log) or state.last_error or "no word from the task"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from warmci import compose, convergence
-from warmci.engine import NAMESPACE_LABEL
+from warmci.engine import INSTANCE_LABEL, NAMESPACE_LABEL
 from warmci.envfile import generate_secret
 from warmci.errors import InfraError, RecipeFailedError
 from warmci.process import CommandError
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _GONE_DEADLINE_S = 60.0
 _POLL_S = 0.02
 _KILLED = 137
+_DEFAULT_GRACE_S = 10
+_EVENT_WAIT_S = 3.0
 _LABEL_NOISE = "only updates to Labels are allowed"
 
 
@@ -41,6 +43,19 @@ class Deployment:
     """Journal: called with what is about to be created."""
     created_volumes: set[str] = field(default_factory=set)
     created_secrets: set[str] = field(default_factory=set)
+
+    def claim(self) -> None:
+        """Raise InfraError when somebody else's stack has our name: it is neither deployed over nor removed."""
+        ours = self.placement.labels[INSTANCE_LABEL]
+        label = [f"{NAMESPACE_LABEL}={self.placement.stack}"]
+        found = [item["Spec"]["Labels"] for item in self.engine.services(label)]
+        found += [item["Labels"] for item in self.engine.networks(label)]
+        for labels in found:
+            if labels.get(INSTANCE_LABEL) != ours:
+                raise InfraError(
+                    f"the engine has a stack {self.placement.stack} that is not this WarmCI's",
+                    hint="give this one a base_domain of its own in the settings",
+                )
 
     def deploy(self, rendered: Rendered, fixed_secrets: Mapping[str, str]) -> None:
         """Submit the rendered file; returns once swarm has taken it. Raises RecipeFailedError with swarm's words."""
@@ -141,10 +156,9 @@ def undeploy_stack(engine: Engine, stack: str, *, graceful: bool) -> list[str]:
     left, when containers and networks are not gone within a minute.
     """
     label = [f"{NAMESPACE_LABEL}={stack}"]
-    engine.remove_services([service["ID"] for service in engine.services(label)])
-    killed: list[str] = []
-    if graceful:
-        killed = _stop_gracefully(engine, label)
+    services = engine.services(label)
+    engine.remove_services([service["ID"] for service in services])
+    killed = _stop_gracefully(engine, label, services) if graceful else []
     end = time.monotonic() + _GONE_DEADLINE_S
     while True:
         containers = engine.containers(label)
@@ -172,12 +186,22 @@ def _try_networks(engine: Engine, networks: list[dict[str, str]]) -> None:
         return  # still has endpoints on their way out; the caller looks again until its deadline
 
 
-def _stop_gracefully(engine: Engine, label: list[str]) -> list[str]:
-    running = engine.containers(label, running=True)
-    engine.stop_containers([item["Id"] for item in running])
-    killed = []
-    for item in running:
-        seen = engine.inspect_container(item["Id"])
-        if seen and seen["State"]["ExitCode"] == _KILLED:
-            killed.append(str(item["Labels"].get("com.docker.swarm.service.name", item["Id"][:12])))
-    return killed
+def _stop_gracefully(engine: Engine, label: list[str], services: list[dict[str, Any]]) -> list[str]:
+    """Stop with each service's own grace period; returns services whose container did not end by itself.
+
+    How each ended is learnt from the engine's events: swarm may have removed the container by then.
+    """
+    graces = {str(item["Spec"]["Name"]): _grace_s(item) for item in services}
+    name_label = "com.docker.swarm.service.name"
+    running = {str(i["Id"]): str(i["Labels"].get(name_label, "")) for i in engine.containers(label, running=True)}
+    with engine.exit_codes(label) as codes:
+        engine.stop_containers({item: graces.get(name, _DEFAULT_GRACE_S) for item, name in running.items()})
+        end = time.monotonic() + _EVENT_WAIT_S
+        while not running.keys() <= codes.keys() and time.monotonic() < end:
+            time.sleep(_POLL_S)
+    return sorted({name for item, name in running.items() if codes.get(item, _KILLED) == _KILLED})
+
+
+def _grace_s(service: dict[str, Any]) -> int:
+    nanoseconds = service["Spec"]["TaskTemplate"]["ContainerSpec"].get("StopGracePeriod")
+    return _DEFAULT_GRACE_S if nanoseconds is None else max(1, round(nanoseconds / 1e9))

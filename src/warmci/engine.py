@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import docker
@@ -17,7 +17,7 @@ from warmci import process
 from warmci.errors import InfraError, RecipeFailedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 NAMESPACE_LABEL = "com.docker.stack.namespace"
@@ -218,14 +218,31 @@ class Engine:
         self._each(self._api.remove_service, ids)
 
     def kill_containers(self, ids: Sequence[str]) -> None:
-        self._each(lambda item: self._api.remove_container(item, force=True, v=False), ids)
+        """With their anonymous volumes; named ones stay."""
+        self._each(lambda item: self._api.remove_container(item, force=True, v=True), ids)
 
-    def stop_containers(self, ids: Sequence[str]) -> None:
-        """Graceful: the container's own signal and grace period."""
-        self._each(lambda item: self._api.stop(item, timeout=self._grace_s(item)), ids)
+    def stop_containers(self, grace_s: Mapping[str, int]) -> None:
+        """Graceful: each container's own signal, and its seconds until it is killed."""
+        self._each(lambda item: self._api.stop(item, timeout=grace_s[item]), list(grace_s))
 
-    def _grace_s(self, container: str) -> int:
-        return int(self._api.inspect_container(container)["Config"].get("StopTimeout") or 10)
+    @contextmanager
+    def exit_codes(self, labels: Sequence[str]) -> Iterator[dict[str, int]]:
+        """Exit code by id of each container that ends within the block; heard live, the engine forgets in seconds."""
+        codes: dict[str, int] = {}
+        filters = {"type": "container", "event": "die", "label": list(labels)}
+        with self._asking("events"):
+            stream = self._api.events(decode=True, filters=filters)
+
+        def pump() -> None:
+            with suppress(Exception):  # the stream is closed under the reader; what it did not hear counts as killed
+                for event in stream:
+                    codes[event["Actor"]["ID"]] = int(event["Actor"]["Attributes"].get("exitCode", -1))
+
+        threading.Thread(target=pump, daemon=True, name="engine-exits").start()
+        try:
+            yield codes
+        finally:
+            stream.close()
 
     def remove_networks(self, ids: Sequence[str]) -> None:
         self._each(self._api.remove_network, ids)

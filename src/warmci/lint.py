@@ -47,17 +47,25 @@ def _external(document: Document, stack: str) -> Iterator[tuple[str, str]]:
             yield f"volume:{name}", f"volumes.{name} is not a plain volume of this stack"
         elif not _own(body.get("name"), f"{stack}_"):
             yield f"volume:{name}", f"volumes.{name} is named {body['name']}, outside this stack"
-    for name, network in (document.get("networks") or {}).items():
-        body = network or {}
-        real = _external_name(name, body)
-        if body.get("external") and real not in SHARED_NETWORKS and not real.startswith(f"{stack}_"):
-            yield f"network:{real}", f"networks.{name} is the foreign network {real}"
+    yield from _networks(document, stack)
     for section in ("secrets", "configs"):
         for name, item in (document.get(section) or {}).items():
             body = item or {}
             real = _external_name(name, body)
             if (body.get("external") or body.get("name")) and not real.startswith(f"{stack}_"):
                 yield f"{section[:-1]}:{real}", f"{section}.{name} is named {real}, outside this stack"
+
+
+def _networks(document: Document, stack: str) -> Iterator[tuple[str, str]]:
+    for name, network in (document.get("networks") or {}).items():
+        body = network or {}
+        real = _external_name(name, body)
+        if body.get("external") and real not in SHARED_NETWORKS:
+            yield f"network:{real}", f"networks.{name} is the foreign network {real}"
+        elif not body.get("external"):
+            plain = body.get("driver", "overlay") == "overlay" and not body.get("driver_opts")
+            if not plain or not _own(body.get("name"), f"{stack}_"):
+                yield f"network:{name}", f"networks.{name} is not a plain network of this stack"
 
 
 def _external_name(name: str, body: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ _RECIPE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _VOLUME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}")
 _REALM = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+/@-]{0,199}")
+_PR = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 _ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
 STACK_NAME_MAX = 45
 """abra cuts stack names there (its source, as recalled; swarm's own limit is 63 for a service name)."""
@@ -44,6 +45,11 @@ def realm_name(value: str) -> str:
     return _checked("realm", _REALM, value)
 
 
+def pull_request(value: str) -> str:
+    """The forge's number of a pull request, or a word of the caller's; it becomes part of a realm's name."""
+    return value and _checked("pull request", _PR, value)
+
+
 def git_ref(value: str) -> str:
     """A branch, tag or commit; never something that git would read as an option or a range."""
     return _checked("ref", _REF, value)
@@ -60,7 +66,11 @@ def new_id() -> str:
 
 
 def stack_name(domain: str) -> str:
-    return domain.replace(".", "_")[:STACK_NAME_MAX]
+    """The domain, dots as underscores; a long one ends in a checksum, so that two never get the same."""
+    name = domain.replace(".", "_")
+    if len(name) <= STACK_NAME_MAX:
+        return name
+    return f"{name[: STACK_NAME_MAX - 9]}_{zlib.crc32(domain.encode()):08x}"
 
 
 def cold_domain(recipe: str, base_domain: str) -> str:

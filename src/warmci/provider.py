@@ -89,6 +89,7 @@ def deploy(
     site.volumes.mkdir(mode=0o700, parents=True, exist_ok=True)
     kept = {path.name: path for path in site.volumes.iterdir()}
     deployment = Deployment(engine, placement, work_dir, kept, site.volumes, dict(site.secrets), announce)
+    deployment.claim()
     deployment.deploy(rendered, {})
     console.redact.add(*deployment.secrets.values())
     deployment.wait(settings.deploy_timeout_s, console.progress)

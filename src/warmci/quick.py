@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from warmci import attach, snapshot
 from warmci.app import App
 from warmci.deps import open_realm
-from warmci.errors import RollbackError, UnverifiedError, WarmciError
+from warmci.errors import InfraError, RollbackError, UnverifiedError, WarmciError
 from warmci.manifest import load_manifest
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ def run_quick(context: Context, canonical: Canonical) -> None:
             hint="run cold, or name another --ref",
         )
     placement = context.place(canonical.domain, quick=True)
+    if not context.repository.descends(context.head, canonical.commit):
+        context.deviate(f"the head does not contain the canonical's commit {canonical.commit[:8]}: a step to the side")
     if placement.port != canonical.port:
         context.deviate(f"port {placement.port} instead of the canonical's {canonical.port}, which is taken")
     if "keycloak" in context.config.needs:
@@ -54,11 +56,15 @@ def run_quick(context: Context, canonical: Canonical) -> None:
     )
     try:
         app.install(canonical.commit, f"deploy the canonical {canonical.version}")
-        app.upgrade(context.head)
+        changed = app.upgrade(context.head)
         app.test("quick")
         context.last_images = app.images()
     finally:
         _roll_back(context, app, canonical)
+    if not changed:
+        raise UnverifiedError(
+            "the head changes no service of the canonical: quick has tested nothing of it", hint="run cold"
+        )
 
 
 def _attach(context: Context, canonical: Canonical) -> dict[str, Path]:
@@ -74,18 +80,32 @@ def _attach(context: Context, canonical: Canonical) -> dict[str, Path]:
 
 
 def _roll_back(context: Context, app: App, canonical: Canonical) -> None:
-    """Undeploy, drop what the run wrote, and see that the snapshot is as its manifest says."""
+    """Undeploy, drop what the run wrote, and see that the snapshot is as its manifest says.
+
+    Only a snapshot that is not makes the canonical dirty: an engine that hangs does not touch it.
+    """
+    failure: Exception | None = None
     with context.shielded():
         try:
             app.undeploy(keep_data=False)
-            with context.recorder.stage("roll back") as stage:
-                attach.detach(context.work_dir / "attach")
-                wrong = snapshot.verify(
-                    context.settings.state_dir, canonical.recipe, canonical.snapshot, read_data=False
-                )
-                stage.check("the snapshot is unchanged", not wrong, "; ".join(wrong[:3]))
-                stage.detail = f"snapshot {canonical.snapshot} unchanged"
+            attach.detach(context.work_dir / "attach")
         except (WarmciError, OSError) as error:
-            reason = f"roll-back of {context.run_id} failed: {error}"
-            context.store.mark_dirty(canonical.recipe, reason)
-            raise RollbackError(reason, hint=f"warmci snapshot verify {canonical.recipe}") from error
+            failure = error
+        with context.recorder.stage("roll back") as stage:
+            wrong = _changes(context, canonical)
+            if wrong:
+                reason = f"the roll-back of {context.run_id} left the snapshot changed: {wrong}"
+                context.store.mark_dirty(canonical.recipe, reason)
+                raise RollbackError(reason, hint=f"warmci snapshot verify {canonical.recipe}")
+            stage.check("the snapshot is unchanged", ok=True)
+            stage.detail = f"snapshot {canonical.snapshot} unchanged"
+    if failure is not None:
+        raise InfraError(f"the roll-back is incomplete: {failure}", hint="warmci recover") from failure
+
+
+def _changes(context: Context, canonical: Canonical) -> str:
+    try:
+        wrong = snapshot.verify(context.settings.state_dir, canonical.recipe, canonical.snapshot, read_data=False)
+    except (WarmciError, OSError) as error:
+        return str(error)
+    return "; ".join(wrong[:3])

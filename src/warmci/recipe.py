@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from warmci.settings import Settings
 
 _RELEASE = re.compile(r"(\d+)\.(\d+)\.(\d+)\+(.+)")
+_COMMIT = re.compile(r"[0-9a-f]{7,40}")
 _CLONE_TIMEOUT_S = 300.0
 _LOCAL_TIMEOUT_S = 60.0
 # No hooks, no exotic transports: the repository is a stranger's. Ownership is not ours to insist on.
@@ -51,23 +52,36 @@ class Repository:
         self.path = path
 
     def resolve(self, ref: str, pr: str = "") -> str:
-        """The commit that a branch, tag or commit names; with a PR number, the forge's refs/pull/N/head is fetched."""
+        """The commit that a branch, tag or commit names; without a ref, the head of the forge's pull request.
+
+        Where the forge has that pull request, its head is the answer, whatever branch is named. Raises UsageError.
+        """
+        head = self._pull_request(pr) if pr.isdecimal() else ""
+        if not ref:
+            if head:
+                return head
+            raise UsageError(f"recipe {self.recipe} has no pull request {pr}", hint="name its branch with --ref")
         names.git_ref(ref)
-        if pr.isdecimal():
-            _git(
-                "fetch", "--quiet", "origin", f"+refs/pull/{pr}/head:refs/warmci/pull/{pr}", cwd=self.path, check=False
-            )
-        candidates = [f"refs/remotes/origin/{ref}", f"refs/tags/{ref}"]
-        if re.fullmatch(r"[0-9a-f]{7,40}", ref):
-            candidates.append(ref)
-        for candidate in candidates:
-            commit = _git("rev-parse", "--verify", "--quiet", f"{candidate}^{{commit}}", cwd=self.path, check=False)
-            if commit:
-                return commit
-        raise UsageError(
-            f"recipe {self.recipe} has no branch, tag or commit {ref}",
-            hint=f"git ls-remote {self.origin()} lists what there is",
-        )
+        if head and not _COMMIT.fullmatch(ref):
+            return head  # a fork's branch may well be called as one of ours
+        candidates = [ref] if _COMMIT.fullmatch(ref) else [f"refs/remotes/origin/{ref}", f"refs/tags/{ref}"]
+        commit = next(filter(None, map(self._commit, candidates)), "")
+        if not commit:
+            hint = f"git ls-remote {self.origin()} lists what there is"
+            raise UsageError(f"recipe {self.recipe} has no branch, tag or commit {ref}", hint=hint)
+        if head and commit != head:
+            raise UsageError(f"{ref} is not the head of pull request {pr}, which is {head[:8]}", hint="leave out --ref")
+        return commit
+
+    def _pull_request(self, number: str) -> str:
+        """The head of refs/pull/N/head, where Gitea, Forgejo and GitHub keep it; empty where there is none."""
+        local = f"refs/warmci/pull/{number}"
+        spec = f"+refs/pull/{number}/head:{local}"
+        _git("fetch", "--quiet", "origin", spec, cwd=self.path, timeout_s=_CLONE_TIMEOUT_S, check=False)
+        return self._commit(local)
+
+    def _commit(self, name: str) -> str:
+        return _git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", cwd=self.path, check=False)
 
     def origin(self) -> str:
         return _git("remote", "get-url", "origin", cwd=self.path)
@@ -80,14 +94,12 @@ class Repository:
 
     def is_trusted(self, commit: str) -> bool:
         """Whether the default branch contains the commit: only such code promotes."""
-        branch = f"refs/remotes/origin/{self.default_ref()}"
-        done = process.run(
-            ["git", "merge-base", "--is-ancestor", commit, branch],
-            cwd=self.path,
-            timeout_s=_LOCAL_TIMEOUT_S,
-            check=False,
-        )
-        return done.returncode == 0
+        return self.descends(f"refs/remotes/origin/{self.default_ref()}", commit)
+
+    def descends(self, commit: str, ancestor: str) -> bool:
+        """Whether `ancestor` is in the history of `commit`; a commit descends from itself."""
+        argv = ["git", "merge-base", "--is-ancestor", ancestor, commit]
+        return process.run(argv, cwd=self.path, timeout_s=_LOCAL_TIMEOUT_S, check=False).returncode == 0
 
     def contains(self, commit: str) -> bool:
         return bool(_git("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}", cwd=self.path, check=False))
@@ -103,6 +115,10 @@ class Repository:
         releases = self.releases(head)
         own = [release for release in releases if release.commit == head]
         limit = version_key(own[0].version) if own else None
+        if not releases:
+            # A history without releases is still a new version for those who run one.
+            newest = self.releases(f"refs/remotes/origin/{self.default_ref()}")
+            releases = [release for release in newest if not self.descends(release.commit, head)]
         older = [r for r in releases if r.commit != head and (limit is None or version_key(r.version) < limit)]
         return older[-1] if older else None
 

@@ -128,3 +128,5 @@ def _collect(store: CanonicalStore, state_dir: Path, recipe: str) -> list[str]:
             return [f"warning: {line}" for line in store.collect_garbage(recipe)]
     except BusyError:
         return []
+    except InfraError as error:
+        return [f"warning: {error.message}; nothing of {recipe} is thrown away"]

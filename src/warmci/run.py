@@ -92,6 +92,7 @@ class Run:
 
     def _guarded(self) -> None:
         names.recipe_name(self.request.recipe)
+        names.pull_request(self.request.pr)
         engine = Engine(self.settings.docker_host)
         engine.require_swarm()
         state = open_state(self.settings.state_dir)
@@ -116,8 +117,7 @@ class Run:
         store = CanonicalStore(state.dir)
         for line in recover(engine, self.settings, state.instance, store):
             self.console.say(f"recovered: {line}", style="yellow")
-        for warning in store.collect_garbage(self.request.recipe):
-            self.console.say(f"warning: {warning}", style="yellow")
+        self._collect_garbage(store)
         self._facts["ledger_before"] = ledger.take(engine, self.settings, state.instance, self.id)
         with ExitStack() as outer:
             ports = Ports(self.settings.locks_dir, self.settings.ports)
@@ -134,16 +134,25 @@ class Run:
                 raise
             self._clean_up(cleanup, engine, state)
 
+    def _collect_garbage(self, store: CanonicalStore) -> None:
+        try:
+            warnings = store.collect_garbage(self.request.recipe)
+        except InfraError as error:
+            warnings = [f"{error.message}; nothing is thrown away"]
+        for warning in warnings:
+            self.console.say(f"warning: {warning}", style="yellow")
+
     def _checkout(
         self, engine: Engine, state: State, store: CanonicalStore, ports: Ports, cleanup: ExitStack
     ) -> Context:
         request = self.request
         with self.recorder.stage("checkout") as stage:
             repository = clone(self.settings, request.recipe, self.dir / "work")
-            ref = request.ref or repository.default_ref()
+            ref = request.ref or ("" if request.pr else repository.default_ref())
             head = repository.resolve(ref, request.pr)
             trusted = not request.pr and repository.is_trusted(head)
             config = load_config(self.settings.recipes_dir, request.recipe)
+            ref = ref or f"refs/pull/{request.pr}/head"
             stage.detail = f"{ref} is {head[:8]}, {repository.version_of(head)}"
         self._facts |= {
             "ref": ref,
@@ -207,9 +216,10 @@ class Run:
         end = cold.run_cold(context, may_seed=may_seed)
         if end.base is not None:
             self._facts |= {"base_commit": end.base.commit, "base_version": end.base.version}
-        self._facts["promotion"] = Promotion(action="none", outcome="skipped", reason="not trusted code")
         if context.trusted:
             self._promote(context, canonical, end)
+        else:
+            self._facts["promotion"] = Promotion(action="none", outcome="skipped", reason="not trusted code")
 
     def _promote(self, context: Context, canonical: Canonical | None, end: cold.ColdEnd) -> None:
         """Cold stays green if promotion fails; that failure has its own verdict."""
@@ -219,6 +229,15 @@ class Run:
             self._facts["promotion"] = Promotion(
                 action="none", outcome="skipped", reason="the canonical is this commit"
             )
+            return
+        if (
+            end.seed is None
+            and canonical is not None
+            and not context.repository.descends(context.head, canonical.commit)
+        ):
+            reason = f"the canonical {canonical.version} is not part of the head's history: it is never moved back"
+            self._facts["promotion"] = Promotion(action="none", outcome="skipped", reason=reason)
+            self.console.say(f"not promoted: {reason}; --reseed starts afresh", style="yellow")
             return
         try:
             if end.seed is not None:
