@@ -227,8 +227,15 @@ class App:
                 stage.detail = "the recipe has no tests of its own; generic tests only"
 
     def _second_look(self, stage: Stage) -> None:
-        states = convergence.observe(self.context.engine, self.placement.stack)
-        down = [str(state) for state in states if not state.settled]
+        """Not before each task has run for the recipe's own check interval: swarm said `completed` long before."""
+        patience_s = self._require_rendered().interval_s
+        while True:
+            states = convergence.observe(self.context.engine, self.placement.stack)
+            down = [str(state) for state in states if not state.settled]
+            youngest = max((state.since for state in states), default=0.0)
+            if down or time.time() - youngest >= patience_s:
+                break
+            time.sleep(_SERVING_POLL_S)
         stage.check("everything still runs", bool(states) and not down, "; ".join(down) or "the services are gone")
 
     def _test_context(self, phase: str) -> suite.TestContext:

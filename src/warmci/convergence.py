@@ -10,6 +10,7 @@ import re
 import threading
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from warmci.engine import NAMESPACE_LABEL
@@ -47,6 +48,8 @@ class ServiceState:
     failed_container: str
     rejected: int
     alive: int
+    since: float
+    """When the newest running task began to run, in seconds of the epoch; 0 where none does."""
 
     @property
     def settled(self) -> bool:
@@ -99,8 +102,15 @@ def _state(service: dict[str, Any], tasks: list[dict[str, Any]], stack: str) -> 
         last_error=str(last.get("Err", "")) or (waiting[-1] if waiting else ""),
         failed_container=str((last.get("ContainerStatus") or {}).get("ContainerID", "")),
         rejected=sum(task["Status"]["State"] == "rejected" for task in failed),
+        since=max((_moment(task) for task in fresh if task["Status"]["State"] == "running"), default=0.0),
         alive=sum(t["DesiredState"] == "running" and t["Status"]["State"] not in _DEAD for t in tasks),
     )
+
+
+def _moment(task: dict[str, Any]) -> float:
+    """The engine writes nanoseconds, more than Python reads."""
+    text = str(task["Status"].get("Timestamp", ""))[:26].rstrip("Z")
+    return datetime.fromisoformat(f"{text}+00:00").timestamp() if text else 0.0
 
 
 def wait_converged(

@@ -18,12 +18,21 @@ _QUICK_MONITOR_S = 0.5
 _QUICK_RESTART_DELAY_S = 0.1
 _DEFAULT_INTERVAL_S = 30.0
 _DEFAULT_RETRIES = 3
+_DEFAULT_MONITOR_S = 5.0
 
 
 def seconds(text: Any, default: float) -> float:
     """A Go duration ("1m30s") in seconds; default for what is none."""
     found = _DURATION.findall(str(text or ""))
     return sum(float(number) * _UNIT_S[unit] for number, unit in found) if found else default
+
+
+def check_interval_s(service: dict[str, Any]) -> float:
+    """How long a service may be broken unnoticed: its check interval, or swarm's own monitor where it has none."""
+    check = service.get("healthcheck") or {}
+    if not check.get("test") or check.get("disable"):
+        return _DEFAULT_MONITOR_S
+    return min(seconds(check.get("interval"), _DEFAULT_INTERVAL_S), _DEFAULT_INTERVAL_S)
 
 
 def publish_route(document: Document, route: Route | None, port: int) -> list[str]:

@@ -63,6 +63,8 @@ class Rendered:
     route: ingress.Route | None
     version: str
     commit: str
+    interval_s: float
+    """The longest interval between health checks, as the recipe wrote it."""
     deviations: tuple[str, ...]
 
 
@@ -108,8 +110,9 @@ def render(tree: Path, commit: str, env: EnvFile, placement: Placement, allow: S
     )
     needed = _secrets(document, placement.stack, env)
     volumes = _volumes(document, placement.stack)
+    interval_s = max(map(overlay.check_interval_s, document["services"].values()))
     deviations += _lay_over(document, placement, route, commit)
-    return Rendered(document, images, needed, volumes, route, version, commit, tuple(deviations))
+    return Rendered(document, images, needed, volumes, route, version, commit, interval_s, tuple(deviations))
 
 
 def _lay_over(document: Document, placement: Placement, route: ingress.Route | None, commit: str) -> list[str]:
