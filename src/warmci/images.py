@@ -96,12 +96,12 @@ class Image:
 IMAGES: dict[str, Image] = {
     image.tag: image
     for image in (
-        Image("keycloak", "26.7.3", "quay.io/keycloak/keycloak:26.7.3"),
-        Image("miniflux", "2.2.8", "docker.io/miniflux/miniflux:2.2.8"),
-        Image("postgres", "15", "docker.io/library/postgres:15"),
-        Image("miniflux", "2.2.13", "docker.io/miniflux/miniflux:2.2.13"),
-        Image("miniflux", "2.2.14", "docker.io/miniflux/miniflux:2.2.14"),
-        Image("busybox", "1.35", "docker.io/library/busybox:1.35"),
+        Image("keycloak", "26.7.3", "keycloak/keycloak:26.7.3"),
+        Image("miniflux", "2.2.8", "miniflux/miniflux:2.2.8"),
+        Image("postgres", "15", "postgres:15"),
+        Image("miniflux", "2.2.13", "miniflux/miniflux:2.2.13"),
+        Image("miniflux", "2.2.14", "miniflux/miniflux:2.2.14"),
+        Image("busybox", "1.35", "busybox:1.35"),
     )
 }
 
