@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _ENV_ALLOWED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "TERM")
 _TAIL_LINES = 25
+_DAEMON_UMASK = 0o022
+"""An engine that inherits our 077 mounts secrets that an app's own user cannot read."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ def start(
             errors="replace",
             pass_fds=tuple(pass_fds),
             start_new_session=daemon,
+            umask=_DAEMON_UMASK if daemon else -1,
         )
     except FileNotFoundError as error:
         raise InfraError(f"{error.filename} is not installed", hint="see the list of tools in README.md") from error

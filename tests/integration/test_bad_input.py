@@ -74,7 +74,9 @@ def test_a_recipe_cannot_redirect_our_tools(bench: Bench) -> None:
     """The env of a recipe names another engine; it must reach the app, never a tool that we run."""
     sample = (bench.root / "demo" / "recipes" / "custom-html" / ".env.sample").read_text(encoding="utf-8")
     text = f"{sample}\nDOCKER_HOST=tcp://192.0.2.1:2375\nPATH=/nowhere\nDOCKER_CONFIG=/nowhere\n"
-    answer = bench.call("run_recipe_ci.py", broken(bench, "redirects", ".env.sample", text), "--pr", "1")
+    answer = bench.call(
+        "run_recipe_ci.py", broken(bench, "redirects", ".env.sample", text), "--ref", "main", "--pr", "1"
+    )
     # PATH=/nowhere does reach the app, as abra would have it: its httpd is then not found. The engine was ours.
     assert answer.code in {0, 1}, answer.stderr
     assert "192.0.2.1" not in answer.stderr

@@ -57,6 +57,16 @@ def test_swarm_comes_back_and_nothing_stays(root: Path) -> None:
     assert not root.exists()
 
 
+def test_a_private_umask_of_ours_is_not_the_daemons(root: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        started = private_engine.start(root, print)
+    finally:
+        os.umask(before)
+    pid = (Path("/run") / started.netns.name / "dockerd.pid").read_text(encoding="ascii")
+    assert "Umask:\t0022" in Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+
+
 def test_two_at_once_are_strangers(root: Path, tmp_path: Path) -> None:
     first = private_engine.start(root, print)
     try:
