@@ -11,8 +11,9 @@ import hashlib
 import os
 import shutil
 import signal
+import socket
 import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,13 +73,24 @@ class _Places:
 def running(root: Path) -> PrivateEngine | None:
     """The engine of this root, if it answers."""
     places = _Places(root)
-    if not places.socket.exists():
+    if not _listens(places.socket):
         return None
     try:
-        Engine(places.engine.docker_host, timeout_s=10).ping()
+        with closing(Engine(places.engine.docker_host, timeout_s=10)) as engine:
+            engine.ping()
     except InfraError:
-        return None
+        return None  # it is just going
     return places.engine
+
+
+def _listens(path: Path) -> bool:
+    """Whether somebody accepts connections there; the SDK would leave a socket open when nobody does."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+        return True
 
 
 def start(root: Path, report: Callable[[str], None]) -> PrivateEngine:
@@ -100,13 +112,15 @@ def start(root: Path, report: Callable[[str], None]) -> PrivateEngine:
         try:
             _make_network(places)
             _start_daemons(places, path)
-            engine = _answering(places)
-            if not engine.is_swarm_manager():
-                engine.init_swarm(_ADDRESS, _POOL)
+            with closing(_answering(places)) as engine:
+                if not engine.is_swarm_manager():
+                    engine.init_swarm(_ADDRESS, _POOL)
+                _await_leader(engine)
+                version = engine.version()
         except BaseException:
             _clear(places)
             raise
-        report(f"private engine {engine.version()} started in {time.monotonic() - began:.1f} s")
+        report(f"private engine {version} started in {time.monotonic() - began:.1f} s")
     return places.engine
 
 
@@ -173,7 +187,7 @@ def _start_daemons(places: _Places, path: str) -> None:
 def _answering(places: _Places) -> Engine:
     end = time.monotonic() + _START_S
     while True:
-        if places.socket.exists():
+        if _listens(places.socket):
             with suppress(InfraError):
                 return Engine(places.engine.docker_host)
         if time.monotonic() > end:
@@ -182,6 +196,20 @@ def _answering(places: _Places) -> Engine:
             said = " | ".join(text.strip().splitlines()[-_LOG_LINES:]) or "nothing"
             raise InfraError(f"the private engine does not answer; its log ends: {said}", hint=f"see {log}")
         time.sleep(_POLL_S)
+
+
+def _await_leader(engine: Engine) -> None:
+    """After a kill the one manager first has to elect itself again."""
+    end = time.monotonic() + _START_S
+    while True:
+        try:
+            engine.services()
+        except InfraError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(_POLL_S)
+        else:
+            return
 
 
 # --- the end

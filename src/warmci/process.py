@@ -108,15 +108,10 @@ def start(
             log.close()
 
 
-_daemons: list[subprocess.Popen[str]] = []
-"""Kept, since nobody waits for them and a forgotten one would be complained about."""
-
-
-def start_daemon(argv: Sequence[str], *, env: Mapping[str, str], log_file: Path) -> int:
-    """Start what outlives us, in a session of its own; returns its pid."""
-    process = start(argv, env=env, log_file=log_file, daemon=True)
-    _daemons.append(process)
-    return process.pid
+def start_daemon(argv: Sequence[str], *, env: Mapping[str, str], log_file: Path) -> None:
+    """Start what outlives us, in a session of its own and as nobody's child; its output goes to log_file."""
+    with start(["setsid", "--fork", *argv], env=env, log_file=log_file, daemon=True) as forked:
+        forked.wait()
 
 
 def wait(process: subprocess.Popen[str], *, timeout_s: float) -> int | None:
