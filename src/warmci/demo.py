@@ -10,7 +10,7 @@ from warmci import demo_recipes, fs, images, interrupts, ledger, live, netns, pr
 from warmci.canonical import CanonicalStore
 from warmci.context import Request
 from warmci.engine import Engine
-from warmci.errors import InfraError, RecipeFailedError, WarmciError
+from warmci.errors import InfraError, RecipeFailedError, UsageError, WarmciError
 from warmci.models import Ledger, Mode, RunResult
 from warmci.run import run_recipe
 from warmci.settings import FILE_VARIABLE, Settings
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 BASE_DOMAIN = "demo.warmci.localhost"
 QUOTED = "[Migration v119] pq: must be owner of extension hstore"
 _RECIPE = "miniflux"
+_MARKER = ".warmci-demo"
+"""Only a directory that has it is ever removed."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Stage:
 def prepare(root: Path, host_engine: str, console: Console) -> Stage:
     """Engine, images, recipes. An engine that is a swarm manager is used as it is; else a private one is started."""
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (root / _MARKER).touch()
     docker_host, namespace = host_engine, None
     private = not _is_usable(host_engine)
     if private:
@@ -192,27 +195,26 @@ def play(root: Path, host_engine: str, console: Console, *, keep: bool) -> bool:
 
 def clean(root: Path, host_engine: str, console: Console) -> list[str]:
     """Remove everything that the demo made: runs, live Keycloak, canonicals, private engine, files."""
+    if not root.exists():
+        return []
+    if not (root / _MARKER).exists():
+        raise UsageError(
+            f"{root} is not a directory of the demo: it is not removed", hint="name the demo's with --root"
+        )
     removed = []
-    state = root / "state"
-    if (root / "settings.toml").exists() and state.is_dir():
-        started = private_engine.running(root / "engine")
-        docker_host = started.docker_host if started else host_engine
-        if started is not None:
-            removed.append("private engine")
-        else:
-            try:
-                removed += _clean_host_engine(docker_host, root, console)
-            except WarmciError as error:
-                console.say(f"the engine could not be asked: {error.message}", style="yellow")
-    private_engine.destroy(root / "engine")
+    if (root / "engine").is_dir():
+        private_engine.destroy(root / "engine")
+        removed.append("private engine")
+    elif (root / "state").is_dir():
+        try:
+            removed += _clean_host_engine(host_engine, root)
+        except WarmciError as error:
+            console.say(f"the engine could not be asked: {error.message}", style="yellow")
     snapshot.remove(root)
     return [*removed, str(root)]
 
 
-def _clean_host_engine(docker_host: str, root: Path, console: Console) -> list[str]:
+def _clean_host_engine(docker_host: str, root: Path) -> list[str]:
     settings = Settings(state_dir=root / "state", docker_host=docker_host, base_domain=BASE_DOMAIN)
     instance = open_state(settings.state_dir).instance
-    removed = provider.remove_live(Engine(docker_host), settings, instance)
-    for line in removed:
-        console.say(f"removed {line}")
-    return removed
+    return provider.remove_live(Engine(docker_host), settings, instance)
