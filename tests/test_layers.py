@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "warmci"
+CLI = {path.stem for path in SOURCE.glob("cli*.py")}
 LAYERS: list[set[str]] = [
     {"errors", "models", "names", "settings", "redaction", "process", "fs", "interpolation", "netns", "interrupts"},
     {"console", "engine", "journal", "state", "locks", "ports", "stages", "http", "manifest", "quiesce"},
@@ -38,11 +39,11 @@ LAYERS: list[set[str]] = [
         "demo_recipes",
     },
     {"context", "deps", "app", "ledger", "recover", "cold", "quick", "promote", "run", "live", "doctor", "demo"},
-    {"exits", "cli", "run_recipe_ci", "pytest_plugin"},
+    {"exits", "run_recipe_ci", "pytest_plugin", *CLI},
 ]
 RANK = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}
 ONLY = {
-    "typer": {"cli", "run_recipe_ci"},
+    "typer": {"run_recipe_ci", *CLI},
     "subprocess": {"process"},
     "docker": {"engine"},
     "pytest": {"pytest_plugin"},
