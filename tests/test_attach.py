@@ -11,7 +11,7 @@ import pytest
 from trees import plant_torture, save
 from warmci import attach as attach_module
 from warmci import manifest as manifests
-from warmci import process, snapshot
+from warmci import process, snapshot, tree
 from warmci.attach import attach, detach, leftover_mounts
 from warmci.errors import InfraError
 from warmci.fs import mounts_below
@@ -54,7 +54,7 @@ def assert_untouched(path: Path) -> None:
 def assert_shown(path: Path, shown: Path) -> None:
     """The data under its attachment is the data of the snapshot, its root included."""
     expected = manifests.load_manifest(path / "manifest.json").volumes["data"]
-    assert tuple(seen.entry for seen in manifests.walk(shown, read_data=True)) == expected
+    assert tuple(tree.walk(shown, read_data=True)) == expected
 
 
 @pytest.mark.integration

@@ -106,12 +106,12 @@ def test_no_canonical_is_an_empty_list_and_no_such_one(state: Path, capsys: pyte
     assert cli.main(["canonical", "show", "demo"]) == 2
     said = capsys.readouterr()
     assert "there is no canonical of demo" in said.err
-    assert "run_recipe_ci.py demo" in said.err
+    assert "warmci canonical seed demo" in said.err
     assert said.out == ""
 
 
 def test_a_canonical_is_shown_without_its_secrets(canonical: str, capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments in (["canonical", "show", "demo"], ["canonical", "list", "--json"]):
+    for arguments in (["canonical", "show", "demo", "--json"], ["canonical", "list", "--json"]):
         assert cli.main(arguments) == 0
         said = capsys.readouterr()
         value = json.loads(said.out)
@@ -119,18 +119,28 @@ def test_a_canonical_is_shown_without_its_secrets(canonical: str, capsys: pytest
         assert found["snapshot"] == canonical
         assert found["secrets"] == ["db_password"]
         assert "canary-5eCret" not in said.out + said.err
-    assert cli.main(["canonical", "list"]) == 0
-    said = capsys.readouterr()
-    assert "demo" in said.err
-    assert said.out == ""
+    for arguments in (["canonical", "list"], ["canonical", "show", "demo"]):
+        assert cli.main(arguments) == 0
+        said = capsys.readouterr()
+        assert "demo" in said.err
+        assert "canary-5eCret" not in said.err
+        assert said.out == ""
 
 
 def test_verify_tells_good_from_rotten(state: Path, canonical: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["snapshot", "verify", "demo"]) == 0
+    assert cli.main(["snapshot", "verify", "demo", "--read-data"]) == 0
     assert "as saved" in capsys.readouterr().err
-    (snapshot.snapshot_dir(state, "demo", canonical) / "volumes" / "db" / "content").write_text("rot!")
-    assert cli.main(["snapshot", "verify", "demo"]) == 3
+    content = snapshot.snapshot_dir(state, "demo", canonical) / "volumes" / "db" / "content"
+    before = content.stat().st_mtime_ns
+    content.write_text("rot!")
+    os.utime(content, ns=(before, before))
+    assert cli.main(["snapshot", "verify", "demo"]) == 0, "same size, same time: only reading tells"
+    assert "--read-data" in capsys.readouterr().err
+    assert cli.main(["snapshot", "verify", "demo", "--read-data"]) == 3
     said = capsys.readouterr()
     assert "db" in said.out
     assert "content" in said.out
-    assert "--reseed" in said.err
+    assert "warmci canonical seed demo" in said.err
+    found = CanonicalStore(state).load("demo")
+    assert found
+    assert (found.state, "verify found 1 difference" in found.reason) == ("dirty", True)

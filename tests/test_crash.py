@@ -241,7 +241,7 @@ def _deleted_first(store: CanonicalStore, canonical: Canonical) -> list[str]:
     """A wrong commit: makes room before it commits."""
     found = store.load("demo")
     assert found
-    snapshot.discard(store._dir, "demo", found.snapshot)
+    snapshot.discard(store.dir, "demo", found.snapshot)
     store._write(canonical)
     return []
 
@@ -290,6 +290,9 @@ def test_nothing_is_named_before_it_is_durable(template: Path) -> None:
         f"rename /snapshots/{new_id_}",
         "fsync /snapshots",
         "fsync /staging",
+        f"fsync /snapshots/{new_id_}/.canonical.json.tmp",
+        f"rename /snapshots/{new_id_}/canonical.json",
+        f"fsync /snapshots/{new_id_}",
         "fsync /.canonical.json.tmp",
         "rename /canonical.json",
         "fsync ",

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from trees import ODD_NAMES, plant_deep, plant_torture, save
 from warmci import process
 from warmci.errors import InfraError
-from warmci.manifest import Entry, SnapshotManifest, compare, load_manifest, new_manifest, quoted, walk
+from warmci.manifest import SnapshotManifest, compare, load_manifest, new_manifest
 from warmci.names import new_id
 from warmci.snapshot import remove
+from warmci.tree import Entry, quoted, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +42,7 @@ ENTRIES = st.builds(
 
 
 def entries_of(root: Path, *, read_data: bool = True) -> dict[str, Entry]:
-    return {seen.entry.path: seen.entry for seen in walk(root, read_data=read_data)}
+    return {entry.path: entry for entry in walk(root, read_data=read_data)}
 
 
 def volume(tmp_path: Path) -> Path:
@@ -51,7 +52,7 @@ def volume(tmp_path: Path) -> Path:
 
 
 def manifest_of(root: Path) -> SnapshotManifest:
-    return new_manifest("demo", new_id(), {root.name: tuple(seen.entry for seen in walk(root, read_data=True))})
+    return new_manifest("demo", new_id(), {root.name: tuple(walk(root, read_data=True))})
 
 
 @given(volumes=st.dictionaries(st.sampled_from(["a", "b-c", "D.e"]), st.lists(ENTRIES, max_size=4).map(tuple)))

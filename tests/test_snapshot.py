@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trees import plant_deep, plant_socket, plant_torture, save
+from warmci import copying, fs, process, snapshot, tree
 from warmci import manifest as manifests
-from warmci import process, snapshot
 from warmci.errors import InfraError, UsageError
 from warmci.names import new_id
 
@@ -75,7 +75,7 @@ def test_a_writer_is_detected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         (tmp_path / str(number)).mkdir()
         staging, root = staged(tmp_path / str(number))
         (root / "log").write_text("one")
-        monkeypatch.setattr(snapshot, "_syncfs", lambda _, root=root, write=write: write(root))
+        monkeypatch.setattr(fs, "sync_file_system", lambda _, root=root, write=write: write(root))
         with pytest.raises(InfraError, match="changed while it was saved"):
             snapshot.finish(staging)
         assert not (staging.parent.parent / "snapshots").exists()
@@ -125,7 +125,7 @@ def test_a_failed_sync_is_final(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         calls.append(path)
         raise OSError(5, "Input/output error", str(path))
 
-    monkeypatch.setattr(snapshot, "_syncfs", fail)
+    monkeypatch.setattr(fs, "sync_file_system", fail)
     with pytest.raises(InfraError, match="Input/output error"):
         snapshot.finish(staging)
     assert len(calls) == 1
@@ -174,7 +174,7 @@ def test_a_damaged_snapshot_is_not_copied_on(tmp_path: Path) -> None:
 def test_a_copy_that_will_not_fit_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     manifest = save(tmp_path)
     target = snapshot.stage(tmp_path, "demo", new_id())
-    monkeypatch.setattr(snapshot, "_RESERVE_BYTES", 2**60)
+    monkeypatch.setattr(copying, "_RESERVE_BYTES", 2**60)
     with pytest.raises(InfraError, match="no space"):
         snapshot.copy_from(snapshot.snapshot_dir(tmp_path, "demo", manifest.id), target)
     assert list((target / "volumes").iterdir()) == []
@@ -185,7 +185,7 @@ def test_a_disk_that_fills_under_the_copy_is_no_space(tmp_path: Path, monkeypatc
     process.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "none", str(tmp_path)], timeout_s=10)
     try:
         manifest = save(tmp_path, content="x" * 100_000)
-        monkeypatch.setattr(snapshot, "check_space", lambda *_, **__: None)
+        monkeypatch.setattr(copying, "check_space", lambda *_, **__: None)
         with pytest.raises(InfraError, match="no space"):
             snapshot.copy_from(
                 snapshot.snapshot_dir(tmp_path, "demo", manifest.id), snapshot.stage(tmp_path, "demo", new_id())
@@ -313,7 +313,7 @@ def test_any_tree_survives_save_and_copy(nodes: list[tuple[str, bytes, int, int,
         staging, root = staged(state)
         for node in nodes:
             _plant(root, *node)
-        before = [seen.entry for seen in manifests.walk(root, read_data=True)]
+        before = tree.walk(root, read_data=True)
         manifest = snapshot.finish(staging, allow_empty=True)
         assert list(manifest.volumes["data"]) == before
         copy = snapshot.stage(state, "demo", new_id())

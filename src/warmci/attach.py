@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from warmci import process
+from warmci.copying import copy_volumes
 from warmci.errors import InfraError
 from warmci.names import volume_name
 from warmci.quiesce import mounts_inside
-from warmci.snapshot import COPY_ONLY, copy_volumes, remove
+from warmci.snapshot import COPY_ONLY, remove
 from warmci.state import disk
 
 if TYPE_CHECKING:

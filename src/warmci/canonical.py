@@ -14,7 +14,8 @@ from warmci.fs import fsync_dir, write_json
 from warmci.locks import is_alive
 from warmci.manifest import load_manifest
 from warmci.models import Canonical, Mode
-from warmci.names import recipe_name, record_id
+from warmci.names import new_id, recipe_name, record_id
+from warmci.restore_journal import JOURNAL
 from warmci.state import disk
 
 if TYPE_CHECKING:
@@ -22,24 +23,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FILE = "canonical.json"
-_VERSION = 1
+VERSION = 1
 
 
 class CanonicalStore:
     """The canonicals below one state directory. Writers hold the recipe's app lock; readers need none."""
 
     def __init__(self, state_dir: Path) -> None:
-        self._dir = state_dir
+        self.dir = state_dir
 
     def load(self, recipe: str) -> Canonical | None:
         """The recipe's canonical; None only where there is no canonical.json. Raises InfraError if unreadable."""
         path = self._path(recipe)
-        hint = f"restore it from a backup, or move it away: mv {path} {path}.bad"
+        hint = f"warmci canonical fsck {recipe}"
         try:
             value = json.loads(path.read_bytes(), object_pairs_hook=_unique, parse_constant=_no_constant)
             version = value.get("schema_version") if isinstance(value, dict) else None
-            if type(version) is not int or version != _VERSION:
-                raise InfraError(f"{path}: schema version {version!r} is not {_VERSION}", hint=hint)
+            if type(version) is not int or version != VERSION:
+                raise InfraError(f"{path}: schema version {version!r} is not {VERSION}", hint=hint)
             found = Canonical.model_validate_json(path.read_bytes())
         except FileNotFoundError:
             return None
@@ -63,10 +64,12 @@ class CanonicalStore:
         yourself, collect_garbage knows what is named.
         """
         before = self.load(canonical.recipe)
-        manifest = snapshot.snapshot_dir(self._dir, canonical.recipe, canonical.snapshot) / "manifest.json"
+        manifest = snapshot.snapshot_dir(self.dir, canonical.recipe, canonical.snapshot) / "manifest.json"
         with disk(f"canonical of {canonical.recipe}"):
             if hashlib.sha256(manifest.read_bytes()).hexdigest() != canonical.manifest_sha256:
                 raise InfraError(f"{manifest} is not the manifest that was to be committed")
+            # Not a second truth: fsck rebuilds an unreadable canonical.json from it.
+            write_json(manifest.with_name(_FILE), canonical.model_dump(mode="json"))
             self._write(canonical)
         if before is None or before.snapshot == canonical.snapshot:
             return []
@@ -80,40 +83,98 @@ class CanonicalStore:
         """Keep what the last run of this mode said; nothing to do where there is no canonical."""
         self._update(recipe, {"last_quick" if mode is Mode.QUICK else "last_cold": text})
 
-    def remove(self, recipe: str) -> list[str]:
-        """Forget the canonical, then its snapshot; returns warnings about data that is still there."""
-        found = self.load(recipe)
-        if found is None:
-            return []
+    def damage(self, canonical: Canonical, *, read_data: bool | None = None) -> list[str]:
+        """What is wrong with the canonical's snapshot, one line each.
+
+        None looks at its manifest alone, False at sizes and times as well, True at every byte.
+        """
+        home = snapshot.snapshot_dir(self.dir, canonical.recipe, canonical.snapshot)
+        try:
+            with disk(f"snapshot {canonical.snapshot}"):
+                sha256 = hashlib.sha256((home / "manifest.json").read_bytes()).hexdigest()
+            if sha256 != canonical.manifest_sha256:
+                return [f"{home}/manifest.json is not the one that was committed"]
+            if read_data is None:
+                return []
+            return snapshot.verify(self.dir, canonical.recipe, canonical.snapshot, read_data=read_data)
+        except InfraError as error:
+            return [error.message]
+
+    def remove(self, recipe: str, *, even_unreadable: bool = False) -> list[str]:
+        """Forget the canonical, then throw away its snapshot; returns warnings about data that is still there.
+
+        even_unreadable: what it named is then not known, so every snapshot of the recipe goes.
+        """
+        home = self.dir / recipe_name(recipe)
+        try:
+            found = self.load(recipe)
+            doomed = [found.snapshot] if found else []
+        except InfraError:
+            if not even_unreadable:
+                raise
+            found, doomed = None, [path.name for path in _below(home / "snapshots")]
         with disk(f"canonical of {recipe}"):
-            self._path(recipe).unlink()
-            fsync_dir(self._dir / recipe)
-        return self._discard(recipe, found.snapshot)
+            if self._path(recipe).exists():
+                self._path(recipe).unlink()
+                fsync_dir(home)
+        return [line for snapshot_id in doomed for line in self._discard(recipe, snapshot_id)]
+
+    def rebuild(self, canonical: Canonical) -> Path:
+        """Put an entry in the place of an unreadable canonical.json; returns where the unreadable one is kept."""
+        path = self._path(canonical.recipe)
+        kept = path.with_name(f"{_FILE}.unreadable-{new_id()}")
+        with disk(f"canonical of {canonical.recipe}"):
+            # A second name, not a move: at no instant is there no canonical.json.
+            kept.hardlink_to(path)
+            fsync_dir(path.parent)
+            self._write(canonical)
+        return kept
+
+    def entry_of(self, recipe: str, snapshot_id: str) -> Canonical | None:
+        """The entry that committed a snapshot, as kept beside it; None where there is none that fits."""
+        home = snapshot.snapshot_dir(self.dir, recipe, snapshot_id)
+        try:
+            found = Canonical.model_validate_json((home / _FILE).read_bytes())
+        except (OSError, ValidationError):
+            return None
+        return found if (found.recipe, found.snapshot) == (recipe, snapshot_id) else None
 
     def recipes(self) -> list[str]:
         """Recipes that have a canonical.json, readable or not."""
-        return sorted(path.parent.name for path in self._dir.glob(f"[a-z0-9]*/{_FILE}"))
+        return sorted(path.parent.name for path in self.dir.glob(f"[a-z0-9]*/{_FILE}"))
 
-    def collect_garbage(self, recipe: str, *, keep: Collection[str] = ()) -> list[str]:
-        """Under the app lock: remove trash, the staging of dead runs and snapshots that canonical.json does not name.
+    def homes(self) -> list[str]:
+        """Recipes that have anything here, a canonical.json or only leftovers."""
+        return sorted(path.name for path in self.dir.glob("[a-z0-9]*") if path.is_dir() and _is_recipe(path.name))
 
-        keep: ids of the caller's own. Returns warnings. Raises InfraError before anything is deleted when
-        canonical.json or a manifest is unreadable: what it names is then not known.
+    def snapshots(self, recipe: str) -> list[str]:
+        """Ids of the recipe's snapshots on disk, oldest first."""
+        return [path.name for path in _below(self.dir / recipe_name(recipe) / "snapshots")]
+
+    def garbage(self, recipe: str, *, keep: Collection[str] = ()) -> tuple[list[str], list[Path]]:
+        """(snapshots that canonical.json does not name, other leftovers of dead commands).
+
+        keep: ids of the caller's own. Raises InfraError when canonical.json or a manifest is unreadable: what it names
+        is then not known.
         """
-        home = self._dir / recipe_name(recipe)
+        home = self.dir / recipe_name(recipe)
         current = self.load(recipe)
-        if (home / "restore.json").exists():
-            return [f"{recipe}: a restore was interrupted, nothing is collected while its restore.json is there"]
         named = {*keep, *([current.snapshot] if current else [])}
-        unnamed = [path for path in _below(home / "snapshots") if path.name not in named]
+        unnamed = [name for name in self.snapshots(recipe) if name not in named]
         dead = [path for path in _below(home / "staging") if path.name not in keep and not self._owned(path)]
         trash = _below(home / "trash")
         if unnamed or dead or trash:
             for path in _below(home / "snapshots"):
                 load_manifest(path / "manifest.json")
-        warnings = [line for path in unnamed for line in self._discard(recipe, path.name)]
-        leftovers = [*home.glob(f".{_FILE}.*.tmp")] if home.exists() else []
-        for path in (*dead, *trash, *leftovers):
+        return unnamed, [*dead, *trash, *home.glob(".*.json.*.tmp")]
+
+    def collect_garbage(self, recipe: str, *, keep: Collection[str] = ()) -> list[str]:
+        """Under the app lock: remove the garbage. Returns warnings; raises before anything is deleted."""
+        if (self.dir / recipe_name(recipe) / JOURNAL).exists():
+            return [f"{recipe}: a restore was interrupted, nothing is collected while its {JOURNAL} is there"]
+        unnamed, leftovers = self.garbage(recipe, keep=keep)
+        warnings = [line for name in unnamed for line in self._discard(recipe, name)]
+        for path in leftovers:
             try:
                 snapshot.remove(path)
             except WarmciError as error:
@@ -127,13 +188,13 @@ class CanonicalStore:
         except OSError:
             run = staging.name
         try:
-            return is_alive(self._dir, record_id(run))
+            return is_alive(self.dir, record_id(run))
         except UsageError:
             return False
 
     def _discard(self, recipe: str, snapshot_id: str) -> list[str]:
         try:
-            snapshot.discard(self._dir, recipe, snapshot_id)
+            snapshot.discard(self.dir, recipe, snapshot_id)
         except WarmciError as error:
             return [f"snapshot {snapshot_id} of {recipe} is still there: {error.message}"]
         return []
@@ -148,7 +209,14 @@ class CanonicalStore:
         write_json(self._path(canonical.recipe), canonical.model_dump(mode="json"))
 
     def _path(self, recipe: str) -> Path:
-        return self._dir / recipe_name(recipe) / _FILE
+        return self.dir / recipe_name(recipe) / _FILE
+
+
+def _is_recipe(name: str) -> bool:
+    try:
+        return recipe_name(name) == name
+    except UsageError:
+        return False
 
 
 def _below(directory: Path) -> list[Path]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from warmci import cli_canonical, cli_keycloak, cli_snapshot, exits, settings
-from warmci.cli_common import Json, as_json, load_settings, open_store
+from warmci.cli_common import Json, as_json, load_settings
 from warmci.console import Console, print_data
 from warmci.errors import InfraError
 
@@ -47,6 +47,7 @@ def demo(
 @app.command()
 def recover() -> None:
     """Clean up after killed runs; every run does this first."""
+    from warmci.canonical import CanonicalStore  # noqa: PLC0415
     from warmci.engine import Engine  # noqa: PLC0415
     from warmci.recover import recover as recover_runs  # noqa: PLC0415
     from warmci.state import open_state  # noqa: PLC0415
@@ -54,7 +55,7 @@ def recover() -> None:
     loaded = load_settings()
     state = open_state(loaded.state_dir, floor_bytes=0)
     console = Console()
-    removed = recover_runs(Engine(loaded.docker_host), loaded, state.instance, open_store(loaded))
+    removed = recover_runs(Engine(loaded.docker_host), loaded, state.instance, CanonicalStore(state.dir))
     for line in removed:
         console.say(f"removed {line}")
     if not removed:

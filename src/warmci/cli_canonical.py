@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from warmci import settings
-from warmci.cli_common import Json, Recipe, as_json, find_canonical, group, open_store
+from warmci.cli_common import DryRun, Json, Recipe, Yes, agreed, as_json, group, load_settings, size
 from warmci.console import Console, print_data
+from warmci.errors import InfraError
 
 if TYPE_CHECKING:
+    from warmci.fsck import Problem
     from warmci.models import Canonical
+    from warmci.reconcile import Action
 
 app = group()
 
@@ -17,19 +22,133 @@ app = group()
 @app.command("list")
 def list_canonicals(json: Json = False) -> None:
     """Every recipe's canonical: version, state, lineage."""
+    from warmci.registry import open_store  # noqa: PLC0415
+
     store = open_store(settings.load())
-    found = [find_canonical(store, recipe) for recipe in store.recipes()]
+    found: list[Canonical] = []
+    unreadable: dict[str, InfraError] = {}
+    for recipe in store.recipes():
+        try:
+            found += [canonical] if (canonical := store.load(recipe)) else []
+        except InfraError as error:
+            unreadable[recipe] = error
     if json:
-        print_data(as_json([_public(canonical) for canonical in found]))
-        return
-    rows = [(c.recipe, c.version, c.state, " → ".join(p.version for p in c.lineage), c.snapshot) for c in found]
-    Console().table("canonicals", ("recipe", "version", "state", "lineage", "snapshot"), rows)
+        rest = [{"recipe": recipe, "state": "unreadable", "reason": str(e)} for recipe, e in unreadable.items()]
+        print_data(as_json([_public(canonical) for canonical in found] + rest))
+    else:
+        rows: list[tuple[str, ...]] = [
+            (c.recipe, c.version, c.state, " → ".join(past.version for past in c.lineage), c.snapshot) for c in found
+        ]
+        rows += [(recipe, "", "unreadable", "", "") for recipe in unreadable]
+        Console().table("canonicals", ("recipe", "version", "state", "lineage", "snapshot"), rows)
+    if unreadable:
+        raise next(iter(unreadable.values()))
 
 
 @app.command()
-def show(recipe: Recipe) -> None:
-    """One canonical as JSON; of its secrets only the names."""
-    print_data(as_json(_public(find_canonical(open_store(settings.load()), recipe))))
+def show(recipe: Recipe, json: Json = False) -> None:
+    """One canonical; of its secrets only the names."""
+    from warmci.registry import find_canonical, open_store  # noqa: PLC0415
+
+    found = _public(find_canonical(open_store(settings.load()), recipe))
+    if json:
+        print_data(as_json(found))
+        return
+    Console().table(f"canonical of {recipe}", ("field", "value"), [(name, str(value)) for name, value in found.items()])
+
+
+@app.command()
+def seed(recipe: Recipe) -> None:
+    """Make a canonical by a cold run of the default branch, where there is no good one."""
+    from warmci.reconcile import seed as seed_recipe  # noqa: PLC0415
+
+    console = Console()
+    result = seed_recipe(load_settings(), console, recipe)
+    if result is None:
+        console.say(f"{recipe} has a good canonical; to start its data afresh: run_recipe_ci.py {recipe} --reseed")
+        return
+    if result.exit_code:
+        console.error(f"{recipe} was not seeded: {result.summary}", result.hint or f"run_recipe_ci.py {recipe}")
+        raise typer.Exit(result.exit_code)
+    console.say(f"{recipe} {result.head_version} is its canonical now")
+
+
+@app.command()
+def reconcile(dry_run: DryRun = False, yes: Yes = False, json: Json = False) -> None:
+    """Make the registry what the setting `recipes` declares: repair, seed what is missing, remove the rest."""
+    from warmci.reconcile import reconcile as converge  # noqa: PLC0415
+
+    console = Console()
+
+    def agree(plan: list[Action]) -> bool:
+        for action in plan:
+            console.say(f"{action.do} {action.recipe}: {action.because}")
+        doomed = [action.recipe for action in plan if action.do == "remove"]
+        if dry_run or not doomed:
+            return not dry_run
+        return agreed(f"Remove the canonicals of {', '.join(doomed)} with their data?", yes=yes)
+
+    actions, done = converge(load_settings(), console, agree)
+    if json:
+        print_data(as_json([action.model_dump() for action in actions]))
+    if not actions:
+        console.say("the registry is as declared")
+    codes = [action.exit_code for action in actions if action.exit_code]
+    if codes:
+        console.error(f"{len(codes)} of {len(actions)} did not come about", "warmci canonical reconcile --dry-run")
+        raise typer.Exit(min(codes))
+    if actions and done:
+        console.say("the registry is as declared now")
+
+
+@app.command()
+def fsck(
+    recipe: Annotated[str, typer.Argument(help="name of a recipe; default: all")] = "",
+    read_data: Annotated[bool, typer.Option("--read-data", help="read every byte of the snapshots")] = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Find what is wrong in the registry and repair it; never deletes what it cannot account for."""
+    from warmci.registry import check_registry, open_store  # noqa: PLC0415
+
+    loaded, console = load_settings(), Console()
+    recipes = [recipe] if recipe else open_store(loaded).homes()
+    found = check_registry(loaded, console, recipes, read_data=read_data, dry_run=dry_run)
+    if json:
+        print_data(as_json([problem.model_dump() for problem in found]))
+    else:
+        for problem in found:
+            console.say(f"{problem.recipe}: {problem.what}: {_fate(problem)}")
+    left = [problem for problem in found if not problem.is_over]
+    if left:
+        raise InfraError(
+            f"{len(left)} of {len(found)} problems are left",
+            hint="warmci canonical fsck" if dry_run else left[0].hint or "warmci doctor",
+        )
+    console.say("the registry is in order" + (f", {len(found)} problems were repaired" if found else ""))
+
+
+@app.command()
+def remove(recipe: Recipe, dry_run: DryRun = False, yes: Yes = False) -> None:
+    """Forget a canonical and throw away its data."""
+    from warmci.registry import RemovalPlan, remove_canonical  # noqa: PLC0415
+
+    console = Console()
+
+    def agree(plan: RemovalPlan) -> bool:
+        console.say(f"remove the canonical of {recipe}: {plan.canonical}")
+        for info in plan.snapshots:
+            console.say(f"  snapshot {info.id}: {info.files} files, {size(info.bytes)}")
+        return not dry_run and agreed("Remove it?", yes=yes)
+
+    if remove_canonical(load_settings(), console, recipe, agree):
+        console.say(f"removed the canonical of {recipe}")
+
+
+def _fate(problem: Problem) -> str:
+    if problem.repaired:
+        return f"done: {problem.remedy}"
+    return problem.remedy or f"cannot be repaired; {problem.hint}"
 
 
 def _public(canonical: Canonical) -> dict[str, object]:

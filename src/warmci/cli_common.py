@@ -1,22 +1,26 @@
-"""What the command files share: the options of every reading command, and how settings and canonicals are found."""
+"""What the command files share: options, how settings are found and how a question is asked."""
 
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.filesize import decimal
 
 from warmci import settings
-from warmci.errors import UsageError
+from warmci.errors import InterruptedRunError, UsageError
 from warmci.netns import enter
 
 if TYPE_CHECKING:
-    from warmci.canonical import CanonicalStore
-    from warmci.models import Canonical
+    from collections.abc import Sequence
+
+    from warmci.console import Console
     from warmci.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON on standard output")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="say what would be done, and do nothing")]
 Yes = Annotated[bool, typer.Option("--yes", help="do not ask")]
 Recipe = Annotated[str, typer.Argument(help="name of the recipe")]
 
@@ -33,18 +37,24 @@ def load_settings() -> Settings:
     return loaded
 
 
-def open_store(loaded: Settings) -> CanonicalStore:
-    from warmci.canonical import CanonicalStore  # noqa: PLC0415  (--help stays quick)
-    from warmci.state import open_state  # noqa: PLC0415
+def agreed(question: str, *, yes: bool) -> bool:
+    """Ask before something is thrown away. Raises UsageError where nobody can answer, InterruptedRunError at a no."""
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise UsageError("this asks first, and there is no terminal to ask at", hint="--yes; --dry-run shows the plan")
+    if not typer.confirm(question, err=True):
+        raise InterruptedRunError("nothing was changed")
+    return True
 
-    return CanonicalStore(open_state(loaded.state_dir, floor_bytes=0).dir)
+
+def size(count: int) -> str:
+    return decimal(count)
 
 
-def find_canonical(store: CanonicalStore, recipe: str) -> Canonical:
-    found = store.load(recipe)
-    if found is None:
-        raise UsageError(f"there is no canonical of {recipe}", hint=f"run_recipe_ci.py {recipe} makes one when green")
-    return found
+def say_notes(console: Console, notes: Sequence[str]) -> None:
+    for note in notes:
+        console.say(f"note: {note}", style="yellow")
 
 
 def as_json(value: object) -> str:

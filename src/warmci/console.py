@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from rich.console import Console as RichConsole
+from rich.filesize import decimal
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from warmci.redaction import Redactor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from rich.status import Status
 
@@ -72,6 +74,27 @@ class Console:
         elif time.monotonic() - self._last_progress > _PROGRESS_GAP_S:
             self._last_progress = time.monotonic()
             self._rich.print(Text(f"    {text}", style="dim"))
+
+    @contextmanager
+    def bar(self, name: str, total: int) -> Iterator[Callable[[int], None]]:
+        """Bytes done of total, and the seconds left; yields what is to be told each further number of bytes."""
+        began, done = time.monotonic(), 0
+        bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(), console=self._rich
+        )
+        task = bar.add_task(name, total=total or None)
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done = min(done + count, total)
+            bar.update(task, completed=done)
+            if not self._live and done:
+                left = (time.monotonic() - began) * (total - done) / done
+                self.progress(f"{name}: {decimal(done)} of {decimal(total)}, {left:.0f} s left")
+
+        with bar if self._live else nullcontext():
+            yield advance
+            advance(total)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         table = Table(*columns, title=title, title_justify="left", title_style="bold")

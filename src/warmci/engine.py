@@ -137,6 +137,16 @@ class Engine:
         with self._asking("volumes"):
             return list(self._api.volumes(filters={"label": list(labels)})["Volumes"] or [])
 
+    def data_root(self) -> str:
+        """Where this engine keeps its volumes, as its own host calls it."""
+        with self._asking("info"):
+            return str(self._client.info()["DockerRootDir"])
+
+    def make_volume(self, name: str, labels: dict[str, str]) -> dict[str, Any]:
+        """An ordinary volume of the engine's own, as `docker stack deploy` makes them."""
+        with self._asking(f"volume {name}"):
+            return dict(self._api.create_volume(name, driver="local", labels=labels))
+
     def secrets(self, labels: Sequence[str] = ()) -> list[dict[str, Any]]:
         with self._asking("secrets"):
             return list(self._api.secrets(filters={"label": list(labels)}))

@@ -62,14 +62,26 @@ def run(
     Raises CommandError when it fails or does not end within timeout_s seconds (interrupt, then kill).
     """
     with start(argv, cwd=cwd, env=env, pass_fds=pass_fds) as process:
-        try:
-            stdout, stderr = process.communicate(stdin, timeout=timeout_s)
-        except subprocess.TimeoutExpired:
-            stop(process)
-            raise CommandError(argv, -1, f"no end after {timeout_s:.0f} s: {shlex.join(argv)[:200]}") from None
-        except BaseException:
-            stop(process)
-            raise
+        return finish(process, argv, timeout_s=timeout_s, stdin=stdin, check=check)
+
+
+def finish(
+    process: subprocess.Popen[str],
+    argv: Sequence[str],
+    *,
+    timeout_s: float,
+    stdin: str | None = None,
+    check: bool = True,
+) -> Completed:
+    """Wait for a started tool and return what it said; as `run`."""
+    try:
+        stdout, stderr = process.communicate(stdin, timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        stop(process)
+        raise CommandError(argv, -1, f"no end after {timeout_s:.0f} s: {shlex.join(argv)[:200]}") from None
+    except BaseException:
+        stop(process)
+        raise
     if check and process.returncode != 0:
         raise CommandError(argv, process.returncode, stderr or stdout)
     return Completed(process.returncode, stdout, stderr)

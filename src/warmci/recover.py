@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from warmci import attach, fs, provider, reap, snapshot, sso
+from warmci.claim import claimed
 from warmci.engine import INSTANCE_LABEL, RUN_LABEL
 from warmci.errors import BusyError, InfraError, WarmciError
 from warmci.journal import Journal
-from warmci.locks import Holder, app_lock, dead_runs, is_alive
+from warmci.locks import Holder, dead_runs, is_alive
+from warmci.restore_journal import JOURNAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +47,7 @@ def recover(engine: Engine, settings: Settings, instance: str, store: CanonicalS
     except WarmciError as error:
         errors.append(str(error))
     for recipe in _recipes_with_data(settings.state_dir):
-        removed += _collect(store, settings.state_dir, recipe)
+        removed += _collect(store, settings, recipe)
     if errors:
         raise InfraError(f"recovery is incomplete: {'; '.join(errors)}", hint="warmci doctor")
     return removed
@@ -54,6 +56,7 @@ def recover(engine: Engine, settings: Settings, instance: str, store: CanonicalS
 def _runs_to_clean(engine: Engine, settings: Settings, instance: str) -> list[str]:
     """Dead runs that did not get to the end of their own clean-up, known from disk or from labels alone."""
     from_disk = {run for run in dead_runs(settings.state_dir) if (settings.runs_dir / run / "work").exists()}
+    from_disk |= _dead_with_mounts(settings)
     ours = [f"{INSTANCE_LABEL}={instance}"]
     labelled = [
         item["Spec"]["Labels"] for item in (*engine.services(ours), *engine.secrets(ours), *engine.configs(ours))
@@ -61,6 +64,13 @@ def _runs_to_clean(engine: Engine, settings: Settings, instance: str) -> list[st
     labelled += [item["Labels"] or {} for item in (*engine.networks(ours), *engine.volumes(ours))]
     from_labels = {labels[RUN_LABEL] for labels in labelled if _RUN_ID.fullmatch(labels.get(RUN_LABEL, ""))}
     return sorted(from_disk | {run for run in from_labels if not is_alive(settings.state_dir, run)})
+
+
+def _dead_with_mounts(settings: Settings) -> set[str]:
+    """Runs whose mounts are in the mount table still, whatever their directories look like."""
+    home = settings.runs_dir.resolve()
+    inside = {mount.relative_to(home).parts[0] for mount in attach.leftover_mounts(settings.state_dir) if mount != home}
+    return {run for run in inside if _RUN_ID.fullmatch(run) and not is_alive(settings.state_dir, run)}
 
 
 @contextlib.contextmanager
@@ -85,8 +95,7 @@ def _recover_run(engine: Engine, settings: Settings, instance: str, run: str) ->
     removed = reap.remove_objects(engine, instance, run)
     run_dir = settings.runs_dir / run
     journal = Journal(run_dir)
-    for mount in fs.mounts_below(run_dir):
-        removed.append(f"mount {mount.target}")
+    removed += [f"mount {mount.target}" for mount in fs.mounts_below(run_dir)]
     attach.detach(run_dir / "work" / "attach")
     snapshot.remove(run_dir / "work")
     if removed:
@@ -116,16 +125,17 @@ def _reap_realms(settings: Settings, instance: str) -> list[str]:
 
 
 def _recipes_with_data(state_dir: Path) -> list[str]:
-    parts = ("staging", "trash", "snapshots")
+    parts = ("staging", "trash", "snapshots", JOURNAL)
     return sorted({path.parent.name for part in parts for path in state_dir.glob(f"[a-z0-9]*/{part}")})
 
 
-def _collect(store: CanonicalStore, state_dir: Path, recipe: str) -> list[str]:
-    """Garbage of a recipe that nobody works on; whoever does, collects it himself."""
+def _collect(store: CanonicalStore, settings: Settings, recipe: str) -> list[str]:
+    """What crashes left of a recipe that nobody works on; whoever does, collects it himself."""
     holder = Holder.here("recover", recipe, "recover")
+    said: list[str] = []
     try:
-        with app_lock(state_dir, recipe, holder, wait_s=0):
-            return [f"warning: {line}" for line in store.collect_garbage(recipe)]
+        with claimed(settings, recipe, holder, wait_s=0, say=said.append):
+            return said + [f"warning: {line}" for line in store.collect_garbage(recipe)]
     except BusyError:
         return []
     except InfraError as error:

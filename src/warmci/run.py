@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from warmci import cold, fs, ledger, names, promote, quick, snapshot
 from warmci.canonical import CanonicalStore
+from warmci.claim import claimed
 from warmci.context import Context, Request
 from warmci.engine import Engine
 from warmci.errors import (
@@ -24,7 +25,7 @@ from warmci.errors import (
 )
 from warmci.interrupts import shielded
 from warmci.journal import Journal
-from warmci.locks import Holder, app_lock, run_lock, slot
+from warmci.locks import Holder, run_lock, slot
 from warmci.models import EXIT_CODES, Mode, Promotion, RunResult, Verdict
 from warmci.ports import Ports
 from warmci.recipe import clone
@@ -102,7 +103,7 @@ class Run:
             locks.enter_context(run_lock(self.dir))
             (self.dir / "work").mkdir(mode=0o700)
             locks.enter_context(
-                app_lock(state.dir, self.request.recipe, holder, wait_s=wait_s, on_wait=self._say_waiting)
+                claimed(self.settings, self.request.recipe, holder, wait_s=wait_s, say=self._say_yellow)
             )
             locks.enter_context(
                 slot(state.dir, self.settings.max_tests, holder, wait_s=wait_s, on_wait=self._say_waiting)
@@ -110,7 +111,10 @@ class Run:
             self._prepared(engine, state)
 
     def _say_waiting(self, holder: Holder | None) -> None:
-        self.console.say(f"waiting for {holder or 'a lock'}", style="yellow")
+        self._say_yellow(f"waiting for {holder or 'a lock'}")
+
+    def _say_yellow(self, text: str) -> None:
+        self.console.say(text, style="yellow")
 
     def _prepared(self, engine: Engine, state: State) -> None:
         """Locks are held: clean up after dead runs, check out, run the pipeline, undo everything."""

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -15,6 +15,7 @@ from pydantic_settings import (
 )
 
 from warmci.errors import UsageError
+from warmci.names import recipe_name
 
 DEFAULT_FILE = Path("/etc/warmci/settings.toml")
 FILE_VARIABLE = "WARMCI_SETTINGS"
@@ -37,6 +38,9 @@ class Settings(BaseSettings):
     state_dir: Path = Field(Path("/var/lib/ci-warm"), description="canonicals, runs and locks; 0700, one file system")
     recipes_dir: Path = Field(
         Path("/etc/warmci/recipes"), description="the operator's RECIPE/recipe.toml and RECIPE/test_*.py"
+    )
+    recipes: tuple[str, ...] = Field(
+        (), description="enrolled recipes: those that `warmci canonical reconcile` keeps a canonical of"
     )
     recipe_source: str = Field(
         "https://git.coopcloud.tech/coop-cloud/{recipe}.git",
@@ -63,6 +67,14 @@ class Settings(BaseSettings):
     lock_wait_s: float = Field(1800.0, ge=0, description="seconds to wait for the app's lock and a slot")
     deploy_timeout_s: float = Field(600.0, gt=0, description="seconds until a deployment must have converged")
     keycloak_ref: str = Field("", description="release of the keycloak recipe for the live provider; default: newest")
+
+    @field_validator("recipes")
+    @classmethod
+    def _checked(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return tuple(dict.fromkeys(recipe_name(name) for name in value))
+        except UsageError as error:
+            raise ValueError(error.message) from None
 
     @property
     def runs_dir(self) -> Path:

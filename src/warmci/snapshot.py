@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from warmci import process
+from warmci import fs, process
+from warmci.copying import check_room, copy_volumes, copying
 from warmci.errors import InfraError
-from warmci.fs import fsync_dir, rename_durable, write_atomic
-from warmci.manifest import Entry, Seen, SnapshotManifest, compare, load_manifest, new_manifest, walk
+from warmci.manifest import SnapshotManifest, compare, compare_volume, load_manifest, new_manifest
 from warmci.names import recipe_name, record_id, volume_name
 from warmci.quiesce import refuse_mounted
-from warmci.state import check_space, disk, no_space
+from warmci.state import disk
+from warmci.tree import Entry, Mark, marks, quoted, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+
+    from warmci.copying import Progress
 
 COPY_ONLY = "copy-only"
 """File in a snapshot whose data an overlay would not show as it is; its text says why."""
-_COPY_TIMEOUT_S = 3600.0
 _REMOVE_TIMEOUT_S = 900.0
-_RESERVE_BYTES = 64 * 2**20
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def snapshot_dir(state_dir: Path, recipe: str, snapshot_id: str) -> Path:
@@ -66,26 +65,81 @@ def finish(staging: Path, *, allow_empty: bool = False) -> SnapshotManifest:
     staged is then still staging, which is garbage by definition. A failed sync is never tried again: the kernel has
     already forgotten what it could not write.
     """
-    home = staging.parent.parent
     refuse_mounted(staging)
     volumes = staging / "volumes"
     with disk(f"snapshot {staging.name}"):
         names = sorted(volume_name(path.name) for path in volumes.iterdir())
-        seen = {name: walk(volumes / name, read_data=True) for name in names}
-        if not allow_empty and not any(item.entry.type != "d" for items in seen.values() for item in items):
-            raise InfraError(f"snapshot {staging.name} holds no file", hint="did the app write to its volumes at all?")
-        manifest = new_manifest(home.name, staging.name, {name: _entries(items) for name, items in seen.items()})
+    before = {name: marks(volumes / name) for name in names}
+    entries = {name: walk(volumes / name, read_data=True) for name in names}
+    if not allow_empty:
+        _refuse_empty(staging, entries)
+    return _seal(staging, entries, lambda: refuse_writer({name: volumes / name for name in names}, before))
+
+
+def save_volumes(
+    staging: Path,
+    sources: Mapping[str, Path],
+    before: Mapping[str, Mapping[str, Mark]],
+    *,
+    allow_empty: bool = False,
+    refuse_use: Callable[[], None] = lambda: None,
+    pass_fds: Sequence[int] = (),
+    progress: Progress | None = None,
+) -> SnapshotManifest:
+    """Copy volumes that stay where they are into a fresh staging, and finish it as a snapshot of them.
+
+    before: marks of the sources, taken when nobody used them; refuse_use raises when somebody does now. The sources
+    are hashed while cp copies them, and looked at again at the end: what was written meanwhile is in neither. The copy
+    must then be the same in everything but data, which cp answers for; `warmci snapshot verify --read-data` reads it.
+    """
+    check_room(staging, before.values())
+    entries: dict[str, list[Entry]] = {}
+    for name, source in sorted(sources.items()):
+        refuse_mounted(source)
+        with copying(source, staging / "volumes" / volume_name(name), pass_fds=pass_fds, progress=progress):
+            entries[name] = walk(source, read_data=True)
+    if not allow_empty:
+        _refuse_empty(staging, entries)
+
+    def compare_copies() -> None:
+        for name, saved in entries.items():
+            if wrong := compare_volume(saved, staging / "volumes" / name, read_data=False):
+                raise InfraError(f"the copy of {name} differs: {wrong[0]}", hint="who still writes to it?")
+
+    def still_quiet() -> None:
+        for source in sources.values():
+            refuse_mounted(source)
+        refuse_use()
+        refuse_writer(sources, before)
+
+    return _seal(staging, entries, still_quiet, while_syncing=compare_copies)
+
+
+def _seal(
+    staging: Path,
+    entries: Mapping[str, Sequence[Entry]],
+    still_quiet: Callable[[], None],
+    *,
+    while_syncing: Callable[[], None] = lambda: None,
+) -> SnapshotManifest:
+    """Durable, then proved quiet, then named."""
+    home = staging.parent.parent
+    manifest = new_manifest(home.name, staging.name, {name: tuple(items) for name, items in entries.items()})
+    with disk(f"snapshot {staging.name}"):
         if reason := _overlay_problem(manifest):
             (staging / COPY_ONLY).write_text(reason + "\n", encoding="utf-8")
-        _syncfs(staging)
-        _refuse_writer(volumes, seen)
-        write_atomic(staging / "manifest.json", manifest.text())
+        with ThreadPoolExecutor(1) as pool:
+            syncing = pool.submit(fs.sync_file_system, staging)
+            while_syncing()
+            syncing.result()
+        still_quiet()
+        fs.write_atomic(staging / "manifest.json", manifest.text())
         snapshots = home / "snapshots"
         if not snapshots.exists():
             snapshots.mkdir(mode=0o700)
-            fsync_dir(home)
-            fsync_dir(home.parent)
-        rename_durable(staging, snapshots / staging.name)
+            fs.fsync_dir(home)
+            fs.fsync_dir(home.parent)
+        fs.rename_durable(staging, snapshots / staging.name)
     return manifest
 
 
@@ -96,33 +150,8 @@ def copy_from(snapshot: Path, staging: Path, *, pass_fds: Sequence[int] = ()) ->
     if wrong := compare(manifest, staging / "volumes", read_data=True):
         raise InfraError(
             f"copy of snapshot {snapshot.name} differs in {len(wrong)} places: {wrong[0]}",
-            hint=f"warmci snapshot verify {manifest.recipe}",
+            hint=f"warmci snapshot verify {manifest.recipe} --read-data",
         )
-
-
-def copy_volumes(source: Path, target: Path, names: Iterable[str], *, pass_fds: Sequence[int] = ()) -> None:
-    """Full-fidelity copy of volumes: owners, modes, times, xattrs, hard links, holes, devices, sockets, roots.
-
-    pass_fds: the lock's descriptor, so that the lock outlives us as long as the copying child does.
-    Raises InfraError "no space" before it starts when bytes or inodes are short.
-    """
-    chosen = [volume_name(name) for name in names]
-    seen = [item for name in chosen for item in walk(source / name, read_data=False)]
-    needed = sum(item.blocks * 512 for item in seen)
-    check_space(target, "the copy", bytes_needed=needed * 21 // 20 + _RESERVE_BYTES, inodes_needed=len(seen) + 64)
-    for name in chosen:
-        with disk(f"copy of volume {name}"):
-            (target / name).mkdir(mode=0o700)
-        options = ["-a", "--reflink=auto", "--sparse=always"]
-        command = ["cp", *options, "--", f"{source / name}/.", str(target / name)]
-        try:
-            said = process.run(command, timeout_s=_COPY_TIMEOUT_S, pass_fds=pass_fds).stderr
-        except process.CommandError as error:
-            if "No space left" in error.tail or "quota exceeded" in error.tail:
-                raise no_space(f"copy of volume {name}") from error
-            raise
-        if said.strip():
-            raise InfraError(f"copy of volume {name}: cp warned: {said.strip().splitlines()[0]}")
 
 
 def verify(state_dir: Path, recipe: str, snapshot_id: str, *, read_data: bool = True) -> list[str]:
@@ -143,7 +172,7 @@ def discard(state_dir: Path, recipe: str, snapshot_id: str) -> None:
     with disk(f"discarding snapshot {snapshot_id}"):
         trash.mkdir(mode=0o700, exist_ok=True)
         with suppress(FileNotFoundError):
-            rename_durable(path, trash / snapshot_id)
+            fs.rename_durable(path, trash / snapshot_id)
     remove(trash / snapshot_id)
 
 
@@ -164,8 +193,9 @@ def remove(tree: Path) -> None:
         process.run(command, timeout_s=_REMOVE_TIMEOUT_S)
 
 
-def _entries(items: list[Seen]) -> tuple[Entry, ...]:
-    return tuple(item.entry for item in items)
+def _refuse_empty(staging: Path, entries: Mapping[str, Sequence[Entry]]) -> None:
+    if not any(entry.type != "d" for items in entries.values() for entry in items):
+        raise InfraError(f"snapshot {staging.name} holds no file", hint="did the app write to its volumes at all?")
 
 
 def _overlay_problem(manifest: SnapshotManifest) -> str:
@@ -179,20 +209,10 @@ def _overlay_problem(manifest: SnapshotManifest) -> str:
     return ""
 
 
-def _refuse_writer(volumes: Path, before: dict[str, list[Seen]]) -> None:
-    for name, items in before.items():
-        now = {item.entry.path: item for item in walk(volumes / name, read_data=False)}
-        was = {item.entry.path: item._replace(entry=item.entry._replace(sha256="")) for item in items}
+def refuse_writer(volumes: Mapping[str, Path], before: Mapping[str, Mapping[str, Mark]]) -> None:
+    """Raise InfraError when a volume is not as its marks were."""
+    for name, was in before.items():
+        now = marks(volumes[name])
         changed = sorted(path for path in was.keys() | now.keys() if was.get(path) != now.get(path))
         if changed:
-            raise InfraError(f"{name}: {changed[0]} changed while it was saved", hint="who still writes to it?")
-
-
-def _syncfs(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        if _libc.syncfs(fd):
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code), str(path))
-    finally:
-        os.close(fd)
+            raise InfraError(f"{name}: {quoted(changed[0])} changed while it was saved", hint="who still writes to it?")

@@ -1,0 +1,194 @@
+"""`warmci snapshot save`: the data of an app that somebody else deployed, and undeployed, becomes the canonical."""
+
+from __future__ import annotations
+
+import stat
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from warmci import names, snapshot, stack_volumes
+from warmci.canonical import CanonicalStore
+from warmci.claim import claimed
+from warmci.copying import bytes_of
+from warmci.engine import Engine
+from warmci.errors import InfraError, UsageError
+from warmci.locks import Holder, run_lock
+from warmci.manifest import load_manifest
+from warmci.models import Record, VolumeSummary
+from warmci.saved_app import describe
+from warmci.state import open_state
+from warmci.tree import marks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from warmci.console import Console
+    from warmci.copying import Progress
+    from warmci.models import Canonical
+    from warmci.saved_app import SaveRequest
+    from warmci.settings import Settings
+    from warmci.tree import Mark
+
+_SHRUNK = 10
+"""A volume with less than a tenth of its last snapshot's files or bytes was emptied, not used."""
+
+
+class SavePlan(Record):
+    """What a save will do."""
+
+    recipe: str
+    stack: str
+    domain: str
+    commit: str
+    version: str
+    volumes: tuple[VolumeSummary, ...]
+    secrets: tuple[str, ...]
+    replaces: str = ""
+    """The snapshot that is thrown away afterwards."""
+    notes: tuple[str, ...] = ()
+
+
+def save_app(
+    settings: Settings, console: Console, request: SaveRequest, agree: Callable[[SavePlan], bool]
+) -> Canonical | None:
+    """Plan, ask, save; None when agree says no."""
+    engine = Engine(settings.docker_host)
+    state = open_state(settings.state_dir)
+    store = CanonicalStore(state.dir)
+    run = names.new_id()
+    holder = Holder.here(run, request.recipe, "snapshot save")
+    with ExitStack() as held:
+        lock = held.enter_context(
+            claimed(settings, request.recipe, holder, wait_s=settings.lock_wait_s, say=console.say)
+        )
+        held.enter_context(run_lock(settings.runs_dir / run))
+        held.callback(snapshot.remove, settings.runs_dir / run)
+        warnings = store.collect_garbage(request.recipe)
+        before = store.load(request.recipe)
+        entry, rendered = describe(settings, request, before, run, state.instance)
+        stack = request.stack or names.stack_name(entry.domain)
+        real = {
+            name: stack + own.removeprefix(names.stack_name(entry.domain)) for name, own in rendered.volumes.items()
+        }
+        sources, notes = _sources(engine, stack, real, force=request.force)
+
+        def refuse_use() -> None:
+            stack_volumes.refuse_deployed(engine, stack, [real[name] for name in sources], list(sources.values()))
+
+        refuse_use()
+        seen = {name: marks(path) for name, path in sources.items()}
+        refuse_unchangeable(sources, seen)
+        notes += refuse_shrunk(state.dir, before, seen, force=request.force)
+        plan = SavePlan(
+            recipe=request.recipe,
+            stack=stack,
+            domain=entry.domain,
+            commit=entry.commit,
+            version=entry.version,
+            volumes=_summary(seen),
+            secrets=tuple(sorted(entry.secrets)),
+            replaces=before.snapshot if before else "",
+            notes=tuple(notes),
+        )
+        if not agree(plan):
+            return None
+        refuse_use()
+        with console.bar(f"saving {stack}", sum(bytes_of(tree.values()) for tree in seen.values())) as advance:
+            made, more = save_volumes(
+                store, entry, sources, seen, refuse_use, force=request.force, pass_fds=[lock.fd], progress=advance
+            )
+        for warning in (*warnings, *more):
+            console.say(f"warning: {warning}", style="yellow")
+        return made
+
+
+def save_volumes(
+    store: CanonicalStore,
+    entry: Canonical,
+    sources: Mapping[str, Path],
+    before: Mapping[str, Mapping[str, Mark]],
+    refuse_use: Callable[[], None],
+    *,
+    force: bool = False,
+    pass_fds: Sequence[int] = (),
+    progress: Progress | None = None,
+) -> tuple[Canonical, list[str]]:
+    """Copy, prove, name, commit; (the canonical as committed, warnings). The caller holds the recipe's lock.
+
+    entry: the canonical but for its snapshot, whose id is entry.run. Raises with the old canonical in place.
+    """
+    staging = snapshot.stage(store.dir, entry.recipe, entry.run, run=entry.run)
+    try:
+        manifest = snapshot.save_volumes(
+            staging, sources, before, allow_empty=force, pass_fds=pass_fds, progress=progress, refuse_use=refuse_use
+        )
+    except BaseException:
+        snapshot.remove(staging)
+        raise
+    made = entry.model_copy(update={"snapshot": manifest.id, "manifest_sha256": manifest.sha256})
+    return made, store.commit(made)
+
+
+# --- what is saved
+
+
+def _sources(engine: Engine, stack: str, real: Mapping[str, str], *, force: bool) -> tuple[dict[str, Path], list[str]]:
+    """Volume as the recipe calls it to its directory, and what is not as one would expect."""
+    there = stack_volumes.find_volumes(engine, stack)
+    missing = sorted(name for name, own in real.items() if own not in there)
+    strange = sorted(there.keys() - set(real.values()))
+    if len(missing) == len(real) or (missing and not force):
+        wanted = real[missing[0]] if missing else f"{stack}_…"
+        raise UsageError(
+            f"the engine has no volume {wanted}: was the app deployed as {stack}?",
+            hint="name its domain with --domain, or its stack with --stack",
+        )
+    sources = {name: stack_volumes.data_dir(engine, there[own]) for name, own in real.items() if own in there}
+    notes = [f"volume {real[name]} does not exist and is left out" for name in missing]
+    return sources, notes + [f"volume {own} is not of this version and is left out" for own in strange]
+
+
+def refuse_unchangeable(sources: Mapping[str, Path], seen: Mapping[str, Mapping[str, Mark]]) -> None:
+    """Immutable and append-only files cannot be kept: a copy would lose the flag without a word."""
+    for name, tree in seen.items():
+        fixed = next((path for path, mark in tree.items() if mark.unchangeable), None)
+        if fixed is not None:
+            raise InfraError(
+                f"volume {name}: {fixed} is immutable or append-only, which a snapshot does not keep",
+                hint=f"chattr -R -i -a {sources[name]}",
+            )
+
+
+def refuse_shrunk(
+    state_dir: Path, before: Canonical | None, seen: Mapping[str, Mapping[str, Mark]], *, force: bool
+) -> list[str]:
+    """Raise UsageError where a volume lost nine tenths since its last snapshot; with force, only say so."""
+    if before is None:
+        return []
+    try:
+        manifest = load_manifest(snapshot.snapshot_dir(state_dir, before.recipe, before.snapshot) / "manifest.json")
+    except InfraError as error:
+        return [f"the snapshot in place cannot be compared with: {error.message}"]
+    now = {volume.name: volume for volume in _summary(seen)}
+    shrunk = []
+    for was in manifest.summary():
+        new = now.get(was.name, VolumeSummary(name=was.name, files=0, bytes=0))
+        if new.files * _SHRUNK < was.files or new.bytes * _SHRUNK < was.bytes:
+            shrunk.append(
+                f"volume {was.name} has {new.files} files, {new.bytes} bytes; its snapshot {was.files}, {was.bytes}"
+            )
+    if shrunk and not force:
+        raise UsageError(f"{shrunk[0]}: that is no use, that is a loss", hint="--force, if it is meant")
+    return shrunk
+
+
+def _summary(seen: Mapping[str, Mapping[str, Mark]]) -> tuple[VolumeSummary, ...]:
+    return tuple(
+        VolumeSummary(
+            name=name,
+            files=sum(not stat.S_ISDIR(mark.mode) for mark in tree.values()),
+            bytes=sum(mark.size for mark in tree.values()),
+        )
+        for name, tree in sorted(seen.items())
+    )
