@@ -55,7 +55,7 @@ def find_canonical(store: CanonicalStore, recipe: str) -> Canonical:
     return found
 
 
-def verify_canonical(settings: Settings, recipe: str, *, read_data: bool) -> Verified:
+def verify_canonical(settings: Settings, console: Console, recipe: str, *, read_data: bool) -> Verified:
     """Compare the canonical's snapshot with its manifest; one that differs makes the canonical dirty.
 
     Runs meanwhile go on: the lock is taken only to mark. A canonical that was replaced meanwhile is looked at anew.
@@ -63,7 +63,8 @@ def verify_canonical(settings: Settings, recipe: str, *, read_data: bool) -> Ver
     store = open_store(settings)
     while True:
         canonical = find_canonical(store, recipe)
-        wrong = tuple(store.damage(canonical, read_data=read_data))
+        with console.working(f"verifying snapshot {canonical.snapshot}"):
+            wrong = tuple(store.damage(canonical, read_data=read_data))
         found = Verified(recipe=recipe, snapshot=canonical.snapshot, read_data=read_data, wrong=wrong)
         if not wrong:
             return found

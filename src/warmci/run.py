@@ -189,7 +189,7 @@ class Run:
     # --- the choice of the pipeline: only here
 
     def _pipeline(self, context: Context) -> None:
-        canonical = context.store.load(context.request.recipe)
+        canonical = self._sound(context.store)
         if canonical is not None:
             self._facts["canonical"] = promote.use_of(canonical)
             self.console.redact.add(*canonical.secrets.values())
@@ -203,6 +203,15 @@ class Run:
             self.console.say(f"requested: quick, ran: cold, because: {because}", style="bold yellow")
         self._facts["ran"] = Mode.COLD
         self._note(context, Mode.COLD, lambda: self._cold(context, canonical))
+
+    def _sound(self, store: CanonicalStore) -> Canonical | None:
+        """The canonical; one whose snapshot is not the one that was committed is dirty from now on."""
+        canonical = store.load(self.request.recipe)
+        if canonical is not None and canonical.state == "good" and (wrong := store.damage(canonical)):
+            self.console.say(f"the canonical is not usable: {wrong[0]}", style="yellow")
+            store.mark_dirty(canonical.recipe, wrong[0])
+            return store.load(canonical.recipe)
+        return canonical
 
     def _note(self, context: Context, mode: Mode, pipeline: Callable[[], None]) -> None:
         """Keep the verdict with the canonical, for whoever looks at it later."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from warmci.copying import Progress
+    from warmci.tree import Progress
 
 COPY_ONLY = "copy-only"
 """File in a snapshot whose data an overlay would not show as it is; its text says why."""
@@ -154,11 +154,13 @@ def copy_from(snapshot: Path, staging: Path, *, pass_fds: Sequence[int] = ()) ->
         )
 
 
-def verify(state_dir: Path, recipe: str, snapshot_id: str, *, read_data: bool = True) -> list[str]:
+def verify(
+    state_dir: Path, recipe: str, snapshot_id: str, *, read_data: bool = True, progress: Progress | None = None
+) -> list[str]:
     """What is wrong with a snapshot, one line each; nothing found is []. read_data=False trusts sizes and times."""
     path = snapshot_dir(state_dir, recipe, snapshot_id)
     manifest = load_manifest(path / "manifest.json")
-    wrong = compare(manifest, path / "volumes", read_data=read_data)
+    wrong = compare(manifest, path / "volumes", read_data=read_data, progress=progress)
     if (manifest.recipe, manifest.id) != (recipe, snapshot_id):
         wrong.insert(0, f"manifest is that of {manifest.recipe} {manifest.id}")
     return wrong
@@ -181,11 +183,12 @@ def remove(tree: Path) -> None:
 
     By rm(1), which goes down by descriptors; a recursion of our own would end at a thousand levels.
     """
-    if tree.is_symlink():
-        tree.unlink()
-    if not tree.exists():
-        return
-    refuse_mounted(tree)
+    with disk(f"removal of {tree}"):
+        if tree.is_symlink():
+            tree.unlink()
+        if not tree.exists():
+            return
+        refuse_mounted(tree)
     command = ["rm", "-rf", "--one-file-system", "--", str(tree)]
     if process.run(command, timeout_s=_REMOVE_TIMEOUT_S, check=False).returncode:
         # Files made immutable withstand rm; nothing else is known to.

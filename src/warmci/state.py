@@ -51,7 +51,8 @@ def no_space(what: str) -> InfraError:
 
 def check_space(path: Path, what: str, *, bytes_needed: int = FLOOR_BYTES, inodes_needed: int = FLOOR_INODES) -> None:
     """Raise InfraError "no space" unless path's file system has room, in bytes and in inodes."""
-    room = os.statvfs(path)
+    with disk(what):
+        room = os.statvfs(path)
     free = room.f_bavail * room.f_frsize
     if free < bytes_needed:
         raise no_space(f"{what} needs {bytes_needed} bytes, {path} has {free}")
