@@ -53,6 +53,17 @@ def examine(store: CanonicalStore, recipe: str, *, read_data: bool = False) -> l
     return found + _leftovers(store, recipe, canonical)
 
 
+def repair_all(
+    store: CanonicalStore, recipe: str, settle: Callable[[], str], *, read_data: bool = False
+) -> list[Problem]:
+    """Examine and repair one recipe, under its lock; says what came of each problem."""
+    done = [repair(store, problem, settle) for problem in examine(store, recipe, read_data=read_data)]
+    if any(problem.kind == "unreadable" and problem.repaired for problem in done):
+        # What the canonical names is known only now, and so is what nothing names.
+        done += [repair(store, problem, settle) for problem in examine(store, recipe, read_data=read_data)]
+    return done
+
+
 def repair(store: CanonicalStore, problem: Problem, settle: Callable[[], str]) -> Problem:
     """Do what the remedy says, under the recipe's lock; says what came of it."""
     if not problem.remedy:

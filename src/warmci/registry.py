@@ -89,8 +89,7 @@ def check_registry(
         with app_lock(settings.state_dir, recipe, holder, wait_s=settings.lock_wait_s) as lock:
             lock.set_phase("repair")
             console.progress(f"looking at {recipe}")
-            for problem in fsck.examine(store, recipe, read_data=read_data):
-                found.append(fsck.repair(store, problem, partial(claim.settle, settings, recipe)))
+            found += fsck.repair_all(store, recipe, partial(claim.settle, settings, recipe), read_data=read_data)
     return found
 
 
