@@ -134,6 +134,18 @@ def test_the_newest_complete_one_stands_for_an_unreadable_canonical(store: Canon
     assert store.damage(found, read_data=True) == []
 
 
+def test_the_one_that_can_still_be_read_is_preferred(store: CanonicalStore) -> None:
+    old = committed(store, "old")
+    for _ in range(3):  # ids of one second are in no order
+        manifest = save(store.dir, content="new")
+        entry = snapshot.snapshot_dir(store.dir, "demo", manifest.id) / "canonical.json"
+        entry.write_text(json.dumps(canonical_of(manifest).model_dump(mode="json")))
+    path = store.dir / "demo" / "canonical.json"
+    path.write_bytes(path.read_bytes()[:-20])
+    fix(store)
+    assert store.load("demo") == old
+
+
 def test_an_entry_under_a_strange_name_stands_for_nothing(store: CanonicalStore) -> None:
     canonical = committed(store)
     other = save(store.dir, content="other")

@@ -106,13 +106,22 @@ def _unreadable(store: CanonicalStore, recipe: str, what: str) -> Problem:
     if _is_newer(store, recipe):
         hint = "use the WarmCI that wrote it, or a newer one"
         return Problem(recipe=recipe, kind="unreadable", what=what, hint=hint)
-    for name in reversed(store.snapshots(recipe)):
+    for name in _by_likelihood(store, recipe):
         entry = store.entry_of(recipe, name)
         if entry is not None and not store.damage(entry, read_data=True):
             remedy = f"rebuild it from snapshot {name}, whose data is as saved"
             return Problem(recipe=recipe, kind="unreadable", what=what, remedy=remedy, snapshot=name)
     hint = f"put a copy of it back; or, to start afresh: warmci canonical remove {recipe}"
     return Problem(recipe=recipe, kind="unreadable", what=f"{what}, and no snapshot can stand for it", hint=hint)
+
+
+def _by_likelihood(store: CanonicalStore, recipe: str) -> list[str]:
+    """Snapshots that may have been the canonical's: the one whose id can still be read in what is there, then newest."""
+    try:
+        there = (store.dir / recipe / "canonical.json").read_bytes()
+    except OSError:
+        there = b""
+    return sorted(store.snapshots(recipe), key=lambda name: (name.encode() in there, name), reverse=True)
 
 
 def _is_newer(store: CanonicalStore, recipe: str) -> bool:
