@@ -6,11 +6,12 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from warmci import demo_recipes, fs, images, interrupts, ledger, live, netns, private_engine, provider, snapshot
+from warmci import demo_recipes, fs, images, interrupts, ledger, live, netns, private_engine, snapshot
 from warmci.canonical import CanonicalStore
 from warmci.context import Request
 from warmci.engine import Engine
 from warmci.errors import InfraError, RecipeFailedError, UsageError, WarmciError
+from warmci.live_plan import Action
 from warmci.models import Ledger, Mode, RunResult
 from warmci.run import run_recipe
 from warmci.settings import FILE_VARIABLE, Settings
@@ -116,8 +117,8 @@ class Story:
         self.steps.append(Step(title, said, time.monotonic() - began, ok))
 
     def _keycloak(self) -> str:
-        serving, started = live.bring_up(self._settings, self._console)
-        return f"{serving.version} at {serving.url}{'' if started else ', was up already'}"
+        found = live.reconcile(self._settings, self._console)
+        return f"{found.version} at {found.url}{', was up already' if found.action is Action.UNCHANGED else ''}"
 
     def _run(self, mode: Mode, ref: str, exit_code: int, pr: str = "") -> RunResult:
         result = run_recipe(self._settings, self._console, Request(_RECIPE, mode, ref, pr))
@@ -207,14 +208,13 @@ def clean(root: Path, host_engine: str, console: Console) -> list[str]:
         removed.append("private engine")
     elif (root / "state").is_dir():
         try:
-            removed += _clean_host_engine(host_engine, root)
+            removed += _clean_host_engine(host_engine, root, console)
         except WarmciError as error:
             console.say(f"the engine could not be asked: {error.message}", style="yellow")
     snapshot.remove(root)
     return [*removed, str(root)]
 
 
-def _clean_host_engine(docker_host: str, root: Path) -> list[str]:
+def _clean_host_engine(docker_host: str, root: Path, console: Console) -> list[str]:
     settings = Settings(state_dir=root / "state", docker_host=docker_host, base_domain=BASE_DOMAIN)
-    instance = open_state(settings.state_dir).instance
-    return provider.remove_live(Engine(docker_host), settings, instance)
+    return live.take_down(settings, console)

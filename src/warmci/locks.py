@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import ValidationError
 
-from warmci.errors import BusyError, InfraError
+from warmci.errors import BusyError, InfraError, UsageError
 from warmci.models import Record
 from warmci.names import recipe_name, record_id
 from warmci.state import disk
@@ -161,6 +161,14 @@ def is_alive(state_dir: Path, run: str) -> bool:
         return False
     finally:
         os.close(fd)
+
+
+def may_live(state_dir: Path, run: str) -> bool:
+    """Whether something that names this run is to be left alone; a word that is no run's id cannot be probed."""
+    try:
+        return is_alive(state_dir, run)
+    except UsageError:
+        return True
 
 
 def dead_runs(state_dir: Path) -> list[str]:

@@ -101,13 +101,24 @@ class Run:
         with ExitStack() as locks:
             locks.enter_context(run_lock(self.dir))
             (self.dir / "work").mkdir(mode=0o700)
-            locks.enter_context(
-                app_lock(state.dir, self.request.recipe, holder, wait_s=wait_s, on_wait=self._say_waiting)
-            )
+            if self._needs_app_lock():
+                locks.enter_context(
+                    app_lock(state.dir, self.request.recipe, holder, wait_s=wait_s, on_wait=self._say_waiting)
+                )
             locks.enter_context(
                 slot(state.dir, self.settings.max_tests, holder, wait_s=wait_s, on_wait=self._say_waiting)
             )
             self._prepared(engine, state)
+
+    def _needs_app_lock(self) -> bool:
+        """All but a cold run of a pull request, which touches neither the canonical nor its domain: any number at once.
+
+        A realm with a fixed name is guarded by this lock, too.
+        """
+        if self.request.mode is Mode.QUICK or not self.request.pr:
+            return True
+        sso = load_config(self.settings.recipes_dir, self.request.recipe).sso
+        return sso is not None and sso.fixed_realm
 
     def _say_waiting(self, holder: Holder | None) -> None:
         self.console.say(f"waiting for {holder or 'a lock'}", style="yellow")
@@ -117,7 +128,8 @@ class Run:
         store = CanonicalStore(state.dir)
         for line in recover(engine, self.settings, state.instance, store):
             self.console.say(f"recovered: {line}", style="yellow")
-        self._collect_garbage(store)
+        if self._needs_app_lock():
+            self._collect_garbage(store)
         self._facts["ledger_before"] = ledger.take(engine, self.settings, state.instance, self.id)
         with ExitStack() as outer:
             ports = Ports(self.settings.locks_dir, self.settings.ports)
@@ -201,14 +213,23 @@ class Run:
         self._note(context, Mode.COLD, lambda: self._cold(context, canonical))
 
     def _note(self, context: Context, mode: Mode, pipeline: Callable[[], None]) -> None:
-        """Keep the verdict with the canonical, for whoever looks at it later."""
-        recipe = context.request.recipe
+        """Keep the verdict with the canonical, for whoever looks at it later; not that of a pull request's cold run."""
+
+        def note(verdict: Verdict) -> None:
+            if self._needs_app_lock():
+                text = f"{verdict} {context.head[:8]} by {self.id}"
+                context.store.note_verdict(context.request.recipe, mode, text)
+
         try:
             pipeline()
-        except (RecipeFailedError, UnverifiedError) as error:
-            context.store.note_verdict(recipe, mode, f"{verdict_of(error)} {context.head[:8]} by {self.id}")
+        except RecipeFailedError:
+            context.require_realm_provider()
+            note(Verdict.FAIL)
             raise
-        context.store.note_verdict(recipe, mode, f"pass {context.head[:8]} by {self.id}")
+        except UnverifiedError:
+            note(Verdict.UNVERIFIED)
+            raise
+        note(Verdict.PASS)
 
     def _cold(self, context: Context, canonical: Canonical | None) -> None:
         healthy = canonical is not None and canonical.state == "good"

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -63,6 +63,16 @@ class Settings(BaseSettings):
     lock_wait_s: float = Field(1800.0, ge=0, description="seconds to wait for the app's lock and a slot")
     deploy_timeout_s: float = Field(600.0, gt=0, description="seconds until a deployment must have converged")
     keycloak_ref: str = Field("", description="release of the keycloak recipe for the live provider; default: newest")
+    realm_warn: int = Field(100, ge=1, description="realms at the live Keycloak from which doctor and runs warn")
+    realm_max: int = Field(
+        250, ge=1, description="realms from which new ones are refused: Keycloak degrades from about 300"
+    )
+    realm_ttl_s: int = Field(
+        86400, ge=60, description="seconds after which other hosts may reap a realm that this host made"
+    )
+    realm_reap_max: int = Field(50, ge=1, description="how many realms one pass of the reaper deletes at most")
+    protected_realms: tuple[str, ...] = Field((), description="realms that are never created, changed or deleted")
+    alert_webhook: SecretStr | None = Field(None, description="URL that new alerts are posted to as JSON")
 
     @property
     def runs_dir(self) -> Path:
@@ -115,7 +125,7 @@ def as_markdown() -> str:
     """docs/settings.md, from the fields themselves."""
     rows = []
     for name, field in Settings.model_fields.items():
-        default = "" if field.default_factory or field.default is None else f"`{field.default}`"
+        default = "" if field.default_factory or field.default in (None, ()) else f"`{field.default}`"
         rows.append(f"| `{name}` | {default} | {field.description} |")
     head = (
         "# Settings\n\n"
