@@ -135,8 +135,8 @@ def main() -> None:
         f" {platform.python_version()}; {options.runs} pairs in turn after three uncounted, {options.deployments}"
         f" deployments; load {os.getloadavg()[1]:.1f}.",
         "",
-        "The bare calls have an open connection and a token at hand; WarmCI connects and logs in twice, counts the realms,"
-        " and would settle a lost answer.",
+        "The bare calls have an open connection and a token at hand; WarmCI connects and logs in twice, counts the"
+        " realms, and would settle a lost answer.",
         "",
         "| seconds | min | median | max |",
         "| --- | --- | --- | --- |",
