@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import typer
 
 from warmci import cli, errors, run_recipe_ci
 from warmci.models import EXIT_CODES
+from warmci.recipe_config import RecipeConfig
 from warmci.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -125,6 +127,24 @@ def test_the_readme_knows_no_other_codes() -> None:
 def test_every_setting_is_on_its_page() -> None:
     page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     assert [name for name in Settings.model_fields if f"`{name}`" not in page] == []
+
+
+@pytest.mark.parametrize("page", ["recipes", "sso"])
+def test_examples_of_recipe_toml_are_understood(page: str) -> None:
+    blocks = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        config = RecipeConfig(**tomllib.loads(block))
+        assert config.needs == ("keycloak",)
+        assert config.sso is not None
+
+
+def test_the_bundled_example_is_the_documented_one() -> None:
+    page = (ROOT / "docs" / "sso.md").read_text(encoding="utf-8")
+    bundled = ROOT / "src" / "warmci" / "data" / "recipes" / "miniflux" / "operator" / "recipe.toml"
+    documented = next(block for block in re.findall(r"```toml\n(.*?)```", page, re.DOTALL) if "OAUTH2" in block)
+    shown, real = tomllib.loads(documented), tomllib.loads(bundled.read_text(encoding="utf-8"))
+    assert (shown["sso"], shown["needs"]) == (real["sso"], real["needs"])
 
 
 def test_hints_name_pages_that_exist() -> None:

@@ -72,6 +72,7 @@ LAYERS: list[set[str]] = [
         "realms",
         "keycloak_preflight",
         "doctor",
+        "status",
         "demo",
     },
     {"exits", "run_recipe_ci", "pytest_plugin", *CLI},

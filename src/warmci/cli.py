@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from warmci import cli_canonical, cli_keycloak, cli_realms, cli_snapshot, exits, settings
+from warmci import cli_canonical, cli_keycloak, cli_realms, cli_snapshot, cli_status, exits, settings
 from warmci.cli_common import Json, as_json, load_settings, open_store
 from warmci.console import Console, print_data
 from warmci.errors import InfraError
@@ -21,6 +21,7 @@ app.add_typer(cli_keycloak.app, name="keycloak", help="The live-warm Keycloak.")
 app.add_typer(cli_realms.app, name="realms", help="The throw-away realms at the live Keycloak.")
 app.add_typer(cli_canonical.app, name="canonical", help="The registry of known-good recipes.")
 app.add_typer(cli_snapshot.app, name="snapshot", help="The data of canonicals.")
+app.command()(cli_status.status)
 DEMO_ROOT = Path("/var/lib/ci-warm-demo")
 
 

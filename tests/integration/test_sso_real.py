@@ -23,6 +23,8 @@ from warmci import http, live_record, provider, realm_reaper, sso
 from warmci.errors import InfraError, RecipeFailedError
 from warmci.login import browser_login
 from warmci.names import new_id
+from warmci.realm import RunRealm
+from warmci.recipe_config import SsoConfig
 from warmci.service_account import make_service_account
 from warmci.state import open_state
 
@@ -349,6 +351,19 @@ def test_a_keycloak_of_others_is_adopted(bench: Bench, admin: sso.Keycloak, tmp_
     assert sso.unhealthy_reason(admin._client, admin.url) is None
     secret = admin._access.password.get_secret_value()
     assert secret not in "".join(path.read_text() for path in (tmp_path / "second").rglob("*.json"))
+
+
+def test_what_a_recipe_is_told_is_what_keycloak_says(
+    bench: Bench, live_provider: provider.Provider, keycloak: sso.Keycloak, http_client: httpx.Client
+) -> None:
+    """Apps without discovery get five explicit endpoints: those of the realm's own discovery document."""
+    name = made(keycloak)
+    names = ("issuer", "authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri")
+    keys = (*names, "end_session_endpoint")
+    config = SsoConfig(env={key.upper(): f"{{{key}}}" for key in keys})
+    told = RunRealm(bench.settings, live_provider, name, "secret", "password", config).env({})
+    said = http_client.get(f"{keycloak.url}/realms/{name}/.well-known/openid-configuration").json()
+    assert told == {key.upper(): said[key] for key in keys}
 
 
 # --- logins
