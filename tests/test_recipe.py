@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warmci import process, settings
-from warmci.errors import UnverifiedError, UsageError
+from warmci.errors import InfraError, UnverifiedError, UsageError
 from warmci.recipe import Repository, clone, list_releases, version_key
 
 if TYPE_CHECKING:
