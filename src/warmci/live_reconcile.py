@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from warmci.console import Console
+    from warmci.provider import Provider
     from warmci.recipe import Release
     from warmci.settings import Settings
     from warmci.sso import KeycloakAccess
@@ -61,7 +62,7 @@ class Reconciler:
         if plan.action is Action.UPGRADE and plan.target is not None:
             return self._upgrade(record, plan.target)
         if plan.action is Action.START or plan.start:
-            self._start(record)
+            record = self._start(record)
         self._collect(record)
         if plan.action is Action.HOLD and plan.target is not None:
             message = f"Keycloak stays at {record.version}; {plan.target.version} is held back: {plan.reason}"
@@ -139,7 +140,7 @@ class Reconciler:
         alerts.clear(self._settings, SUBJECT)
         return Converged(Action.DEPLOY, serving.version, serving.url)
 
-    def _start(self, record: LiveRecord) -> None:
+    def _start(self, record: LiveRecord) -> LiveRecord:
         """Bring the recorded one back on its own data; it may just be booting, after a reboot or a restart."""
         if self._stack.runs_as(record):
             with self._stage(f"keycloak {record.version}: wait") as stage:
@@ -149,16 +150,21 @@ class Reconciler:
                 except InfraError as error:
                     stage.detail = error.message
                 else:
-                    return
+                    return record
         with self._alone(), self._stage(f"keycloak {record.version}: start") as stage:
-            self._redeploy(record)
+            record = self._redeploy(record)
             stage.detail = record.url
+        return record
 
-    def _redeploy(self, record: LiveRecord) -> None:
+    def _redeploy(self, record: LiveRecord) -> LiveRecord:
+        """The recorded version on its data; at another URL where the settings have another base_domain now."""
         home = live_record.generation_dir(self._settings, record.generation)
         self._stack.undeploy(keep_data=True)
-        _, kept = self._stack.deploy(home, record.commit, load_deployment(home), record.url)
+        serving, kept = self._stack.deploy(home, record.commit, load_deployment(home), record.url)
         save_deployment(home, kept)
+        record = record.model_copy(update={"url": serving.url})
+        save_live(self._settings, record)
+        return record
 
     def _upgrade(self, record: LiveRecord, wanted: Release) -> Converged:
         """On a copy of the data: the record names the old generation, untouched, until the new one has proved good."""
@@ -167,9 +173,9 @@ class Reconciler:
         with self._alone():
             realms, before = (self._realms(record) if self._serves(record) else set()), record.version
             try:
-                version = self._try_upgrade(record, wanted, home, realms)
-                upgraded = {"version": version, "commit": wanted.commit, "generation": generation, "failed": {}}
-                record = record.model_copy(update=upgraded)
+                serving = self._try_upgrade(record, wanted, home, realms)
+                upgraded = {"version": serving.version, "url": serving.url, "commit": wanted.commit, "failed": {}}
+                record = record.model_copy(update={**upgraded, "generation": generation})
                 save_live(self._settings, record)
             except BaseException as error:
                 with interrupts.shielded():
@@ -179,7 +185,7 @@ class Reconciler:
         alerts.clear(self._settings, SUBJECT)
         return Converged(Action.UPGRADE, record.version, record.url, f"from {before}")
 
-    def _try_upgrade(self, record: LiveRecord, wanted: Release, home: Path, realms: set[str]) -> str:
+    def _try_upgrade(self, record: LiveRecord, wanted: Release, home: Path, realms: set[str]) -> Provider:
         old = live_record.generation_dir(self._settings, record.generation)
         with self._stage(f"keycloak {record.version}: undeploy"):
             killed = self._stack.undeploy(keep_data=True)
@@ -192,12 +198,12 @@ class Reconciler:
             serving, kept = self._stack.deploy(home, wanted.commit, load_deployment(old), record.url)
             stage.detail = serving.url
         with self._stage("health gate") as stage:
-            lost = realms - self._realms(record)
+            lost = realms - self._realms(record.model_copy(update={"url": serving.url}))
             if lost:
                 raise InfraError(f"{wanted.version} no longer has realm {min(lost)}")
             stage.detail = f"the service account logs in, {len(realms)} realms are there"
         save_deployment(home, kept)
-        return serving.version
+        return serving
 
     def _realms(self, record: LiveRecord) -> set[str]:
         with provider.connected(self._settings, record.access) as keycloak:
@@ -209,7 +215,7 @@ class Reconciler:
         message, hint = f"upgrade of Keycloak to {wanted.version} failed: {reason}", "warmci keycloak reconcile"
         try:
             with self._stage(f"roll back to {record.version}"):
-                self._redeploy(record)
+                record = self._redeploy(record)
         except (WarmciError, OSError) as error:
             message = f"{message}; and {record.version} does not come back: {error}"
             alerts.alert(self._settings, self._console, SUBJECT, message, hint)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from warmci import live_record, names, process, provider, reap, snapshot
 from warmci.deployment import undeploy_stack
-from warmci.engine import COMMIT_LABEL, INSTANCE_LABEL, LIVE_RUN, RUN_LABEL
+from warmci.engine import COMMIT_LABEL, INSTANCE_LABEL, LIVE_RUN, NAMESPACE_LABEL, RUN_LABEL
 from warmci.errors import InfraError
 from warmci.live_record import DeploymentRecord, LiveRecord
 from warmci.manifest import compare, new_manifest, walk
@@ -37,17 +37,22 @@ class LiveStack:
         return names.live_domain(self.settings.base_domain)
 
     def runs_as(self, record: LiveRecord) -> bool:
-        """Whether what is deployed is what the record names: its commit, on its generation's data."""
-        labels = [f"{INSTANCE_LABEL}={self.instance}", f"{RUN_LABEL}={LIVE_RUN}"]
+        """Whether what is deployed is what the record names: its commit, on its generation's data, at our domain."""
+        labels = self._labels
         commits = {item["Spec"]["Labels"].get(COMMIT_LABEL) for item in self.engine.services(labels)}
         home = f"{live_record.generation_dir(self.settings, record.generation)}/"
         devices = [str((item.get("Options") or {}).get("device", "")) for item in self.engine.volumes(labels)]
-        return commits == {record.commit} and all(device.startswith(home) for device in devices)
+        as_recorded = commits == {record.commit} and all(device.startswith(home) for device in devices)
+        return as_recorded and record.domain == self.domain
+
+    @property
+    def _labels(self) -> list[str]:
+        return [f"{INSTANCE_LABEL}={self.instance}", f"{RUN_LABEL}={LIVE_RUN}"]
 
     def deploy(
         self, generation: Path, commit: str, kept: DeploymentRecord | None, url: str = ""
     ) -> tuple[provider.Provider, DeploymentRecord]:
-        """Deploy the recipe's commit on a generation's data and wait until it serves; at `url` again, if it had one.
+        """Deploy the recipe's commit on a generation's data and wait until it serves; on the port of `url` again.
 
         Returns it with its administrator's access, and what its next deployment needs.
         """
@@ -85,7 +90,9 @@ class LiveStack:
 
     def undeploy(self, *, keep_data: bool) -> list[str]:
         """Take it down, whatever of it is there; with keep_data, services that had to be killed all the same."""
-        killed = undeploy_stack(self.engine, names.stack_name(self.domain), graceful=True) if keep_data else []
+        services = self.engine.services(self._labels) if keep_data else []
+        stacks = {str(item["Spec"]["Labels"][NAMESPACE_LABEL]) for item in services}
+        killed = [name for stack in sorted(stacks) for name in undeploy_stack(self.engine, stack, graceful=True)]
         reap.remove_objects(self.engine, self.instance, LIVE_RUN)
         return killed
 

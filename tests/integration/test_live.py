@@ -210,11 +210,13 @@ def test_a_reconcile_that_is_killed_is_finished_by_the_next(world: World) -> Non
 
 
 def test_a_keycloak_that_went_away_comes_back_with_its_data(world: World) -> None:
+    """Without its forge, and at another domain, because the operator renamed the host meanwhile."""
     names = world.realms()
     ours = [f"{INSTANCE_LABEL}={open_state(world.settings.state_dir).instance}"]
     world.bench.engine.remove_services([item["ID"] for item in world.bench.engine.services(ours)])
     hidden = world.recipe.rename(world.recipe.with_name("away"))
-    started = done(world.reconcile())
+    started = done(world.reconcile(WARMCI_BASE_DOMAIN="moved.warmci.localhost"))
     hidden.rename(world.recipe)
     assert started["action"] == "start"
+    assert started["url"].startswith("http://warm-keycloak.moved.warmci.localhost:")
     assert world.realms() == names
