@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from warmci import cli_canonical, cli_keycloak, cli_realms, cli_snapshot, cli_status, exits, settings
+from warmci import cli_canonical, cli_keycloak, cli_realms, cli_snapshot, cli_status, cli_sweep, exits, settings
 from warmci.cli_common import Json, as_json, load_settings, open_store
 from warmci.console import Console, print_data
 from warmci.errors import InfraError
@@ -22,6 +22,7 @@ app.add_typer(cli_realms.app, name="realms", help="The throw-away realms at the 
 app.add_typer(cli_canonical.app, name="canonical", help="The registry of known-good recipes.")
 app.add_typer(cli_snapshot.app, name="snapshot", help="The data of canonicals.")
 app.command()(cli_status.status)
+app.command()(cli_sweep.sweep)
 DEMO_ROOT = Path("/var/lib/ci-warm-demo")
 
 
@@ -84,3 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def entry() -> None:
     sys.exit(main())
+
+
+if __name__ == "__main__":
+    entry()

@@ -93,6 +93,13 @@ def slot(
         yield lock
 
 
+@contextmanager
+def sweep_lock(state_dir: Path, holder: Holder) -> Iterator[Lock]:
+    """One sweep at a time on this host. Raises BusyError at once."""
+    with _held([_locks_dir(state_dir) / "sweep"], holder, 0, None, "the sweep of this host") as lock:
+        yield lock
+
+
 def read_holder(path: Path) -> Holder | None:
     """Who holds this lock now; None when it is free or its holder has not written yet."""
     try:

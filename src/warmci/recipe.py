@@ -156,6 +156,13 @@ def list_releases(settings: Settings, recipe: str) -> list[Release]:
     return [Release(name, commits[name]) for name in sorted(found, key=version_key)]
 
 
+def default_head(settings: Settings, recipe: str) -> str:
+    """The commit that the recipe's default branch is at, without a clone; empty when its forge does not say."""
+    source, options = _source(settings, recipe)
+    text = _git("ls-remote", *options[:2], "--", source, "HEAD", timeout_s=_LOCAL_TIMEOUT_S, check=False)
+    return text.split()[0] if text else ""
+
+
 def _source(settings: Settings, recipe: str) -> tuple[str, tuple[str, ...]]:
     source = settings.recipe_source.format(recipe=names.recipe_name(recipe))
     return source, _LOCAL_OPTIONS if source.startswith("/") else ()

@@ -22,6 +22,7 @@ from warmci.errors import (
     UsageError,
     WarmciError,
 )
+from warmci.history import CANONICAL_IS_HEAD
 from warmci.interrupts import shielded
 from warmci.journal import Journal
 from warmci.locks import Holder, app_lock, run_lock, slot
@@ -115,7 +116,7 @@ class Run:
 
         A realm with a fixed name is guarded by this lock, too.
         """
-        if self.request.mode is Mode.QUICK or not self.request.pr:
+        if self.request.mode is not Mode.COLD or not self.request.pr:
             return True
         sso = load_config(self.settings.recipes_dir, self.request.recipe).sso
         return sso is not None and sso.fixed_realm
@@ -209,8 +210,22 @@ class Run:
                 return
             self._facts["because"] = because
             self.console.say(f"requested: quick, ran: cold, because: {because}", style="bold yellow")
+        if context.request.mode is Mode.DRILL:
+            self._drill(context, canonical)
+            return
         self._facts["ran"] = Mode.COLD
         self._note(context, Mode.COLD, lambda: self._cold(context, canonical))
+
+    def _drill(self, context: Context, canonical: Canonical | None) -> None:
+        because = quick.why_not(canonical, context)
+        if because or canonical is None:
+            raise UnverifiedError(f"no drill: {because}", hint=f"run_recipe_ci.py {context.request.recipe}")
+        self._facts |= {"ran": Mode.DRILL, "base_commit": canonical.commit, "base_version": canonical.version}
+        try:
+            quick.run_drill(context, canonical)
+        except RecipeFailedError:
+            context.require_realm_provider()
+            raise
 
     def _note(self, context: Context, mode: Mode, pipeline: Callable[[], None]) -> None:
         """Keep the verdict with the canonical, for whoever looks at it later; not that of a pull request's cold run."""
@@ -247,9 +262,7 @@ class Run:
         action = "seed" if end.seed is not None else "advance"
         began = time.monotonic()
         if end.seed is None and canonical is not None and canonical.commit == context.head:
-            self._facts["promotion"] = Promotion(
-                action="none", outcome="skipped", reason="the canonical is this commit"
-            )
+            self._facts["promotion"] = Promotion(action="none", outcome="skipped", reason=CANONICAL_IS_HEAD)
             return
         if (
             end.seed is None

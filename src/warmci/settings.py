@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     )
     realm_reap_max: int = Field(50, ge=1, description="how many realms one pass of the reaper deletes at most")
     protected_realms: tuple[str, ...] = Field((), description="realms that are never created, changed or deleted")
+    recipes: tuple[str, ...] = Field((), description="enrolled recipes: swept nightly, each with a canonical")
+    sweep_budget_s: float = Field(4 * 3600.0, gt=0, description="seconds after which a sweep starts no further recipe")
+    sweep_stale_days: float = Field(7.0, gt=0, description="days without a promotion after which a sweep is not green")
     alert_webhook: SecretStr | None = Field(None, description="URL that new alerts are posted to as JSON")
 
     @property
