@@ -20,7 +20,7 @@ from pydantic import SecretStr
 
 from page import row, write_section
 from warmci import demo, live, live_record, names, netns, provider, reap, sso
-from warmci.cli import DEMO_ROOT
+from warmci.cli_demo import DEMO_ROOT
 from warmci.console import Console
 from warmci.engine import Engine
 from warmci.ports import Ports

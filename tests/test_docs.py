@@ -52,7 +52,8 @@ def hints(source: str) -> list[tuple[int, str]]:
 
 def _wrong(command: Any, words: list[str]) -> str:
     """What of the words the command does not know, or nothing."""
-    if hasattr(command, "commands"):
+    is_itself = getattr(command, "invoke_without_command", False) and (not words or words[0] not in command.commands)
+    if hasattr(command, "commands") and not is_itself:
         if not words or words[0] not in command.commands:
             return f"{words[0] if words else 'nothing'} is no command of {command.name}"
         return _wrong(command.commands[words[0]], words[1:])

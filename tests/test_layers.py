@@ -80,6 +80,7 @@ LAYERS: list[set[str]] = [
         "doctor",
         "status",
         "sweep",
+        "demo_rollback",
         "demo",
     },
     {"exits", "run_recipe_ci", "pytest_plugin", *CLI},

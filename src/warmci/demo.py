@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 BASE_DOMAIN = "demo.warmci.localhost"
 QUOTED = "[Migration v119] pq: must be owner of extension hstore"
-_RECIPE = "miniflux"
+RECIPE = "miniflux"
 _MARKER = ".warmci-demo"
 """Only a directory that has it is ever removed."""
 
@@ -103,8 +103,11 @@ class Story:
         self._step("5 quick of the bad PR fails", lambda: self._quick("bad", exit_code=1, quoting=QUOTED))
         self._step("6 the same bad PR cold is green", self._bad_cold)
         self._step("7 nothing else is left", self._nothing_left)
+        return self._told("The story")
+
+    def _told(self, title: str) -> bool:
         rows = [(step.title, step.said, f"{step.seconds:.1f}", "yes" if step.ok else "NO") for step in self.steps]
-        self._console.table("The story", ("step", "what was seen", "seconds", "as told"), rows)
+        self._console.table(title, ("step", "what was seen", "seconds", "as told"), rows)
         return all(step.ok for step in self.steps)
 
     def _step(self, title: str, play: Callable[[], str]) -> None:
@@ -121,7 +124,7 @@ class Story:
         return f"{found.version} at {found.url}{', was up already' if found.action is Action.UNCHANGED else ''}"
 
     def _run(self, mode: Mode, ref: str, exit_code: int, pr: str = "") -> RunResult:
-        result = run_recipe(self._settings, self._console, Request(_RECIPE, mode, ref, pr))
+        result = run_recipe(self._settings, self._console, Request(RECIPE, mode, ref, pr))
         if result.exit_code != exit_code:
             raise RecipeFailedError(f"exit code {result.exit_code} instead of {exit_code}: {result.summary}")
         if result.leftovers:
@@ -129,7 +132,7 @@ class Story:
         return result
 
     def _promoted(self, ref: str, action: str) -> str:
-        known = self._store.load(_RECIPE)
+        known = self._store.load(RECIPE)
         if known is not None and ref in {past.version for past in known.lineage}:
             self._run(Mode.COLD, ref, 0) if known.version == ref else None
             return f"already in the canonical's lineage ({known.version})"
@@ -137,7 +140,7 @@ class Story:
         promotion = result.promotion
         if promotion is None or promotion.action != action or promotion.outcome != "ok":
             raise RecipeFailedError(f"promotion: {promotion}")
-        canonical = self._store.load(_RECIPE)
+        canonical = self._store.load(RECIPE)
         lived = " → ".join(past.version for past in canonical.lineage) if canonical else "?"
         return f"green; {action}: data that lived through {lived}"
 
@@ -156,10 +159,10 @@ class Story:
 
     def _fingerprint(self) -> str:
         """Hash of the canonical's snapshot, after every byte of it was read and compared with its manifest."""
-        canonical = self._store.load(_RECIPE)
+        canonical = self._store.load(RECIPE)
         if canonical is None:
             raise RecipeFailedError("there is no canonical")
-        wrong = snapshot.verify(self._settings.state_dir, _RECIPE, canonical.snapshot, read_data=True)
+        wrong = snapshot.verify(self._settings.state_dir, RECIPE, canonical.snapshot, read_data=True)
         if wrong:
             raise RecipeFailedError(f"the canonical's snapshot is damaged: {wrong[0]}")
         return canonical.manifest_sha256
@@ -176,11 +179,13 @@ class Story:
         return "only the canonical and the live Keycloak"
 
 
-def play(root: Path, host_engine: str, console: Console, *, keep: bool) -> bool:
-    """The whole story, with its engine; whether it went as told."""
+def play(
+    root: Path, host_engine: str, console: Console, *, keep: bool, story: Callable[[Stage, Console], Story] = Story
+) -> bool:
+    """A whole story, with its engine; whether it went as told."""
     stage = prepare(root, host_engine, console)
     try:
-        as_told = Story(stage, console).tell()
+        as_told = story(stage, console).tell()
     finally:
         if stage.private and not keep:
             with interrupts.shielded():
