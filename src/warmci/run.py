@@ -31,6 +31,8 @@ from warmci.recipe import clone
 from warmci.recipe_config import load_config
 from warmci.recover import recover
 from warmci.render import has_ipvs
+from warmci.report_html import page
+from warmci.report_junit import junit
 from warmci.stages import Recorder
 from warmci.state import open_state
 
@@ -87,8 +89,17 @@ class Run:
             outcome = error
         result = self._result(outcome)
         if self.dir.is_dir():
-            fs.write_json(self.dir / "result.json", result.model_dump(mode="json"))
+            self._write(result)
         return result
+
+    def _write(self, result: RunResult) -> None:
+        """The result as data and as two reports; a full disk takes none of the verdict away."""
+        try:
+            fs.write_json(self.dir / "result.json", result.model_dump(mode="json"))
+            fs.write_atomic(self.dir / "junit.xml", junit(result))
+            fs.write_atomic(self.dir / "report.html", page(result))
+        except OSError as error:
+            self.console.say(f"warning: {self.dir}: reports are incomplete: {error.strerror or error}", style="yellow")
 
     def _guarded(self) -> None:
         names.recipe_name(self.request.recipe)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from warmci import exits, settings
+from warmci import exits, report, settings
 from warmci.console import Console, print_data
 from warmci.models import Mode, RunResult, Verdict
 from warmci.netns import enter
@@ -56,14 +56,10 @@ def _say_verdict(console: Console, result: RunResult, path: str) -> None:
         console.say("---", style="dim")
     if result.verdict is not Verdict.PASS:
         console.error(result.summary, result.hint or f"all that was seen is in {path}")
-    if result.because:
-        console.say(f"requested: {result.requested}, ran: {result.ran}, because: {result.because}")
-    if result.ran is Mode.QUICK:
-        console.say("quick: lower confidence, does not gate a merge; cold is authoritative")
+    for note in report.notes(result):
+        console.say(note)
     style = "bold green" if result.verdict is Verdict.PASS else "bold red"
-    mode = result.ran or result.requested
-    version = result.head_version or result.ref
-    console.say(f"{result.verdict.upper()} {mode} {result.recipe} {version} in {result.seconds:.1f} s: {path}", style)
+    console.say(f"{report.headline(result)} in {result.seconds:.1f} s: {path}", style)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
