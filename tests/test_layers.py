@@ -40,6 +40,7 @@ LAYERS: list[set[str]] = [
         "report",
         "report_junit",
         "report_html",
+        "trigger",
     },
     {"context", "deps", "app", "ledger", "recover", "cold", "quick", "promote", "run", "live", "doctor", "demo"},
     {"exits", "run_recipe_ci", "pytest_plugin", *CLI},
