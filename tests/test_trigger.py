@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from warmci import cli
 from warmci.errors import UsageError
 from warmci.models import Mode
-from warmci.trigger import Wanted, from_environment, parse_comment
+from warmci.trigger import Wanted, from_environment, job_link, parse_comment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -255,6 +255,25 @@ def test_no_value_of_a_stranger_becomes_an_option_or_a_shell_word(values: dict[s
     except UsageError:
         return
     assert all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+/@-]*|--pr|--ref|--quick", word) for word in words)
+
+
+@pytest.mark.parametrize(
+    ("environ", "link"),
+    [
+        ({}, ""),
+        ({"CI_PIPELINE_URL": "https://ci.example.org/repos/7/pipeline/8"}, "https://ci.example.org/repos/7/pipeline/8"),
+        ({"DRONE_BUILD_LINK": "https://drone.example.org/x/8"}, "https://drone.example.org/x/8"),
+        ({"DRONE_BUILD_LINK": "javascript:alert(1)"}, ""),
+        ({"DRONE_BUILD_LINK": "https://x\nSet-Cookie: y"}, ""),
+        (
+            {"GITHUB_SERVER_URL": "https://git.example.org", "GITHUB_REPOSITORY": "a/b", "GITHUB_RUN_NUMBER": "12"},
+            "https://git.example.org/a/b/actions/runs/12",
+        ),
+        ({"GITHUB_SERVER_URL": "https://git.example.org", "GITHUB_REPOSITORY": "a/b"}, ""),
+    ],
+)
+def test_the_jobs_own_page(environ: dict[str, str], link: str) -> None:
+    assert job_link(environ) == link
 
 
 def test_env_prints_words_or_json(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,15 +35,18 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON on standard output")] = False,
 ) -> None:
     """Test a recipe on a real swarm: cold (fresh and authoritative), or quick on warm data."""
-    from warmci.context import Request  # noqa: PLC0415  (--help must not wait for the engine's SDK)
+    from warmci.announce import announced  # noqa: PLC0415  (--help must not wait for the engine's SDK)
+    from warmci.context import Request  # noqa: PLC0415
     from warmci.run import run_recipe  # noqa: PLC0415
+    from warmci.trigger import job_link  # noqa: PLC0415
 
     loaded = settings.load()
     if loaded.netns is not None:
         enter(loaded.netns)
     console = Console()
-    mode = Mode.QUICK if quick else Mode.COLD
-    result = run_recipe(loaded, console, Request(recipe, mode, ref, pr, reseed))
+    request = Request(recipe, Mode.QUICK if quick else Mode.COLD, ref, pr, reseed)
+    link = job_link(os.environ)
+    result = announced(loaded, console, request, lambda: run_recipe(loaded, console, request), link=link)
     if as_json:
         print_data(result.model_dump_json(indent=2))
     _say_verdict(console, result, str(loaded.runs_dir / result.run / "result.json"))

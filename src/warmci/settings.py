@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -63,6 +63,19 @@ class Settings(BaseSettings):
     lock_wait_s: float = Field(1800.0, ge=0, description="seconds to wait for the app's lock and a slot")
     deploy_timeout_s: float = Field(600.0, gt=0, description="seconds until a deployment must have converged")
     keycloak_ref: str = Field("", description="release of the keycloak recipe for the live provider; default: newest")
+    forge_url: str = Field(
+        "",
+        pattern=r"^$|^https://[^\s@?#]+$|^http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/[^\s@?#]*)?$",
+        description="Gitea or Forgejo that hears of runs with --pr (https, or http on this host); empty: none",
+    )
+    forge_repository: str = Field(
+        "coop-cloud/{recipe}",
+        pattern=r"^[^{}/]+/[^{}/]*\{recipe\}[^{}/]*$",
+        description="owner and name of a recipe's repository there",
+    )
+    forge_token: SecretStr = Field(
+        SecretStr(""), description="its token: write on repository and issues, read:user; better as WARMCI_FORGE_TOKEN"
+    )
 
     @property
     def runs_dir(self) -> Path:
@@ -102,6 +115,7 @@ def load(**flags: Any) -> Settings:
     if os.environ.get(FILE_VARIABLE) and not path.is_file():
         raise UsageError(f"settings file {path} does not exist", hint=f"unset {FILE_VARIABLE} or correct it")
     try:
+        _refuse_open_secret(path)
         return Settings(**{name: value for name, value in flags.items() if value is not None})
     except ValidationError as error:
         first = error.errors()[0]
@@ -111,11 +125,17 @@ def load(**flags: Any) -> Settings:
         raise UsageError(f"settings file {path}: {error}", hint="see docs/settings.md") from error
 
 
+def _refuse_open_secret(path: Path) -> None:
+    if path.is_file() and path.stat().st_mode & 0o044 and "forge_token" in path.read_text(encoding="utf-8"):
+        raise UsageError(f"settings file {path} holds forge_token and others can read it", hint=f"chmod 0600 {path}")
+
+
 def as_markdown() -> str:
     """docs/settings.md, from the fields themselves."""
     rows = []
     for name, field in Settings.model_fields.items():
-        default = "" if field.default_factory or field.default is None else f"`{field.default}`"
+        is_none = field.default_factory or field.default is None or isinstance(field.default, SecretStr)
+        default = "" if is_none else f"`{field.default}`"
         rows.append(f"| `{name}` | {default} | {field.description} |")
     head = (
         "# Settings\n\n"

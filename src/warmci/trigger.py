@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _COMMENT = re.compile(r"!testme(?P<quick> --quick)?(?:\r?\n)?")
 _PULL = re.compile(r"refs/pull/([0-9]+)/(?:head|merge)")
 _BRANCH_OR_TAG = re.compile(r"refs/(?:heads|tags)/(.+)")
+_LINK = re.compile(r"https?://[!-~]{1,500}")
 _EVENT_MAX = 32 * 2**20
 _HINT = "docs/ci.md lists the events"
 
@@ -66,6 +67,15 @@ def from_environment(environ: Mapping[str, str]) -> Wanted:
     return found
 
 
+def job_link(environ: Mapping[str, str]) -> str:
+    """Where people find this CI job; empty where there is none, or no URL is known."""
+    link = environ.get("CI_PIPELINE_URL") or environ.get("DRONE_BUILD_LINK", "")
+    server, repository, run = (_actions_variable(environ, name) for name in ("SERVER_URL", "REPOSITORY", "RUN_NUMBER"))
+    if not link and server and repository and run:
+        link = f"{server}/{repository}/actions/runs/{run}"
+    return link if _LINK.fullmatch(link) else ""
+
+
 def _woodpecker(environ: Mapping[str, str]) -> Wanted:
     """https://woodpecker-ci.org/docs/usage/environment."""
     event, recipe = environ.get("CI_PIPELINE_EVENT", ""), environ.get("CI_REPO_NAME", "")
@@ -92,23 +102,24 @@ def _drone(environ: Mapping[str, str]) -> Wanted:
 
 def _actions(environ: Mapping[str, str]) -> Wanted:
     """https://forgejo.org/docs/latest/user/actions/reference/: FORGEJO_X and GITHUB_X say the same."""
-
-    def variable(name: str) -> str:
-        return environ.get(f"FORGEJO_{name}") or environ.get(f"GITHUB_{name}", "")
-
-    event, ref = variable("EVENT_NAME"), variable("REF")
-    recipe = variable("REPOSITORY").rpartition("/")[2]
+    event, ref = _actions_variable(environ, "EVENT_NAME"), _actions_variable(environ, "REF")
+    recipe = _actions_variable(environ, "REPOSITORY").rpartition("/")[2]
+    path = _actions_variable(environ, "EVENT_PATH")
     if event == "issue_comment":
-        payload = _read_event(variable("EVENT_PATH"))
+        payload = _read_event(path)
         return Wanted(ci="actions", recipe=recipe, pr=_number(payload, "issue"), mode=_commented(payload))
     if event in {"pull_request", "pull_request_target"}:
         named = _PULL.fullmatch(ref)
-        pr = named[1] if named else _number(_read_event(variable("EVENT_PATH")), "pull_request")
+        pr = named[1] if named else _number(_read_event(path), "pull_request")
         return Wanted(ci="actions", recipe=recipe, pr=pr)
     if event in {"push", "schedule", "workflow_dispatch", "release"}:
         named = _BRANCH_OR_TAG.fullmatch(ref)
         return Wanted(ci="actions", recipe=recipe, ref=named[1] if named else "")
     raise _no_such_event("actions", event)
+
+
+def _actions_variable(environ: Mapping[str, str], name: str) -> str:
+    return environ.get(f"FORGEJO_{name}") or environ.get(f"GITHUB_{name}", "")
 
 
 def _commented(payload: dict[str, Any]) -> Mode | None:
