@@ -9,7 +9,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "warmci"
 CLI = {path.stem for path in SOURCE.glob("cli*.py")}
 LAYERS: list[set[str]] = [
     {"errors", "models", "names", "settings", "redaction", "process", "fs", "interpolation", "netns", "interrupts"},
-    {"console", "engine", "journal", "state", "locks", "ports", "stages", "http", "manifest", "quiesce"},
+    {"console", "engine", "journal", "state", "locks", "ports", "stages", "http", "manifest", "quiesce", "disk"},
     {
         "compose",
         "compose_forms",
@@ -43,6 +43,7 @@ LAYERS: list[set[str]] = [
         "report_comment",
         "forge",
         "trigger",
+        "pulled",
     },
     {
         "context",
@@ -58,6 +59,8 @@ LAYERS: list[set[str]] = [
         "doctor",
         "demo",
         "announce",
+        "prune_plan",
+        "prune",
     },
     {"exits", "run_recipe_ci", "pytest_plugin", *CLI},
 ]

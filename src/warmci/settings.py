@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -63,6 +63,13 @@ class Settings(BaseSettings):
     lock_wait_s: float = Field(1800.0, ge=0, description="seconds to wait for the app's lock and a slot")
     deploy_timeout_s: float = Field(600.0, gt=0, description="seconds until a deployment must have converged")
     keycloak_ref: str = Field("", description="release of the keycloak recipe for the live provider; default: newest")
+    disk_low_mb: int = Field(
+        1024, ge=0, description="with less free (MiB), a run prunes first, and is refused if need be"
+    )
+    disk_high_mb: int = Field(4096, ge=0, description="such a run prunes until this much is free (MiB)")
+    disk_low_inodes: int = Field(10_000, ge=0, description="as disk_low_mb, in inodes")
+    disk_high_inodes: int = Field(40_000, ge=0, description="as disk_high_mb, in inodes")
+    keep_runs: int = Field(30, ge=1, description="finished runs of each recipe whose results and logs are kept")
     forge_url: str = Field(
         "",
         pattern=r"^$|^https://[^\s@?#]+$|^http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/[^\s@?#]*)?$",
@@ -76,6 +83,12 @@ class Settings(BaseSettings):
     forge_token: SecretStr = Field(
         SecretStr(""), description="its token: write on repository and issues, read:user; better as WARMCI_FORGE_TOKEN"
     )
+
+    @model_validator(mode="after")
+    def _check_watermarks(self) -> Self:
+        if self.disk_high_mb < self.disk_low_mb or self.disk_high_inodes < self.disk_low_inodes:
+            raise ValueError("disk_high_mb and disk_high_inodes must not be below disk_low_mb and disk_low_inodes")
+        return self
 
     @property
     def runs_dir(self) -> Path:
