@@ -75,7 +75,7 @@ def faults(text: str) -> list[str]:
 
 
 def test_the_collector_sees_what_is_wrong() -> None:
-    assert faults("run `warmci prune`, or retry") != []
+    assert faults("run `warmci tidy`, or retry") != []
     assert faults("warmci canonical fsck X") != []
     assert faults("see `warmci stats`") != []
     assert faults("run_recipe_ci.py X --seed makes one") != []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from warmci import convergence, http, suite
+from warmci import convergence, http, pulled, suite
 from warmci.deployment import Deployment
 from warmci.engine import COMMIT_LABEL, NAMESPACE_LABEL
 from warmci.recipe_config import filled
@@ -43,6 +43,7 @@ class App:
         work = self.context.work_dir / self.placement.stack
         work.mkdir(mode=0o700)
         self.new_volumes.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._awaited: list[str] = []
         self._canary = f".warmci-{secrets.token_hex(8)}"
         self.deployment = Deployment(
             self.context.engine,
@@ -77,6 +78,7 @@ class App:
     def _submit(self, rendered: Rendered) -> None:
         fixed = self.context.realm.secrets(self._facts()) if self.context.realm else {}
         self.context.console.redact.add(*fixed.values())
+        self._awaited = pulled.absent(self.context.engine, rendered.images.values())
         try:
             self.deployment.deploy(rendered, fixed)
         finally:
@@ -87,7 +89,10 @@ class App:
 
     def _converge(self) -> None:
         progress = self.context.console.progress
-        self.deployment.wait(self.context.settings.deploy_timeout_s, progress)
+        try:
+            self.deployment.wait(self.context.settings.deploy_timeout_s, progress)
+        finally:
+            pulled.record(self.context.settings.state_dir, self.context.engine, self._awaited, self.context.run_id)
 
     def install(self, commit: str, stage: str) -> None:
         """Deploy a commit on the data at hand and see that it serves."""

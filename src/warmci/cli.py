@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from warmci import cli_canonical, cli_demo, cli_keycloak, cli_realms, cli_snapshot, cli_status, cli_sweep, exits
+from warmci import (
+    cli_canonical,
+    cli_demo,
+    cli_keycloak,
+    cli_prune,
+    cli_realms,
+    cli_snapshot,
+    cli_status,
+    cli_sweep,
+    cli_trigger,
+    exits,
+)
 from warmci.cli_common import Json, as_json, load_settings, open_store
 from warmci.console import Console, print_data
 from warmci.errors import InfraError
@@ -23,6 +34,8 @@ app.add_typer(cli_snapshot.app, name="snapshot", help="The data of canonicals.")
 app.command()(cli_status.status)
 app.command()(cli_sweep.sweep)
 app.add_typer(cli_demo.app, name="demo")
+app.add_typer(cli_trigger.app, name="trigger", help="What a comment or a CI's event asks for.")
+app.command()(cli_prune.prune)
 
 
 @app.command()

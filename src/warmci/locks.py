@@ -188,14 +188,35 @@ def dead_runs(state_dir: Path) -> list[str]:
     return [name for name in names if not is_alive(state_dir, name)]
 
 
+@contextmanager
+def claimed(run_dir: Path) -> Iterator[bool]:
+    """Take over a dead run's lock, so that two commands do not clean up the same run; False when it lives."""
+    try:
+        fd = os.open(run_dir / "lock", _FLAGS)
+    except FileNotFoundError:
+        yield True  # only labels tell of it: removal of what is gone already is no error
+        return
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+    else:
+        yield True
+    finally:
+        os.close(fd)
+
+
 def _locks_dir(state_dir: Path) -> Path:
     return state_dir / ".locks"
 
 
 @contextmanager
 def _births(state_dir: Path) -> Iterator[None]:
-    """Between births and the sweep of the unborn, so that neither sees the other half done."""
-    fd = os.open(_locks_dir(state_dir) / "runs", _FLAGS | os.O_CREAT, 0o600)
+    """Between births and the sweep of the unborn, so that neither sees the other half done.
+
+    The lock is on the directory itself: a full disk has no room for one more file.
+    """
+    fd = os.open(state_dir / ".runs", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         yield

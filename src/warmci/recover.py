@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
 import re
 from typing import TYPE_CHECKING
 
@@ -12,10 +9,9 @@ from warmci import attach, fs, live_record, provider, realms, reap, snapshot
 from warmci.engine import INSTANCE_LABEL, RUN_LABEL
 from warmci.errors import BusyError, InfraError, WarmciError
 from warmci.journal import Journal
-from warmci.locks import Holder, app_lock, dead_runs, is_alive
+from warmci.locks import Holder, app_lock, claimed, dead_runs, is_alive
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from warmci.canonical import CanonicalStore
@@ -33,8 +29,8 @@ def recover(engine: Engine, settings: Settings, instance: str, store: CanonicalS
     removed: list[str] = []
     errors: list[str] = []
     for run in _runs_to_clean(engine, settings, instance):
-        with _claimed(settings.runs_dir / run) as claimed:
-            if claimed:
+        with claimed(settings.runs_dir / run) as dead:
+            if dead:
                 try:
                     removed += _recover_run(engine, settings, instance, run)
                 except (WarmciError, OSError) as error:
@@ -60,24 +56,6 @@ def _runs_to_clean(engine: Engine, settings: Settings, instance: str) -> list[st
     labelled += [item["Labels"] or {} for item in (*engine.networks(ours), *engine.volumes(ours))]
     from_labels = {labels[RUN_LABEL] for labels in labelled if _RUN_ID.fullmatch(labels.get(RUN_LABEL, ""))}
     return sorted(from_disk | {run for run in from_labels if not is_alive(settings.state_dir, run)})
-
-
-@contextlib.contextmanager
-def _claimed(run_dir: Path) -> Iterator[bool]:
-    """Take over a dead run's lock, so that two commands do not clean up the same run."""
-    try:
-        fd = os.open(run_dir / "lock", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        yield True  # only labels tell of it: removal of what is gone already is no error
-        return
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        yield False
-    else:
-        yield True
-    finally:
-        os.close(fd)
 
 
 def _recover_run(engine: Engine, settings: Settings, instance: str, run: str) -> list[str]:

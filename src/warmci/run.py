@@ -28,12 +28,15 @@ from warmci.journal import Journal
 from warmci.locks import Holder, app_lock, run_lock, slot
 from warmci.models import EXIT_CODES, Mode, Promotion, RunResult, Verdict
 from warmci.ports import Ports
+from warmci.prune import make_room
 from warmci.recipe import clone
 from warmci.recipe_config import load_config
 from warmci.recover import recover
 from warmci.render import has_ipvs
+from warmci.report_html import page
+from warmci.report_junit import junit
 from warmci.stages import Recorder
-from warmci.state import open_state
+from warmci.state import check_space, open_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,15 +91,27 @@ class Run:
             outcome = error
         result = self._result(outcome)
         if self.dir.is_dir():
-            fs.write_json(self.dir / "result.json", result.model_dump(mode="json"))
+            self._write(result)
         return result
+
+    def _write(self, result: RunResult) -> None:
+        """The result as data and as two reports; a full disk takes none of the verdict away."""
+        try:
+            fs.write_json(self.dir / "result.json", result.model_dump(mode="json"))
+            fs.write_atomic(self.dir / "junit.xml", junit(result))
+            fs.write_atomic(self.dir / "report.html", page(result))
+        except OSError as error:
+            self.console.say(f"warning: {self.dir}: reports are incomplete: {error.strerror or error}", style="yellow")
 
     def _guarded(self) -> None:
         names.recipe_name(self.request.recipe)
         names.pull_request(self.request.pr)
         engine = Engine(self.settings.docker_host)
         engine.require_swarm()
-        state = open_state(self.settings.state_dir)
+        # The watermark decides, not the floor: a disk that can be pruned is no reason to refuse.
+        state = open_state(self.settings.state_dir, floor_bytes=0)
+        make_room(self.settings, CanonicalStore(state.dir), engine, lambda text: self.console.say(text, style="yellow"))
+        check_space(state.dir, "a run")
         holder = Holder.here(self.id, self.request.recipe, f"run {self.request.mode}")
         wait_s = self.settings.lock_wait_s
         with ExitStack() as locks:

@@ -54,6 +54,9 @@ def test_quick_catches_the_regression_that_cold_misses(seeded: Bench) -> None:
     assert quick.code == 1, quick.stderr
     assert QUOTED in quick.result.summary
     assert QUOTED in quick.result.log_excerpt
+    reports = seeded.settings.runs_dir / quick.result.run
+    assert 'name="warmci.quick.miniflux"' in (reports / "junit.xml").read_text(encoding="utf-8")
+    assert QUOTED in (reports / "report.html").read_text(encoding="utf-8")
     assert quick.result.leftovers == ()
     assert seeded.fingerprint("miniflux") == before
     cold = seeded.run("miniflux", "--ref", "bad", "--pr", "8")
