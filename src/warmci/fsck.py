@@ -116,7 +116,7 @@ def _unreadable(store: CanonicalStore, recipe: str, what: str) -> Problem:
 
 
 def _by_likelihood(store: CanonicalStore, recipe: str) -> list[str]:
-    """Snapshots that may have been the canonical's: the one whose id can still be read in what is there, then newest."""
+    """Snapshots that may be the canonical's: first the one whose id can still be read in the file, then the newest."""
     try:
         there = (store.dir / recipe / "canonical.json").read_bytes()
     except OSError:
@@ -154,11 +154,10 @@ def _leftovers(store: CanonicalStore, recipe: str, canonical: Canonical | None) 
                 hint = f"warmci snapshot remove {recipe} {name}"
                 strays.append(Problem(recipe=recipe, kind="stray", what=error.message, hint=hint))
     try:
-        unnamed, others = store.garbage(recipe)
+        garbage = store.garbage(recipe)
     except InfraError:
         return strays  # of a manifest that is told of already
-    things = [f"snapshot {name}" for name in unnamed] + [f"{path.parent.name}/{path.name}" for path in others]
-    if strays or not things:
+    if strays or not garbage:
         return strays
-    what = f"left behind: {', '.join(things)}"
+    what = f"left behind: {', '.join(f'{path.parent.name}/{path.name}' for path in garbage)}"
     return [Problem(recipe=recipe, kind="garbage", what=what, remedy="remove what is left behind")]
