@@ -67,6 +67,8 @@ LAYERS: list[set[str]] = [
         "promote",
         "run",
         "live_stack",
+        "live_releases",
+        "live_account",
         "live_reconcile",
         "live",
         "realms",
