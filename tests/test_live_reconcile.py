@@ -257,7 +257,7 @@ def test_a_forge_that_is_down_keeps_nobody_from_his_keycloak(
 
 def test_what_is_not_waiting_cannot_be_accepted(running: World) -> None:
     running.releases = [OLD, NEW]
-    with pytest.raises(UsageError, match="2.0.0 is not a release that is waiting"):
+    with pytest.raises(UsageError, match=r"2\.0\.0 is not a release that is waiting"):
         running.reconcile("2.0.0")
     running.sound()
 
