@@ -44,7 +44,9 @@ def _show(console: Console, seen: Status) -> None:
     ]
     columns = ("recipe", "version", "state", "age", "lineage", "last cold", "last quick")
     console.table("canonicals", columns, rows)
-    if seen.keycloak is None:
+    if any(problem.startswith("keycloak: ") for problem in seen.problems):
+        console.say("Keycloak: not known, see below", style="yellow")
+    elif seen.keycloak is None:
         console.say("Keycloak: no live one (warmci keycloak reconcile)")
     else:
         health = f"{seen.keycloak.realms} realms" if seen.keycloak.healthy else f"NOT healthy: {seen.keycloak.detail}"

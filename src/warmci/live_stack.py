@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import httpx
+
 from warmci import live_record, names, process, provider, reap
 from warmci.copying import copy_volumes
 from warmci.deployment import undeploy_stack
@@ -15,6 +17,7 @@ from warmci.manifest import compare, new_manifest
 from warmci.ports import Ports
 from warmci.recipe import Repository, clone
 from warmci.render import Placement, has_ipvs
+from warmci.state import check_space
 from warmci.tree import walk
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from warmci.settings import Settings
 
 _SYNC_TIMEOUT_S = 300.0
+_RESERVE_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class LiveStack:
         env_commit = kept.env_commit if kept else commit
         ports = Ports(self.settings.locks_dir, self.settings.ports)
         try:
-            port = int(url.rpartition(":")[2]) if url else ports.take(self.domain)
+            port = ports.take(self.domain, first=httpx.URL(url).port if url else None)
             serving, deployment = provider.deploy(
                 self.engine,
                 self.settings,
@@ -97,6 +101,13 @@ class LiveStack:
         killed = [name for stack in sorted(stacks) for name in undeploy_stack(self.engine, stack, graceful=True)]
         reap.remove_objects(self.engine, self.instance, LIVE_RUN)
         return killed
+
+
+def require_room(generation: Path) -> None:
+    """Raise InfraError "no space" before anything is stopped, if there is none for a copy of the generation's data."""
+    seen = [item for path in (generation / "volumes").iterdir() for item in walk(path, read_data=False)]
+    needed = sum(item.blocks * 512 for item in seen) * 21 // 20 + _RESERVE_BYTES
+    check_space(generation, "a copy of Keycloak's data", bytes_needed=needed, inodes_needed=len(seen) + 64)
 
 
 def copy_data(old: Path, new: Path) -> None:

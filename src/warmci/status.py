@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from warmci import alerts, live_record, provider, sso
 from warmci.alerts import Alert
 from warmci.canonical import CanonicalStore
-from warmci.errors import InterruptedRunError, WarmciError
+from warmci.errors import InfraError, InterruptedRunError, WarmciError
 from warmci.models import Record
 
 if TYPE_CHECKING:
@@ -90,6 +90,9 @@ def _keycloak(settings: Settings) -> KeycloakState | None:
     reason = provider.unhealthy(settings, record.url)
     facts = {"version": record.version, "url": record.url, "healthy": reason is None, "detail": reason or ""}
     if reason is None:
-        with provider.connected(settings, record.access) as keycloak:
-            facts["realms"] = len(sso.list_realms(keycloak))
+        try:
+            with provider.connected(settings, record.access) as keycloak:
+                facts["realms"] = len(sso.list_realms(keycloak))
+        except InfraError as error:
+            facts |= {"healthy": False, "detail": error.message}
     return KeycloakState.model_validate(facts)
