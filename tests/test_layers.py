@@ -44,6 +44,7 @@ LAYERS: list[set[str]] = [
         "forge",
         "trigger",
         "pulled",
+        "lock_table",
     },
     {
         "context",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from warmci import cli_canonical, cli_keycloak, cli_prune, cli_snapshot, cli_trigger, exits, settings
+from warmci import cli_canonical, cli_keycloak, cli_locks, cli_prune, cli_snapshot, cli_trigger, exits, settings
 from warmci.cli_common import Json, as_json, load_settings, open_store
 from warmci.console import Console, print_data
 from warmci.errors import InfraError
@@ -21,6 +21,7 @@ app.add_typer(cli_keycloak.app, name="keycloak", help="The live-warm Keycloak.")
 app.add_typer(cli_canonical.app, name="canonical", help="The registry of known-good recipes.")
 app.add_typer(cli_snapshot.app, name="snapshot", help="The data of canonicals.")
 app.add_typer(cli_trigger.app, name="trigger", help="What a comment or a CI's event asks for.")
+app.command()(cli_locks.locks)
 app.command()(cli_prune.prune)
 DEMO_ROOT = Path("/var/lib/ci-warm-demo")
 

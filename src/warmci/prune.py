@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from warmci import pulled, snapshot
 from warmci.disk import Room, Watermarks
 from warmci.errors import BusyError, InfraError, WarmciError
-from warmci.locks import Holder, app_lock, claimed, dead_runs
+from warmci.locks import Holder, app_lock, claimed_run, dead_runs
 from warmci.prune_plan import Item, Plan, in_use, is_only_ours, make_plan, pinned
 from warmci.state import no_space
 
@@ -102,7 +102,7 @@ def _remove_garbage(item: Item, settings: Settings, store: CanonicalStore) -> No
 def _remove_run(item: Item, settings: Settings) -> None:
     path = settings.state_dir / item.name
     home = path.parent if item.kind == "work" else path
-    with claimed(home) as dead:
+    with claimed_run(home) as dead:
         if not dead:
             raise InfraError("alive by now")
         if item.kind == "run" and (home / "work").exists():

@@ -10,7 +10,7 @@ from warmci import attach, fs, provider, reap, snapshot, sso
 from warmci.engine import INSTANCE_LABEL, RUN_LABEL
 from warmci.errors import BusyError, InfraError, WarmciError
 from warmci.journal import Journal
-from warmci.locks import Holder, app_lock, claimed, dead_runs, is_alive
+from warmci.locks import Holder, app_lock, claimed_run, dead_runs, is_alive
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ def recover(engine: Engine, settings: Settings, instance: str, store: CanonicalS
     removed: list[str] = []
     errors: list[str] = []
     for run in _runs_to_clean(engine, settings, instance):
-        with claimed(settings.runs_dir / run) as dead:
+        with claimed_run(settings.runs_dir / run) as dead:
             if dead:
                 try:
                     removed += _recover_run(engine, settings, instance, run)

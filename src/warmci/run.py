@@ -111,17 +111,20 @@ class Run:
         state = open_state(self.settings.state_dir, floor_bytes=0)
         make_room(self.settings, CanonicalStore(state.dir), engine, lambda text: self.console.say(text, style="yellow"))
         check_space(state.dir, "a run")
-        holder = Holder.here(self.id, self.request.recipe, f"run {self.request.mode}")
-        wait_s = self.settings.lock_wait_s
+        holder = Holder.here(self.id, self.request.recipe, f"run {self.request.mode}", pr=self.request.pr)
+        wait_s, began = self.settings.lock_wait_s, time.monotonic()
         with ExitStack() as locks:
             locks.enter_context(run_lock(self.dir))
             (self.dir / "work").mkdir(mode=0o700)
-            locks.enter_context(
+            recipe_lock = locks.enter_context(
                 app_lock(state.dir, self.request.recipe, holder, wait_s=wait_s, on_wait=self._say_waiting)
             )
+            left_s = max(0.0, wait_s - (time.monotonic() - began))
+            recipe_lock.set_phase("waiting for a slot")
             locks.enter_context(
-                slot(state.dir, self.settings.max_tests, holder, wait_s=wait_s, on_wait=self._say_waiting)
+                slot(state.dir, self.settings.max_tests, holder, wait_s=left_s, on_wait=self._say_waiting)
             )
+            self.recorder.on_stage = recipe_lock.set_phase
             self._prepared(engine, state)
 
     def _say_waiting(self, holder: Holder | None) -> None:

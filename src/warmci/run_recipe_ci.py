@@ -10,6 +10,7 @@ import typer
 
 from warmci import exits, report, settings
 from warmci.console import Console, print_data
+from warmci.errors import UsageError
 from warmci.models import Mode, RunResult, Verdict
 from warmci.netns import enter
 
@@ -32,6 +33,10 @@ def run(
     ref: Annotated[str, typer.Option(help="branch, tag or commit to test; default: the default branch")] = "",
     pr: Annotated[str, typer.Option(help="the pull request's number; its code is never promoted")] = "",
     reseed: Annotated[bool, typer.Option("--reseed", help="cold: start the canonical's data afresh")] = False,
+    wait: Annotated[
+        float | None, typer.Option(min=0, help="seconds to wait for the recipe's lock and a slot; default: lock_wait_s")
+    ] = None,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="end with 75 at once when somebody else is at it")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON on standard output")] = False,
 ) -> None:
     """Test a recipe on a real swarm: cold (fresh and authoritative), or quick on warm data."""
@@ -40,7 +45,9 @@ def run(
     from warmci.run import run_recipe  # noqa: PLC0415
     from warmci.trigger import job_link  # noqa: PLC0415
 
-    loaded = settings.load()
+    if no_wait and wait is not None:
+        raise UsageError("--wait and --no-wait exclude each other", hint="run_recipe_ci.py --help")
+    loaded = settings.load(lock_wait_s=0.0 if no_wait else wait)
     if loaded.netns is not None:
         enter(loaded.netns)
     console = Console()
