@@ -14,6 +14,7 @@ import pytest
 
 from results import result
 from warmci import cli, fs, lock_table
+from warmci.history import expected_s, read_results
 from warmci.locks import Holder, app_lock, slot
 from warmci.models import Mode, StageResult, Verdict
 from warmci.settings import Settings
@@ -41,7 +42,7 @@ def past(settings: Settings, number: int, seconds: float, **changes: Any) -> Non
 
 
 def test_the_expected_end_is_that_of_earlier_runs(settings: Settings) -> None:
-    assert lock_table.expected_s(settings.runs_dir, "miniflux", "quick") is None
+    assert expected_s(read_results(settings.runs_dir), "miniflux", "quick") is None
     for number, seconds in enumerate([1000.0, 10.0, 20.0, 30.0], 1):
         past(settings, number, seconds)
     past(settings, 10, 999.0, recipe="other")
@@ -49,11 +50,11 @@ def test_the_expected_end_is_that_of_earlier_runs(settings: Settings) -> None:
     past(settings, 12, 999.0, verdict=Verdict.BUSY)
     (settings.runs_dir / "20261201T000000Z-000000").mkdir()
     (settings.runs_dir / "20261201T000000Z-000000" / "result.json").write_text("{")
-    assert lock_table.expected_s(settings.runs_dir, "miniflux", "quick") == 25.0
-    assert lock_table.expected_s(settings.runs_dir, "miniflux", "cold") is None
+    assert expected_s(read_results(settings.runs_dir), "miniflux", "quick") == 25.0
+    assert expected_s(read_results(settings.runs_dir), "miniflux", "cold") is None
     for number in range(13, 23):
         past(settings, number, 5.0)
-    assert lock_table.expected_s(settings.runs_dir, "miniflux", "quick") == 5.0
+    assert expected_s(read_results(settings.runs_dir), "miniflux", "quick") == 5.0
 
 
 def test_locks_as_data(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:

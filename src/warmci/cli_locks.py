@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 
 from warmci import settings
 from warmci.cli_common import Json, as_json
+from warmci.cli_status import age
 from warmci.console import Console, print_data
 
 
 def locks(json: Json = False) -> None:
     """Who holds which recipe and which slot: run, pull request, phase, since when, and the expected end."""
-    from warmci.lock_table import ago, look  # noqa: PLC0415  (--help stays quick)
+    from warmci.lock_table import look  # noqa: PLC0415  (--help stays quick)
 
     loaded, console, now = settings.load(), Console(), datetime.now(UTC)
     found = look(loaded)
@@ -25,5 +26,6 @@ def locks(json: Json = False) -> None:
     for item in found:
         end = f"{item.expected_end:%F %T}" if item.expected_end else "not known"
         late = ", overdue" if item.is_overdue(now) else ""
-        rows.append((item.lock, item.holder, item.recipe, item.pr, item.phase, ago(item.since), end + late, item.run))
+        held_for = age((now - item.since).total_seconds()) if item.since else ""
+        rows.append((item.lock, item.holder, item.recipe, item.pr, item.phase, held_for, end + late, item.run))
     console.table("locks", ("lock", "holder", "recipe", "PR", "phase", "for", "expected end (UTC)", "run"), rows)

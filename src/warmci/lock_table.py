@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import statistics
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from warmci.history import expected_s, read_results
 from warmci.locks import held
 from warmci.models import Record
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from warmci.locks import Holder
+    from warmci.models import RunResult
     from warmci.settings import Settings
-
-_RECENT = 10
-_TELLING = {"pass", "fail", "promotion-failed", "unverified"}
 
 
 class HeldLock(Record):
     """One line of `warmci locks`."""
 
     lock: str
-    """app-RECIPE, or slot-N of max_tests."""
+    """app-RECIPE, slot-N of max_tests, or sweep."""
     holder: str
     run: str = ""
     recipe: str = ""
@@ -41,19 +38,15 @@ class HeldLock(Record):
 
 
 def look(settings: Settings) -> list[HeldLock]:
-    lengths: dict[tuple[str, str], float | None] = {}
-    return [_held_lock(name, holder, settings.runs_dir, lengths) for name, holder in held(settings.state_dir).items()]
+    found = held(settings.state_dir)
+    results = read_results(settings.runs_dir) if found else []
+    return [_held_lock(name, holder, results) for name, holder in found.items()]
 
 
-def _held_lock(
-    name: str, holder: Holder | None, runs_dir: Path, lengths: dict[tuple[str, str], float | None]
-) -> HeldLock:
+def _held_lock(name: str, holder: Holder | None, results: Sequence[RunResult]) -> HeldLock:
     if holder is None:
         return HeldLock(lock=name, holder="someone who has not said who")
-    kind = (holder.recipe, holder.command)
-    if kind not in lengths:
-        lengths[kind] = expected_s(runs_dir, holder.recipe, holder.command.removeprefix("run "))
-    length = lengths[kind]
+    length = expected_s(results, holder.recipe, holder.command.removeprefix("run "))
     return HeldLock(
         lock=name,
         holder=holder.command,
@@ -66,25 +59,3 @@ def _held_lock(
         since=holder.since,
         expected_end=None if length is None else holder.since + timedelta(seconds=round(length, 1)),
     )
-
-
-def expected_s(runs_dir: Path, recipe: str, mode: str) -> float | None:
-    """Median seconds of the last runs of this recipe and mode that came to an end, their waiting left out."""
-    found: list[float] = []
-    for path in sorted(runs_dir.glob("[0-9]*/result.json"), reverse=True):
-        if len(found) == _RECENT:
-            break
-        try:
-            value = json.loads(path.read_bytes())
-            ours = (value["recipe"], value["requested"]) == (recipe, mode) and value["verdict"] in _TELLING
-            if ours:
-                found.append(sum(float(stage["seconds"]) for stage in value["stages"]))
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-    return statistics.median(found) if found else None
-
-
-def ago(then: datetime | None) -> str:
-    if then is None:
-        return ""
-    return str(timedelta(seconds=round((datetime.now(UTC) - then).total_seconds())))

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import ValidationError
 
-from warmci.errors import BusyError, InfraError
+from warmci.errors import BusyError, InfraError, UsageError
 from warmci.models import Record
 from warmci.names import recipe_name, record_id
 from warmci.state import disk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
 POLL_S = 0.1
@@ -71,6 +71,11 @@ class Lock:
         _write_holder(self.fd, self.holder)
 
 
+def show_phase(held_locks: Iterable[Lock], phase: str) -> None:
+    for lock in held_locks:
+        lock.set_phase(phase)
+
+
 @contextmanager
 def app_lock(
     state_dir: Path,
@@ -102,13 +107,21 @@ def slot(
 
 
 def held(state_dir: Path) -> dict[str, Holder | None]:
-    """Locks that somebody holds now, by file name (app-RECIPE, slot-N); None: he has not said who he is."""
+    """Locks that somebody holds now, by file name: app-RECIPE, slot-N, sweep. None: he has not said who he is."""
     found = {}
-    for path in sorted(_locks_dir(state_dir).glob("*-*")):
-        holder, is_held = _look(path)
-        if is_held:
-            found[path.name] = holder
+    for kind in ("app-*", "slot-*", "sweep"):
+        for path in sorted(_locks_dir(state_dir).glob(kind)):
+            holder, is_held = _look(path)
+            if is_held:
+                found[path.name] = holder
     return found
+
+
+@contextmanager
+def sweep_lock(state_dir: Path, holder: Holder) -> Iterator[Lock]:
+    """One sweep at a time on this host. Raises BusyError at once."""
+    with _held([_locks_dir(state_dir) / "sweep"], holder, 0, None, "the sweep of this host") as lock:
+        yield lock
 
 
 def read_holder(path: Path) -> Holder | None:
@@ -183,6 +196,14 @@ def is_alive(state_dir: Path, run: str) -> bool:
         return False
     finally:
         os.close(fd)
+
+
+def may_live(state_dir: Path, run: str) -> bool:
+    """Whether something that names this run is to be left alone; a word that is no run's id cannot be probed."""
+    try:
+        return is_alive(state_dir, run)
+    except UsageError:
+        return True
 
 
 def dead_runs(state_dir: Path) -> list[str]:

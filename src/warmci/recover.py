@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from warmci import attach, fs, provider, reap, snapshot, sso
+from warmci import attach, fs, live_record, provider, realms, reap, snapshot
 from warmci.engine import INSTANCE_LABEL, RUN_LABEL
 from warmci.errors import BusyError, InfraError, WarmciError
 from warmci.journal import Journal
@@ -78,18 +77,14 @@ def _reap_realms(settings: Settings, instance: str) -> list[str]:
     A killed run's last request may make its realm after its journal was worked off. What a Keycloak that is down
     holds is reaped when it is up again; one that was deployed for a run took its realms with it.
     """
-    live = provider.load_live(settings)
-    if live is None or provider.unhealthy(settings, live.provider.url) is not None:
+    live = live_record.load_live(settings)
+    if live is None or provider.unhealthy(settings, live.url) is not None:
         return []
-    with provider.client_for(settings, live.provider.url) as client:
-        keycloak = sso.Keycloak(live.provider.access, client)
-        plan = sso.plan_reap(
-            sso.list_realms(keycloak), instance, lambda run: is_alive(settings.state_dir, run), datetime.now(UTC)
-        )
-        reaped = sso.reap_stale_realms(keycloak, plan)
+    with provider.connected(settings, live.access) as keycloak:
+        reaped = realms.reap(realms.plan_at(keycloak, settings, instance))
     if reaped.failed:
         name, reason = next(iter(reaped.failed.items()))
-        raise InfraError(f"realm {name} could not be deleted: {reason}", hint="warmci doctor")
+        raise InfraError(f"realm {name} could not be deleted: {reason}", hint="warmci realms reap")
     return [f"realm {name}" for name in reaped.deleted]
 
 

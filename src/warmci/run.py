@@ -22,9 +22,10 @@ from warmci.errors import (
     UsageError,
     WarmciError,
 )
+from warmci.history import CANONICAL_IS_HEAD
 from warmci.interrupts import shielded
 from warmci.journal import Journal
-from warmci.locks import Holder, app_lock, run_lock, slot
+from warmci.locks import Holder, app_lock, run_lock, show_phase, slot
 from warmci.models import EXIT_CODES, Mode, Promotion, RunResult, Verdict
 from warmci.ports import Ports
 from warmci.prune import make_room
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from warmci.console import Console
+    from warmci.locks import Lock
     from warmci.models import Canonical
     from warmci.settings import Settings
     from warmci.state import State
@@ -116,16 +118,26 @@ class Run:
         with ExitStack() as locks:
             locks.enter_context(run_lock(self.dir))
             (self.dir / "work").mkdir(mode=0o700)
-            recipe_lock = locks.enter_context(
-                app_lock(state.dir, self.request.recipe, holder, wait_s=wait_s, on_wait=self._say_waiting)
-            )
+            held: list[Lock] = []
+            if self._needs_app_lock():
+                wait = app_lock(state.dir, self.request.recipe, holder, wait_s=wait_s, on_wait=self._say_waiting)
+                held.append(locks.enter_context(wait))
+                held[0].set_phase("waiting for a slot")
             left_s = max(0.0, wait_s - (time.monotonic() - began))
-            recipe_lock.set_phase("waiting for a slot")
-            locks.enter_context(
-                slot(state.dir, self.settings.max_tests, holder, wait_s=left_s, on_wait=self._say_waiting)
-            )
-            self.recorder.on_stage = recipe_lock.set_phase
+            place = slot(state.dir, self.settings.max_tests, holder, wait_s=left_s, on_wait=self._say_waiting)
+            held.append(locks.enter_context(place))
+            self.recorder.on_stage = lambda name: show_phase(held, name)
             self._prepared(engine, state)
+
+    def _needs_app_lock(self) -> bool:
+        """All but a cold run of a pull request, which touches neither the canonical nor its domain: any number at once.
+
+        A realm with a fixed name is guarded by this lock, too.
+        """
+        if self.request.mode is not Mode.COLD or not self.request.pr:
+            return True
+        sso = load_config(self.settings.recipes_dir, self.request.recipe).sso
+        return sso is not None and sso.fixed_realm
 
     def _say_waiting(self, holder: Holder | None) -> None:
         self.console.say(f"waiting for {holder or 'a lock'}", style="yellow")
@@ -135,7 +147,8 @@ class Run:
         store = CanonicalStore(state.dir)
         for line in recover(engine, self.settings, state.instance, store):
             self.console.say(f"recovered: {line}", style="yellow")
-        self._collect_garbage(store)
+        if self._needs_app_lock():
+            self._collect_garbage(store)
         self._facts["ledger_before"] = ledger.take(engine, self.settings, state.instance, self.id)
         with ExitStack() as outer:
             ports = Ports(self.settings.locks_dir, self.settings.ports)
@@ -215,18 +228,41 @@ class Run:
                 return
             self._facts["because"] = because
             self.console.say(f"requested: quick, ran: cold, because: {because}", style="bold yellow")
+        if context.request.mode is Mode.DRILL:
+            self._drill(context, canonical)
+            return
         self._facts["ran"] = Mode.COLD
         self._note(context, Mode.COLD, lambda: self._cold(context, canonical))
 
+    def _drill(self, context: Context, canonical: Canonical | None) -> None:
+        because = quick.why_not(canonical, context)
+        if because or canonical is None:
+            raise UnverifiedError(f"no drill: {because}", hint=f"run_recipe_ci.py {context.request.recipe}")
+        self._facts |= {"ran": Mode.DRILL, "base_commit": canonical.commit, "base_version": canonical.version}
+        try:
+            quick.run_drill(context, canonical)
+        except RecipeFailedError:
+            context.require_realm_provider()
+            raise
+
     def _note(self, context: Context, mode: Mode, pipeline: Callable[[], None]) -> None:
-        """Keep the verdict with the canonical, for whoever looks at it later."""
-        recipe = context.request.recipe
+        """Keep the verdict with the canonical, for whoever looks at it later; not that of a pull request's cold run."""
+
+        def note(verdict: Verdict) -> None:
+            if self._needs_app_lock():
+                text = f"{verdict} {context.head[:8]} by {self.id}"
+                context.store.note_verdict(context.request.recipe, mode, text)
+
         try:
             pipeline()
-        except (RecipeFailedError, UnverifiedError) as error:
-            context.store.note_verdict(recipe, mode, f"{verdict_of(error)} {context.head[:8]} by {self.id}")
+        except RecipeFailedError:
+            context.require_realm_provider()
+            note(Verdict.FAIL)
             raise
-        context.store.note_verdict(recipe, mode, f"pass {context.head[:8]} by {self.id}")
+        except UnverifiedError:
+            note(Verdict.UNVERIFIED)
+            raise
+        note(Verdict.PASS)
 
     def _cold(self, context: Context, canonical: Canonical | None) -> None:
         healthy = canonical is not None and canonical.state == "good"
@@ -244,9 +280,7 @@ class Run:
         action = "seed" if end.seed is not None else "advance"
         began = time.monotonic()
         if end.seed is None and canonical is not None and canonical.commit == context.head:
-            self._facts["promotion"] = Promotion(
-                action="none", outcome="skipped", reason="the canonical is this commit"
-            )
+            self._facts["promotion"] = Promotion(action="none", outcome="skipped", reason=CANONICAL_IS_HEAD)
             return
         if (
             end.seed is None

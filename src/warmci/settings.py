@@ -63,6 +63,19 @@ class Settings(BaseSettings):
     lock_wait_s: float = Field(1800.0, ge=0, description="seconds to wait for the app's lock and a slot")
     deploy_timeout_s: float = Field(600.0, gt=0, description="seconds until a deployment must have converged")
     keycloak_ref: str = Field("", description="release of the keycloak recipe for the live provider; default: newest")
+    realm_warn: int = Field(100, ge=1, description="realms at the live Keycloak from which doctor and runs warn")
+    realm_max: int = Field(
+        250, ge=1, description="realms from which new ones are refused: Keycloak degrades from about 300"
+    )
+    realm_ttl_s: int = Field(
+        86400, ge=60, description="seconds after which other hosts may reap a realm that this host made"
+    )
+    realm_reap_max: int = Field(50, ge=1, description="how many realms one pass of the reaper deletes at most")
+    protected_realms: tuple[str, ...] = Field((), description="realms that are never created, changed or deleted")
+    recipes: tuple[str, ...] = Field((), description="enrolled recipes: swept nightly, each with a canonical")
+    sweep_budget_s: float = Field(4 * 3600.0, gt=0, description="seconds after which a sweep starts no further recipe")
+    sweep_stale_days: float = Field(7.0, gt=0, description="days without a promotion after which a sweep is not green")
+    alert_webhook: SecretStr | None = Field(None, description="URL that new alerts are posted to as JSON")
     disk_low_mb: int = Field(
         1024, ge=0, description="with less free (MiB), a run prunes first, and is refused if need be"
     )
@@ -147,7 +160,7 @@ def as_markdown() -> str:
     """docs/settings.md, from the fields themselves."""
     rows = []
     for name, field in Settings.model_fields.items():
-        is_none = field.default_factory or field.default is None or isinstance(field.default, SecretStr)
+        is_none = field.default_factory or field.default in (None, ()) or isinstance(field.default, SecretStr)
         default = "" if is_none else f"`{field.default}`"
         rows.append(f"| `{name}` | {default} | {field.description} |")
     head = (
