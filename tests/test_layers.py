@@ -96,6 +96,7 @@ LAYERS: list[set[str]] = [
         "live",
         "live_reconcile",
         "live_stack",
+        "metrics",
         "promote",
         "prune",
         "prune_plan",

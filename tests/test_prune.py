@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -15,9 +16,11 @@ from hypothesis import strategies as st
 from results import result
 from trees import canonical_of, save
 from warmci import cli, fs, prune, pulled, snapshot
+from warmci.app import App
 from warmci.canonical import CanonicalStore
+from warmci.console import Console
 from warmci.disk import Room
-from warmci.errors import InfraError
+from warmci.errors import InfraError, RecipeFailedError
 from warmci.locks import Holder, app_lock, run_lock
 from warmci.names import new_id
 from warmci.prune import execute, make_room
@@ -128,6 +131,16 @@ def test_old_runs_go_by_recipe_and_the_oldest_first(settings: Settings, store: C
     execute(plan, settings, store, None)
     left = {path.name for path in settings.runs_dir.iterdir()}
     assert left == {*old[3:], *others, *killed[1:]}
+
+
+def test_old_sweeps_go_the_newest_stay(settings: Settings, store: CanonicalStore) -> None:
+    names = [f"2026010{day}T000000Z-00000{day}" for day in range(1, 5)]
+    for name in names:
+        (settings.state_dir / ".sweeps" / name).mkdir(parents=True)
+    plan = make_plan(settings, store, None, images=False)
+    assert planned(plan) == [("sweep", f".sweeps/{name}") for name in names[:2]]
+    assert execute(plan, settings, store, None).stayed == {}
+    assert sorted(path.name for path in (settings.state_dir / ".sweeps").iterdir()) == names[2:]
 
 
 @pytest.mark.parametrize("broken", ["canonical.json", "manifest.json", "restore.json"])
@@ -377,6 +390,31 @@ def test_no_image_goes_while_a_canonical_or_the_record_cannot_be_read(
 def test_what_is_not_there_is_not_recorded(settings: Settings) -> None:
     pulled.record(settings.state_dir, cast("Engine", Images()), ["a:1"], "run")
     assert pulled.load(settings.state_dir) == []
+
+
+@pytest.mark.parametrize("converges", [True, False])
+def test_an_app_records_the_images_that_came_for_it(settings: Settings, converges: bool) -> None:
+    """Also when the new version does not start: a red pull request's images are garbage soonest."""
+    fake = Images()
+    fake.tags = {"sha256:old": ["old:1"]}
+
+    class Swarm:
+        def deploy(self, *_: Any) -> None:
+            fake.tags["sha256:new"] = ["new:1"]
+
+        def wait(self, *_: Any) -> None:
+            if not converges:
+                raise RecipeFailedError("it does not start")
+
+    context = SimpleNamespace(settings=settings, engine=fake, console=Console(quiet=True), realm=None, run_id="run-a")
+    app = App.__new__(App)
+    app.context, app.deployment, app.secrets = cast("Any", context), cast("Any", Swarm()), {}
+    app._submit(cast("Any", SimpleNamespace(images={"app": "new:1", "db": "old:1"})))
+    with suppress(RecipeFailedError):
+        app._converge()
+    assert [(item.id, item.reference, item.run) for item in pulled.load(settings.state_dir)] == [
+        ("sha256:new", "new:1", "run-a")
+    ]
 
 
 # --- before a run

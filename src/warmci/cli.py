@@ -12,6 +12,7 @@ from warmci import (
     cli_demo,
     cli_keycloak,
     cli_locks,
+    cli_metrics,
     cli_prune,
     cli_realms,
     cli_snapshot,
@@ -37,6 +38,7 @@ app.command()(cli_sweep.sweep)
 app.add_typer(cli_demo.app, name="demo")
 app.add_typer(cli_trigger.app, name="trigger", help="What a comment or a CI's event asks for.")
 app.command()(cli_locks.locks)
+app.command()(cli_metrics.metrics)
 app.command()(cli_prune.prune)
 
 

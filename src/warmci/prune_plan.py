@@ -20,15 +20,16 @@ if TYPE_CHECKING:
     from warmci.engine import Engine
     from warmci.settings import Settings
 
-Kind = Literal["trash", "staging", "work", "snapshot", "run", "image"]
+Kind = Literal["trash", "staging", "work", "snapshot", "run", "sweep", "image"]
 _KINDS: dict[str, Kind] = {"trash": "trash", "staging": "staging", "snapshots": "snapshot"}
-_ORDER: list[Kind] = ["trash", "staging", "work", "snapshot", "run", "image"]
+_ORDER: list[Kind] = ["trash", "staging", "work", "snapshot", "run", "sweep", "image"]
 _REASONS: dict[Kind, str] = {
     "trash": "thrown away already",
     "staging": "its run is dead",
     "work": "checkout and data of a dead run",
     "snapshot": "no canonical names it",
     "run": "older than the runs that are kept",
+    "sweep": "older than the sweeps that are kept",
     "image": "pulled for a run, pinned by no canonical, used by nothing",
 }
 
@@ -55,7 +56,7 @@ def make_plan(settings: Settings, store: CanonicalStore, engine: Engine | None, 
     left: list[str] = []
     home = settings.state_dir.resolve()
     with checked("what can be pruned"):
-        found = [*_garbage(home, store, left), *_runs(settings)]
+        found = [*_garbage(home, store, left), *_runs(settings), *_sweeps(settings)]
         found.sort(key=lambda item: _ORDER.index(item.kind))
         measured = disk.sizes([home / item.name for item in found])
     sized = [_sized(item, measured[home / item.name]) for item in found]
@@ -98,6 +99,11 @@ def _runs(settings: Settings) -> list[Item]:
             finished[recipe_of(home)].append(run)
     old = [(run, recipe) for recipe, runs in finished.items() for run in runs[: -settings.keep_runs]]
     return found + [_item("run", f".runs/{run}", recipe) for run, recipe in sorted(old)]
+
+
+def _sweeps(settings: Settings) -> list[Item]:
+    ended = sorted(path.name for path in (settings.state_dir / ".sweeps").glob("[0-9]*"))
+    return [_item("sweep", f".sweeps/{sweep}") for sweep in ended[: -settings.keep_runs]]
 
 
 def recipe_of(run_dir: Path) -> str:

@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from warmci import cold, fs, ledger, names, promote, quick, snapshot
+from warmci import cold, fs, ledger, metrics, names, promote, quick, snapshot
 from warmci.canonical import CanonicalStore
 from warmci.context import Context, Request
 from warmci.engine import Engine
@@ -355,4 +355,6 @@ class Run:
 
 def run_recipe(settings: Settings, console: Console, request: Request) -> RunResult:
     """Test a recipe and say the verdict. Never raises a WarmciError."""
-    return Run(settings, console, request).execute()
+    result = Run(settings, console, request).execute()
+    metrics.write(settings, lambda text: console.say(text, style="yellow"))
+    return result
