@@ -62,13 +62,13 @@ def trash(settings: Settings, recipe: str = "demo", size: int = 1000) -> Path:
     return path
 
 
-def finished(settings: Settings, recipe: str = "demo", run: str = "", *, work: bool = False) -> str:
+def finished(settings: Settings, recipe: str = "demo", run: str = "", *, work: bool = False, **facts: Any) -> str:
     run = run or new_id()
     with run_lock(settings.runs_dir / run) as lock:
         if work:
             (lock.dir / "work" / "repository").mkdir(parents=True)
         if recipe:
-            fs.write_json(lock.dir / "result.json", result(run=run, recipe=recipe).model_dump(mode="json"))
+            fs.write_json(lock.dir / "result.json", result(run=run, recipe=recipe, **facts).model_dump(mode="json"))
     return run
 
 
@@ -131,6 +131,17 @@ def test_old_runs_go_by_recipe_and_the_oldest_first(settings: Settings, store: C
     execute(plan, settings, store, None)
     left = {path.name for path in settings.runs_dir.iterdir()}
     assert left == {*old[3:], *others, *killed[1:]}
+
+
+def test_many_runs_of_one_kind_push_out_none_of_another(settings: Settings, store: CanonicalStore) -> None:
+    """The sweep's own runs are what tells it when a recipe was last green."""
+    trusted = finished(settings, run="20260101T000000Z-000000", pr="", trusted=True)
+    for number in range(1, 7):
+        finished(settings, run=f"2026020{number}T000000Z-000000", pr="7")
+        finished(settings, run=f"2026030{number}T000000Z-000000", requested="quick", ran="quick")
+    plan = make_plan(settings, store, None, images=False)
+    assert len(plan.items) == 8
+    assert f".runs/{trusted}" not in {item.name for item in plan.items}
 
 
 def test_old_sweeps_go_the_newest_stay(settings: Settings, store: CanonicalStore) -> None:

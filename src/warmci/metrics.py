@@ -113,7 +113,7 @@ def _runs(settings: Settings, page: _Page) -> None:
         page.gauge("last_run_exit_code", "Its exit code: 0 is a pass, 1 a red recipe.", result.exit_code, **named)
         page.gauge("last_run_seconds", "How long it took.", result.seconds, **named)
     for (recipe, mode, verdict), count in sorted(counts.items()):
-        text = "Runs whose results are kept (keep_runs of each recipe)."
+        text = "Runs whose results are kept (setting keep_runs)."
         page.gauge("runs_kept", text, count, recipe=recipe, mode=mode, verdict=verdict)
 
 

@@ -89,15 +89,16 @@ def _garbage(state_dir: Path, store: CanonicalStore, left: list[str]) -> list[It
 
 
 def _runs(settings: Settings) -> list[Item]:
-    """Work of dead runs, and finished runs beyond keep_runs of their recipe, oldest first."""
+    """Work of dead runs, and finished runs beyond keep_runs of their kind, oldest first."""
     found, finished = [], defaultdict(list)
     for run in dead_runs(settings.state_dir):
         home = settings.runs_dir / run
+        kind = kind_of(home)
         if (home / "work").exists():
-            found.append(_item("work", f".runs/{run}/work", recipe_of(home)))
+            found.append(_item("work", f".runs/{run}/work", kind[0]))
         else:
-            finished[recipe_of(home)].append(run)
-    old = [(run, recipe) for recipe, runs in finished.items() for run in runs[: -settings.keep_runs]]
+            finished[kind].append(run)
+    old = [(run, kind[0]) for kind, runs in finished.items() for run in runs[: -settings.keep_runs]]
     return found + [_item("run", f".runs/{run}", recipe) for run, recipe in sorted(old)]
 
 
@@ -106,13 +107,16 @@ def _sweeps(settings: Settings) -> list[Item]:
     return [_item("sweep", f".sweeps/{sweep}") for sweep in ended[: -settings.keep_runs]]
 
 
-def recipe_of(run_dir: Path) -> str:
-    """The recipe that a run was for; empty when it was killed before it could say."""
+def kind_of(run_dir: Path) -> tuple[str, str, bool]:
+    """Recipe, mode and whether for a pull request: many runs of one kind must not push out the few of another.
+
+    Empty where the run was killed before it could say.
+    """
     try:
-        recipe = json.loads((run_dir / "result.json").read_bytes())["recipe"]
+        value = json.loads((run_dir / "result.json").read_bytes())
+        return str(value["recipe"]), str(value["ran"] or value["requested"]), bool(value["pr"])
     except (OSError, ValueError, KeyError, TypeError):
-        return ""
-    return recipe if isinstance(recipe, str) else ""
+        return "", "", False
 
 
 def _images(settings: Settings, store: CanonicalStore, engine: Engine, left: list[str]) -> list[Item]:

@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     disk_high_mb: int = Field(4096, ge=0, description="such a run prunes until this much is free (MiB)")
     disk_low_inodes: int = Field(10_000, ge=0, description="as disk_low_mb, in inodes")
     disk_high_inodes: int = Field(40_000, ge=0, description="as disk_high_mb, in inodes")
-    keep_runs: int = Field(30, ge=1, description="finished runs of each recipe whose results and logs are kept")
+    keep_runs: int = Field(30, ge=1, description="results and logs that are kept of each recipe and kind of run")
     metrics_file: Path | None = Field(
         None, description="NAME.prom in node_exporter's textfile directory; written after each run and sweep"
     )
