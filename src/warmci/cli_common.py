@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from warmci import settings
+from warmci.cli_completion import recipe_names
 from warmci.errors import UsageError
 from warmci.netns import enter
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON on standard output")]
 Yes = Annotated[bool, typer.Option("--yes", help="do not ask")]
-Recipe = Annotated[str, typer.Argument(help="name of the recipe")]
+Recipe = Annotated[str, typer.Argument(help="name of the recipe", autocompletion=recipe_names)]
 
 
 def group() -> typer.Typer:

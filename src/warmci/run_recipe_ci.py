@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from warmci import exits, report, settings
+from warmci.cli_completion import completing, recipe_names
 from warmci.console import Console, print_data
 from warmci.errors import UsageError
 from warmci.models import Mode, RunResult, Verdict
@@ -26,7 +27,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 @app.command(epilog=_EPILOG)
 def run(
-    recipe: Annotated[str, typer.Argument(help="name of the recipe")],
+    recipe: Annotated[str, typer.Argument(help="name of the recipe", autocompletion=recipe_names)],
     quick: Annotated[
         bool, typer.Option("--quick", help="upgrade the canonical's data in place; lower confidence, gates no merge")
     ] = False,
@@ -74,7 +75,7 @@ def _say_verdict(console: Console, result: RunResult, path: str) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return exits.run_main(app, list(sys.argv[1:] if argv is None else argv))
+    return exits.run_main(completing(app, "run_recipe_ci.py"), list(sys.argv[1:] if argv is None else argv))
 
 
 def entry() -> None:
