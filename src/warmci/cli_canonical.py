@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from warmci import settings
-from warmci.cli_common import Json, Recipe, as_json, find_canonical, group, load_settings, open_store
+from warmci.cli_common import Json, Recipe, as_json, find_canonical, group, load_settings, open_store, read_settings
 from warmci.console import Console, print_data
-from warmci.models import Mode, Verdict
 
 if TYPE_CHECKING:
     from warmci.models import Canonical
@@ -20,7 +18,7 @@ app = group()
 @app.command("list")
 def list_canonicals(json: Json = False) -> None:
     """Every recipe's canonical: version, state, lineage."""
-    store = open_store(settings.load())
+    store = open_store(read_settings())
     found = [find_canonical(store, recipe) for recipe in store.recipes()]
     if json:
         print_data(as_json([_public(canonical) for canonical in found]))
@@ -32,7 +30,7 @@ def list_canonicals(json: Json = False) -> None:
 @app.command()
 def show(recipe: Recipe) -> None:
     """One canonical as JSON; of its secrets only the names."""
-    print_data(as_json(_public(find_canonical(open_store(settings.load()), recipe))))
+    print_data(as_json(_public(find_canonical(open_store(read_settings()), recipe))))
 
 
 def _public(canonical: Canonical) -> dict[str, object]:
@@ -43,6 +41,7 @@ def _public(canonical: Canonical) -> dict[str, object]:
 def drill(recipe: Recipe, json: Json = False) -> None:
     """Boot a canonical from its snapshot as it is, run its tests on its data, and roll back: can it be gone back to?"""
     from warmci.context import Request  # noqa: PLC0415
+    from warmci.models import Mode, Verdict  # noqa: PLC0415
     from warmci.run import run_recipe  # noqa: PLC0415
 
     loaded, console = load_settings(), Console()

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from warmci import settings
 from warmci.cli_completion import recipe_names
 from warmci.errors import UsageError
 from warmci.netns import enter
@@ -26,9 +25,16 @@ def group() -> typer.Typer:
     return typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
 
+def read_settings(**flags: Any) -> Settings:
+    """Settings alone, for what asks no engine."""
+    from warmci import settings  # noqa: PLC0415  (--help stays quick)
+
+    return settings.load(**flags)
+
+
 def load_settings(**flags: Any) -> Settings:
     """Settings, in the network namespace of the engine that they name."""
-    loaded = settings.load(**flags)
+    loaded = read_settings(**flags)
     if loaded.netns is not None:
         enter(loaded.netns)
     return loaded

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from warmci import settings
-from warmci.cli_common import Json, as_json
+from warmci.cli_common import Json, as_json, read_settings
 from warmci.cli_status import age
 from warmci.console import Console, print_data
 
@@ -14,7 +13,7 @@ def locks(json: Json = False) -> None:
     """Who holds which recipe and which slot: run, pull request, phase, since when, and the expected end."""
     from warmci.lock_table import look  # noqa: PLC0415  (--help stays quick)
 
-    loaded, console, now = settings.load(), Console(), datetime.now(UTC)
+    loaded, console, now = read_settings(), Console(), datetime.now(UTC)
     found = look(loaded)
     if json:
         print_data(as_json([item.model_dump(mode="json") for item in found]))

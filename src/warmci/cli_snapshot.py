@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from warmci import settings
-from warmci.cli_common import Recipe, find_canonical, group, open_store
+from warmci.cli_common import Recipe, find_canonical, group, open_store, read_settings
 from warmci.console import Console, print_data
 from warmci.errors import InfraError
 
@@ -15,7 +14,7 @@ def verify(recipe: Recipe) -> None:
     """Read every byte of a canonical's snapshot and compare it with its manifest."""
     from warmci import snapshot  # noqa: PLC0415
 
-    loaded = settings.load()
+    loaded = read_settings()
     found = find_canonical(open_store(loaded), recipe)
     wrong = snapshot.verify(loaded.state_dir, recipe, found.snapshot, read_data=True)
     for line in wrong:

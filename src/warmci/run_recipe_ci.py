@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from warmci import exits, report, settings
+from warmci import exits
+from warmci.cli_common import load_settings
 from warmci.cli_completion import completing, recipe_names
 from warmci.console import Console, print_data
 from warmci.errors import UsageError
-from warmci.models import Mode, RunResult, Verdict
-from warmci.netns import enter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from warmci.models import RunResult
 
 _EPILOG = (
     "Exit codes: 0 pass · 1 the recipe failed · 2 usage or settings · 3 infrastructure, retry · 4 passed, promotion"
@@ -43,14 +44,13 @@ def run(
     """Test a recipe on a real swarm: cold (fresh and authoritative), or quick on warm data."""
     from warmci.announce import announced  # noqa: PLC0415  (--help must not wait for the engine's SDK)
     from warmci.context import Request  # noqa: PLC0415
+    from warmci.models import Mode  # noqa: PLC0415
     from warmci.run import run_recipe  # noqa: PLC0415
     from warmci.trigger import job_link  # noqa: PLC0415
 
     if no_wait and wait is not None:
         raise UsageError("--wait and --no-wait exclude each other", hint="run_recipe_ci.py --help")
-    loaded = settings.load(lock_wait_s=0.0 if no_wait else wait)
-    if loaded.netns is not None:
-        enter(loaded.netns)
+    loaded = load_settings(lock_wait_s=0.0 if no_wait else wait)
     console = Console()
     request = Request(recipe, Mode.QUICK if quick else Mode.COLD, ref, pr, reseed)
     link = job_link(os.environ)
@@ -62,15 +62,17 @@ def run(
 
 
 def _say_verdict(console: Console, result: RunResult, path: str) -> None:
+    from warmci import report  # noqa: PLC0415
+
     if result.log_excerpt:
         console.say("--- the failing task's log", style="dim")
         console.say(result.log_excerpt)
         console.say("---", style="dim")
-    if result.verdict is not Verdict.PASS:
+    if not report.is_green(result):
         console.error(result.summary, result.hint or f"all that was seen is in {path}")
     for note in report.notes(result):
         console.say(note)
-    style = "bold green" if result.verdict is Verdict.PASS else "bold red"
+    style = "bold green" if report.is_green(result) else "bold red"
     console.say(f"{report.headline(result)} in {result.seconds:.1f} s: {path}", style)
 
 
