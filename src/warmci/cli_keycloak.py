@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path  # noqa: TC003  (typer reads the annotation)
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import SecretStr
 
 from warmci.cli_common import Yes, as_json, group, load_settings
 from warmci.console import Console, print_data
 from warmci.errors import UsageError
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
 
 app = group()
 
@@ -67,6 +69,8 @@ def bootstrap(
 
 
 def _password(file: Path | None) -> SecretStr:
+    from pydantic import SecretStr  # noqa: PLC0415  (--help stays quick)
+
     if file is None:
         return SecretStr(typer.prompt("administrator's password", hide_input=True, err=True))
     try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from warmci import live_record, names, process, provider, reap
+from warmci import disk, fs, live_record, names, provider, reap
 from warmci.copying import copy_volumes
 from warmci.deployment import undeploy_stack
 from warmci.engine import COMMIT_LABEL, INSTANCE_LABEL, LIVE_RUN, NAMESPACE_LABEL, RUN_LABEL
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from warmci.engine import Engine
     from warmci.settings import Settings
 
-_SYNC_TIMEOUT_S = 300.0
 _RESERVE_BYTES = 64 * 2**20
 
 
@@ -105,9 +104,10 @@ class LiveStack:
 
 def require_room(generation: Path) -> None:
     """Raise InfraError "no space" before anything is stopped, if there is none for a copy of the generation's data."""
-    seen = [item for path in (generation / "volumes").iterdir() for item in walk(path, read_data=False)]
-    needed = sum(item.blocks * 512 for item in seen) * 21 // 20 + _RESERVE_BYTES
-    check_space(generation, "a copy of Keycloak's data", bytes_needed=needed, inodes_needed=len(seen) + 64)
+    volumes = generation / "volumes"
+    size = disk.sizes([volumes])[volumes]  # it is written to while we look: an estimate
+    needed = size.bytes * 11 // 10 + _RESERVE_BYTES
+    check_space(generation, "a copy of Keycloak's data", bytes_needed=needed, inodes_needed=size.inodes + 64)
 
 
 def copy_data(old: Path, new: Path) -> None:
@@ -120,4 +120,4 @@ def copy_data(old: Path, new: Path) -> None:
     wrong = compare(new_manifest(provider.RECIPE, new.name, entries), target, read_data=True)
     if wrong:
         raise InfraError(f"the copy of Keycloak's data differs: {wrong[0]}", hint="is the disk sound? see dmesg")
-    process.run(["sync", "--file-system", "--", str(target)], timeout_s=_SYNC_TIMEOUT_S)
+    fs.sync_file_system(target)

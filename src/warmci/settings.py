@@ -83,7 +83,10 @@ class Settings(BaseSettings):
     disk_high_mb: int = Field(4096, ge=0, description="such a run prunes until this much is free (MiB)")
     disk_low_inodes: int = Field(10_000, ge=0, description="as disk_low_mb, in inodes")
     disk_high_inodes: int = Field(40_000, ge=0, description="as disk_high_mb, in inodes")
-    keep_runs: int = Field(30, ge=1, description="finished runs of each recipe whose results and logs are kept")
+    keep_runs: int = Field(30, ge=1, description="results and logs that are kept of each recipe and kind of run")
+    metrics_file: Path | None = Field(
+        None, description="NAME.prom in node_exporter's textfile directory; written after each run and sweep"
+    )
     forge_url: str = Field(
         "",
         pattern=r"^$|^https://[^\s@?#]+$|^http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/[^\s@?#]*)?$",
@@ -99,9 +102,12 @@ class Settings(BaseSettings):
     )
 
     @model_validator(mode="after")
-    def _check_watermarks(self) -> Self:
+    def _check_together(self) -> Self:
         if self.disk_high_mb < self.disk_low_mb or self.disk_high_inodes < self.disk_low_inodes:
             raise ValueError("disk_high_mb and disk_high_inodes must not be below disk_low_mb and disk_low_inodes")
+        file = self.metrics_file
+        if file is not None and (file.suffix != ".prom" or not file.is_absolute()):
+            raise ValueError("metrics_file must be an absolute path that ends in .prom")
         return self
 
     @field_validator("recipes")
