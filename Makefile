@@ -28,7 +28,7 @@ bench: $(VENV)/.dev
 docs: $(VENV)/.runtime
 	$(BIN)/python -c "from warmci.settings import as_markdown; print(as_markdown(), end='')" > docs/settings.md
 	scripts/install-tools nix
-	$(BIN)/python tests/nix/nixeval.py
+	$(BIN)/python tests/nixeval.py
 
 $(VENV)/bin/pip:
 	scripts/install-tools python

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent / "nix"
 ROOT = HERE.parent.parent
 HOSTS = ROOT / "nix" / "hosts"
 OWN_LIBRARY = HERE / "lib"
