@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/sh
 
-.PHONY: demo test test-unit lint bench docs clean
+.PHONY: demo test test-unit lint bench bench-realms docs clean
 
 demo: $(VENV)/.runtime
 	scripts/install-tools engine
@@ -24,6 +24,10 @@ lint: $(VENV)/.dev
 bench: $(VENV)/.dev
 	scripts/install-tools engine
 	$(BIN)/python benchmarks/quick_vs_shell.py
+
+bench-realms: $(VENV)/.dev
+	scripts/install-tools engine
+	$(BIN)/python benchmarks/realms.py
 
 docs: $(VENV)/.runtime
 	$(BIN)/python -c "from warmci.settings import as_markdown; print(as_markdown(), end='')" > docs/settings.md

@@ -22,6 +22,8 @@ raise)
         "$unit" "$message" "journalctl -u $unit.service" "$(uname -n | tr -cd 'A-Za-z0-9.-')" "$(date -u +%Y-%m-%dT%H:%M:%SZ)")
     # <3> is the priority "error" to the journal.
     echo "<3>alert: $message" >&2
+    # The one that stands says the same: it keeps its time, and the webhook has heard of it.
+    grep -qsF "\"message\": \"$message\"" "$file" && exit 0
     if [ -d "$state" ]; then
         mkdir -p -- "$state/.alerts"
         printf '%s\n' "$json" >"$state/.alerts/.$unit.tmp"

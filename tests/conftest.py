@@ -23,6 +23,13 @@ def own_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("WARMCI_DOCKER_HOST", "unix:///nonexistent/choose-an-engine.sock")
 
 
+def pytest_configure() -> None:
+    """The same for what a session makes before its first test."""
+    for name in list(os.environ):
+        if name.startswith(("WARMCI_", "DOCKER_")) or name == "MAX_TESTS":
+            del os.environ[name]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Fast ones first: a broken unit test is told before any engine is started."""
     items.sort(key=lambda item: item.get_closest_marker("integration") is not None)

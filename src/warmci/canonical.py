@@ -18,7 +18,7 @@ from warmci.names import recipe_name, record_id
 from warmci.state import disk
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
 _FILE = "canonical.json"
@@ -100,22 +100,35 @@ class CanonicalStore:
         keep: ids of the caller's own. Returns warnings. Raises InfraError before anything is deleted when
         canonical.json or a manifest is unreadable: what it names is then not known.
         """
+        if (self._dir / recipe_name(recipe) / "restore.json").exists():
+            return [f"{recipe}: a restore was interrupted, nothing is collected while its restore.json is there"]
+        return self.throw_away(recipe, self.garbage(recipe, keep=keep))
+
+    def garbage(self, recipe: str, *, keep: Collection[str] = ()) -> list[Path]:
+        """What collect_garbage removes, in an order that frees space before it needs any. Raises InfraError too."""
         home = self._dir / recipe_name(recipe)
         current = self.load(recipe)
         if (home / "restore.json").exists():
-            return [f"{recipe}: a restore was interrupted, nothing is collected while its restore.json is there"]
+            raise InfraError(f"{recipe}: a restore was interrupted", hint="warmci recover")
         named = {*keep, *([current.snapshot] if current else [])}
         unnamed = [path for path in _below(home / "snapshots") if path.name not in named]
         dead = [path for path in _below(home / "staging") if path.name not in keep and not self._owned(path)]
         trash = _below(home / "trash")
+        leftovers = [*home.glob(f".{_FILE}.*.tmp")] if home.exists() else []
         if unnamed or dead or trash:
             for path in _below(home / "snapshots"):
                 load_manifest(path / "manifest.json")
-        warnings = [line for path in unnamed for line in self._discard(recipe, path.name)]
-        leftovers = [*home.glob(f".{_FILE}.*.tmp")] if home.exists() else []
-        for path in (*dead, *trash, *leftovers):
+        return [*leftovers, *trash, *dead, *unnamed]
+
+    def throw_away(self, recipe: str, garbage: Iterable[Path]) -> list[str]:
+        """Under the app lock: remove paths that garbage() has just named; returns warnings about what stays."""
+        warnings = []
+        for path in garbage:
             try:
-                snapshot.remove(path)
+                if path.parent == self._dir / recipe_name(recipe) / "snapshots":
+                    snapshot.discard(self._dir, recipe, path.name)
+                else:
+                    snapshot.remove(path)
             except WarmciError as error:
                 warnings.append(f"{path} is still there: {error.message}")
         return warnings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,9 +25,9 @@ def group() -> typer.Typer:
     return typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
 
-def load_settings() -> Settings:
+def load_settings(**flags: Any) -> Settings:
     """Settings, in the network namespace of the engine that they name."""
-    loaded = settings.load()
+    loaded = settings.load(**flags)
     if loaded.netns is not None:
         enter(loaded.netns)
     return loaded

@@ -73,6 +73,11 @@ class Console:
             self._last_progress = time.monotonic()
             self._rich.print(Text(f"    {text}", style="dim"))
 
+    def clear(self) -> None:
+        """For a view that is drawn anew; a log keeps all."""
+        if self._rich.is_terminal:
+            self._rich.clear()
+
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         table = Table(*columns, title=title, title_justify="left", title_style="bold")
         for row in rows:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+Process = subprocess.Popen[str]
+"""What start() returns; for those who keep one."""
 _ENV_ALLOWED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "TERM")
 _TAIL_LINES = 25
 _DAEMON_UMASK = 0o022
@@ -112,6 +114,23 @@ def start_daemon(argv: Sequence[str], *, env: Mapping[str, str], log_file: Path)
     """Start what outlives us, in a session of its own and as nobody's child; its output goes to log_file."""
     with start(["setsid", "--fork", *argv], env=env, log_file=log_file, daemon=True) as forked:
         forked.wait()
+
+
+def finish(process: subprocess.Popen[str], *, timeout_s: float, grace_s: float) -> Completed:
+    """What a started process said, once it has ended. Raises CommandError when it has not within timeout_s seconds."""
+    try:
+        stdout, stderr = process.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        stop(process, grace_s=grace_s)
+        argv = process.args if isinstance(process.args, list) else ["process"]
+        raise CommandError([str(word) for word in argv], -1, f"no end after {timeout_s:.0f} s") from None
+    return Completed(process.returncode, stdout, stderr)
+
+
+def interrupt(process: subprocess.Popen[str]) -> None:
+    """Ask it to end; SIGTERM."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
 
 
 def wait(process: subprocess.Popen[str], *, timeout_s: float) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -138,13 +139,24 @@ def verify(state_dir: Path, recipe: str, snapshot_id: str, *, read_data: bool = 
 def discard(state_dir: Path, recipe: str, snapshot_id: str) -> None:
     """Remove a snapshot: first its name, durably, then its data."""
     path = snapshot_dir(state_dir, recipe, snapshot_id)
-    trash = path.parent.parent / "trash"
     refuse_mounted(path)
     with disk(f"discarding snapshot {snapshot_id}"):
-        trash.mkdir(mode=0o700, exist_ok=True)
+        trash = _trash(path.parent.parent)
         with suppress(FileNotFoundError):
             rename_durable(path, trash / snapshot_id)
     remove(trash / snapshot_id)
+
+
+def _trash(home: Path) -> Path:
+    """Where what is thrown away goes first. A full disk has no room for a new directory; staging is garbage as well."""
+    trash, staging = home / "trash", home / "staging"
+    try:
+        trash.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT} and staging.is_dir():
+            return staging
+        raise
+    return trash
 
 
 def remove(tree: Path) -> None:

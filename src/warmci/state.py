@@ -46,7 +46,7 @@ def disk(what: str) -> Iterator[None]:
 
 
 def no_space(what: str) -> InfraError:
-    return InfraError(f"no space: {what}", hint="run `warmci recover`, or enlarge the state directory's file system")
+    return InfraError(f"no space: {what}", hint="warmci prune, or enlarge the state directory's file system")
 
 
 def check_space(path: Path, what: str, *, bytes_needed: int = FLOOR_BYTES, inodes_needed: int = FLOOR_INODES) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+
 from nixeval import HOSTS, LIBRARIES, NixError, host
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ import re
 import tomllib
 from typing import TYPE_CHECKING
 
-import nixeval
 import pytest
+
+import nixeval
 from nixeval import HERE, HOSTS, LIBRARIES, ROOT, evaluate, host, nix, sections
 
 if TYPE_CHECKING:

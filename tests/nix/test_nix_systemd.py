@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from nixeval import HOSTS, ROOT, host, sections
 
 PLAIN = str(HOSTS / "plain.nix")
