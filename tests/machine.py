@@ -9,10 +9,10 @@ import shutil
 import subprocess
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,7 +20,7 @@ import rootfs
 from rootfs import run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 STATE = "/var/lib/ci-warm"
 UNITS = rootfs.ROOT / "docs" / "systemd"
@@ -37,6 +37,7 @@ class Machine:
 
     dir: Path
     image: Path
+    state_inside: str = STATE
     extra: Sequence[str] = ()
     """More arguments of systemd-nspawn."""
     _leader: int = 0
@@ -69,7 +70,7 @@ class Machine:
         enter = 'while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs"; shift; done; shift; exec "$@"'
         argv = ["setpriv", "--pdeathsig", "TERM", "--", "sh", "-c", enter, "sh", *map(str, self._groups), "--"]
         argv += ["systemd-nspawn", "--quiet", f"--machine={name}", f"--directory={self.root}", "--register=no"]
-        argv += ["--keep-unit", f"--bind={self.state}:{STATE}", *self.extra, "--boot"]
+        argv += ["--keep-unit", f"--bind={self.state}:{self.state_inside}", *self.extra, "--boot"]
         with (self.dir / "console").open("wb") as console:
             self._nspawn = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=console, stderr=console)
         self.wait("the container's first process", lambda: self._find_leader(self._nspawn), _START_S)
@@ -166,20 +167,37 @@ def _control_groups(name: str) -> list[Path]:
 
 
 @pytest.fixture(scope="session")
-def booted() -> Iterator[Machine]:
-    directory = Path(tempfile.mkdtemp(prefix="warmci-systemd-"))
-    machine = Machine(directory, rootfs.provide())
+def wheel() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="warmci-wheel-") as directory:
+        yield rootfs.build_wheel(Path(directory))
+
+
+@contextmanager
+def furnished(directory: Path, wheel: Path, files: Mapping[str, str], **options: Any) -> Iterator[Machine]:
+    """A machine that runs, with the wheel and these unit files (as docs/systemd has them) installed."""
+    machine = Machine(directory, rootfs.provide(), **options)
     try:
         machine.mount()
-        rootfs.install_wheel(machine.root, rootfs.build_wheel(directory))
-        for unit in [*UNITS.glob("*.service"), *UNITS.glob("*.timer")]:
-            machine.write(f"{ETC}/{unit.name}", unit.read_text(encoding="utf-8"))
-        machine.write("/usr/local/lib/warmci/alert", (UNITS / "alert").read_text(encoding="utf-8"), 0o755)
+        rootfs.install_wheel(machine.root, wheel)
+        for name, text in files.items():
+            if name == "alert":
+                machine.write("/usr/local/lib/warmci/alert", text, 0o755)
+            else:
+                machine.write(f"{ETC}/{name}", text)
         machine.boot()
         yield machine
     finally:
         machine.stop()
         shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+def booted(wheel: Path) -> Iterator[Machine]:
+    """Its network is its own loopback, whatever namespace the tests are in."""
+    directory = Path(tempfile.mkdtemp(prefix="warmci-systemd-"))
+    files = {path.name: path.read_text(encoding="utf-8") for path in UNITS.iterdir()}
+    with furnished(directory, wheel, files, extra=("--private-network",)) as machine:
+        yield machine
 
 
 @pytest.fixture

@@ -75,9 +75,9 @@ def sections(unit: str) -> dict[str, dict[str, list[str]]]:
     return found
 
 
-def plain_files() -> dict[str, str]:
-    """What docs/systemd/ holds for a host without Nix: file name to text."""
-    rendered = host(str(HOSTS / "plain.nix"), plain=True)
+def plain_files(values: str = "") -> dict[str, str]:
+    """What docs/systemd/ holds for a host without Nix: file name to text. With values (Nix), for such another host."""
+    rendered = host(f"{{ imports = [ {HOSTS}/plain.nix ]; {values} }}", plain=True)
     shebang, _, script = rendered.alert.partition("\n")
     return {name: _HEAD + text for name, text in rendered.units.items()} | {"alert": f"{shebang}\n{_HEAD}{script}"}
 

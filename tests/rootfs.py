@@ -90,5 +90,5 @@ def build_wheel(directory: Path) -> Path:
 
 def install_wheel(tree: Path, wheel: Path) -> None:
     shutil.copy(wheel, tree / wheel.name)
-    _in(tree, f"{VENV}/bin/pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile", f"/{wheel.name}")
+    _in(tree, f"{VENV}/bin/pip", "install", "--quiet", "--no-index", "--no-deps", f"/{wheel.name}")
     (tree / wheel.name).unlink()

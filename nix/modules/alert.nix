@@ -31,7 +31,8 @@ in
         # A missing webhook must not silence the alert itself: `none` stands in for it.
         LoadCredential = lib.optional (webhook != null) "warmci_alert_webhook:${webhook}";
         SetCredential = lib.optional (webhook != null) "warmci_alert_webhook:none";
-        ReadWritePaths = [ "-${cfg.settings.state_dir}" ];
+        # Not ReadWritePaths: below /home or /tmp it would be hidden by what follows.
+        BindPaths = [ "-${cfg.settings.state_dir}" ];
         CapabilityBoundingSet = "";
         DevicePolicy = "closed";
         LockPersonality = true;

@@ -124,7 +124,7 @@ def test_the_state_directory_is_waited_for_and_reaches_the_alert(library: Path) 
     for name, text in units.items():
         if name.startswith("warmci-") and name.endswith(".service"):
             assert sections(text)["Unit"]["RequiresMountsFor"] == ["/srv/warm"], name
-    assert sections(units["warmci-alert@.service"])["Service"]["ReadWritePaths"] == ["-/srv/warm"]
+    assert sections(units["warmci-alert@.service"])["Service"]["BindPaths"] == ["-/srv/warm"]
     assert "/var/lib/ci-warm" not in "".join(units.values())
 
 
