@@ -58,7 +58,8 @@ class Machine:
 
     def mount(self) -> None:
         for part in ("root", "upper", "work", "state"):
-            (self.dir / part).mkdir(mode=0o755)
+            (self.dir / part).mkdir()
+            (self.dir / part).chmod(0o755)  # whatever the umask: the machine has users other than root
         self.state.chmod(0o700)
         options = f"lowerdir={self.image},upperdir={self.upper},workdir={self.dir / 'work'}"
         run(["mount", "-t", "overlay", "-o", options, "overlay", str(self.root)])
@@ -72,7 +73,7 @@ class Machine:
         argv += ["systemd-nspawn", "--quiet", f"--machine={name}", f"--directory={self.root}", "--register=no"]
         argv += ["--keep-unit", f"--bind={self.state}:{self.state_inside}", *self.extra, "--boot"]
         with (self.dir / "console").open("wb") as console:
-            self._nspawn = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=console, stderr=console)
+            self._nspawn = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=console, stderr=console, umask=0o022)
         self.wait("the container's first process", lambda: self._find_leader(self._nspawn), _START_S)
         up = {"running", "degraded"}
         self.wait("a running system", lambda: self.systemctl("is-system-running").strip() in up, _START_S)
@@ -134,7 +135,10 @@ class Machine:
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
         """A file in the machine, written from outside."""
         target = self.root / path.lstrip("/")
-        target.parent.mkdir(parents=True, exist_ok=True)
+        missing = [parent for parent in target.parents if not parent.exists()]
+        for parent in reversed(missing):
+            parent.mkdir()
+            parent.chmod(0o755)
         target.write_text(text, encoding="utf-8")
         target.chmod(mode)
 

@@ -27,7 +27,7 @@ _MAKE_TIMEOUT_S = 900
 
 
 def run(argv: Sequence[str], *, timeout_s: float = _MAKE_TIMEOUT_S) -> str:
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout_s, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout_s, check=False, umask=0o022)
     assert done.returncode == 0, f"{' '.join(argv)}: {done.stderr or done.stdout}"
     return done.stdout
 

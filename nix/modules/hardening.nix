@@ -1,4 +1,4 @@
-# As far as WarmCI's job allows. docs/systemd/hardening.md says why each is here, and why others are not.
+# As far as WarmCI's job allows. docs/nixos.md says why each is here, and why others are not.
 { lib, cfg }:
 {
   NoNewPrivileges = true;

@@ -1,4 +1,4 @@
-# What every unit that runs WarmCI has in common. `make docs` copies the reasons below into docs/systemd/hardening.md.
+# What every unit that runs WarmCI has in common. What it may do and why: docs/nixos.md.
 { config, lib, ... }:
 let
   cfg = config.services.warmci;

@@ -7,22 +7,10 @@
 let
   lib = import library;
   pkgs = import ./stand_in/pkgs.nix { inherit lib plain; };
-  evaluated = lib.evalModules {
-    class = "nixos";
-    specialArgs = { inherit pkgs; };
-    modules = [
-      ./stand_in/options.nix
-      ../../nix/modules
-      configuration
-    ];
-  };
-  inherit (evaluated) config;
-  failed = builtins.filter (entry: !entry.assertion) config.assertions;
-  checked =
-    if failed == [ ] then
-      config
-    else
-      throw "Failed assertions:\n${builtins.concatStringsSep "\n" (map (entry: "- ${entry.message}") failed)}";
+  checked = import ./stand_in/system.nix { inherit lib pkgs; } [
+    ../../nix/modules
+    configuration
+  ];
 in
 {
   units = import ./stand_in/units.nix { inherit lib pkgs plain; } checked;

@@ -80,13 +80,30 @@ in
       default = [ ];
     };
     environment.etc = mkOption {
-      type = types.attrsOf (types.submodule { options.source = mkOption { type = types.path; }; });
+      type = types.attrsOf (
+        types.submodule (
+          { config, ... }:
+          {
+            options.text = text;
+            options.source = mkOption {
+              type = types.path;
+              default = pkgs.writeText "etc" config.text;
+            };
+          }
+        )
+      );
       default = { };
     };
     system.checks = mkOption {
       type = types.listOf types.package;
       default = [ ];
     };
+    # What the checks of the flake set besides.
+    boot.isContainer = mkOption { type = types.bool; };
+    nixpkgs.hostPlatform = mkOption { type = types.str; };
+    system.stateVersion = mkOption { type = types.str; };
+    virtualisation.memorySize = mkOption { type = types.ints.positive; };
+
     systemd.package = mkOption {
       type = types.package;
       default = pkgs.systemd;
