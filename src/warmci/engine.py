@@ -31,6 +31,7 @@ LIVE_RUN = "live"
 """Run label of what belongs to no run: the live-warm Keycloak."""
 
 _PARALLEL = 8
+_POLL_S = 0.1
 _CHUNK = 1 << 20
 _logger = logging.getLogger(__name__)
 
@@ -104,6 +105,19 @@ class Engine:
                 f"the engine at {self.docker_host} is not a swarm manager",
                 hint="docker swarm init, or let `warmci demo` start a private engine",
             )
+
+    def await_leader(self, deadline_s: float) -> None:
+        """Return when the swarm has a leader: after a boot its managers first elect one. Raises InfraError."""
+        end = time.monotonic() + deadline_s
+        while True:
+            try:
+                self.services()
+            except InfraError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(_POLL_S)
+            else:
+                return
 
     def init_swarm(self, advertise: str, pool: str) -> None:
         with self._asking("swarm init"):
