@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -14,9 +14,13 @@ from trees import canonical_of, save
 from warmci import claim, registry, restore, restore_journal, snapshot
 from warmci.canonical import CanonicalStore
 from warmci.console import Console
+from warmci.context import Request
 from warmci.errors import InfraError, UsageError
 from warmci.locks import run_lock
+from warmci.models import Mode
 from warmci.names import new_id
+from warmci.quick import why_not
+from warmci.run import Run
 from warmci.settings import Settings
 from warmci.state import open_state
 
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from warmci.context import Context
     from warmci.fsck import Problem
     from warmci.models import Canonical
 
@@ -311,3 +316,33 @@ def test_every_other_command_stops_at_a_restore_it_cannot_settle(
     (problem,) = fix(store)
     assert (problem.kind, problem.repaired, "mv " in problem.hint) == ("restore", False, True)
     assert {name for name in shape(store) if name != str(path)} == set(before)
+
+
+@pytest.mark.parametrize("mode", [Mode.QUICK, Mode.COLD, Mode.DRILL])
+def test_a_run_does_not_trust_a_snapshot_that_is_not_the_committed_one(store: CanonicalStore, mode: Mode) -> None:
+    """Dirty is what quick refuses and what a cold run seeds anew."""
+    canonical = committed(store)
+    manifest = snapshot.snapshot_dir(store.dir, "demo", canonical.snapshot) / "manifest.json"
+    runs = [Run(Settings(state_dir=store.dir), Console(quiet=True), Request("demo", mode)) for _ in range(2)]
+    assert runs[0]._sound(store) == canonical
+    manifest.write_text(manifest.read_text().replace("content", "c0ntent"))
+    found = runs[1]._sound(store)
+    assert found is not None
+    assert (found.state, "not the one that was committed" in found.reason) == ("dirty", True)
+    assert store.load("demo") == found
+
+
+def test_a_run_without_the_recipes_lock_marks_nothing(store: CanonicalStore, tmp_path: Path) -> None:
+    """What it sees may just be being replaced."""
+    canonical = committed(store)
+    shutil.rmtree(snapshot.snapshot_dir(store.dir, "demo", canonical.snapshot))
+    request = Request("demo", Mode.COLD, "", "7")
+    run = Run(Settings(state_dir=store.dir, recipes_dir=tmp_path), Console(quiet=True), request)
+    assert run._sound(store) == canonical
+    assert store.load("demo") == canonical
+
+
+def test_a_dirty_canonical_is_not_for_quick(store: CanonicalStore) -> None:
+    nowhere = cast("Context", None)  # not looked at before the state
+    dirty = committed(store).model_copy(update={"state": "dirty", "reason": "verify found 3 differences"})
+    assert why_not(dirty, nowhere) == "the canonical is dirty: verify found 3 differences"

@@ -112,6 +112,7 @@ def save(
     if made is None:
         return
     console.say(f"saved: canonical of {recipe} is {made.version}, snapshot {made.snapshot}")
+    console.say(f"runs at {made.domain} refuse while the app's own volumes are there; docker volume rm them one day")
     if json:
         print_data(as_json({**made.model_dump(mode="json"), "secrets": sorted(made.secrets)}))
 

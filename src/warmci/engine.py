@@ -235,7 +235,10 @@ class Engine:
         with self._asking(f"volume {name}"):
             made = self._api.create_volume(name, driver="local", driver_opts=options, labels=labels)
         if made.get("Options") != options or made.get("Labels") != labels:
-            raise InfraError(f"volume {name} exists already and is not ours", hint=f"docker volume inspect {name}")
+            raise InfraError(
+                f"volume {name} exists already and is not ours",
+                hint=f"once its data is saved or not wanted: docker volume rm {name}",
+            )
 
     def remove_volume(self, name: str, *, deadline_s: float = 30.0) -> None:
         end = time.monotonic() + deadline_s

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
@@ -31,6 +32,10 @@ class SnapshotManifest(Record):
     volumes: dict[str, tuple[Entry, ...]]
 
     def text(self) -> str:
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         value = self.model_dump(mode="json")
         return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False) + "\n"
 

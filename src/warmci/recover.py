@@ -57,7 +57,6 @@ def recover(
 def _runs_to_clean(engine: Engine, settings: Settings, instance: str) -> list[str]:
     """Dead runs that did not get to the end of their own clean-up, known from disk or from labels alone."""
     from_disk = {run for run in dead_runs(settings.state_dir) if (settings.runs_dir / run / "work").exists()}
-    from_disk |= _dead_with_mounts(settings)
     ours = [f"{INSTANCE_LABEL}={instance}"]
     labelled = [
         item["Spec"]["Labels"] for item in (*engine.services(ours), *engine.secrets(ours), *engine.configs(ours))
@@ -65,13 +64,6 @@ def _runs_to_clean(engine: Engine, settings: Settings, instance: str) -> list[st
     labelled += [item["Labels"] or {} for item in (*engine.networks(ours), *engine.volumes(ours))]
     from_labels = {labels[RUN_LABEL] for labels in labelled if _RUN_ID.fullmatch(labels.get(RUN_LABEL, ""))}
     return sorted(from_disk | {run for run in from_labels if not is_alive(settings.state_dir, run)})
-
-
-def _dead_with_mounts(settings: Settings) -> set[str]:
-    """Runs whose mounts are in the mount table still, whatever their directories look like."""
-    home = settings.runs_dir.resolve()
-    inside = {mount.relative_to(home).parts[0] for mount in attach.leftover_mounts(settings.state_dir) if mount != home}
-    return {run for run in inside if _RUN_ID.fullmatch(run) and not is_alive(settings.state_dir, run)}
 
 
 def _recover_run(engine: Engine, settings: Settings, instance: str, run: str) -> list[str]:

@@ -74,7 +74,8 @@ def finish(staging: Path, *, allow_empty: bool = False) -> SnapshotManifest:
     entries = {name: walk(volumes / name, read_data=True) for name in names}
     if not allow_empty:
         _refuse_empty(staging, entries)
-    return _seal(staging, entries, lambda: refuse_writer({name: volumes / name for name in names}, before))
+    manifest = _manifest_of(staging, entries)
+    return _seal(staging, manifest, lambda: refuse_writer({name: volumes / name for name in names}, before))
 
 
 def save_volumes(
@@ -95,10 +96,13 @@ def save_volumes(
     """
     check_room(staging, before.values())
     entries: dict[str, list[Entry]] = {}
+    manifest = _manifest_of(staging, entries)
     for name, source in sorted(sources.items()):
         refuse_mounted(source)
         with copying(source, staging / "volumes" / volume_name(name), pass_fds=pass_fds, progress=progress):
             entries[name] = walk(source, read_data=True)
+            if len(entries) == len(sources):
+                manifest = _manifest_of(staging, entries)  # while cp is still at it
     if not allow_empty:
         _refuse_empty(staging, entries)
 
@@ -113,19 +117,26 @@ def save_volumes(
         refuse_use()
         refuse_writer(sources, before)
 
-    return _seal(staging, entries, still_quiet, while_syncing=compare_copies)
+    return _seal(staging, manifest, still_quiet, while_syncing=compare_copies)
+
+
+def _manifest_of(staging: Path, entries: Mapping[str, Sequence[Entry]]) -> SnapshotManifest:
+    """With its text, which takes as long as its hashes where files are small."""
+    volumes = {name: tuple(items) for name, items in entries.items()}
+    manifest = new_manifest(staging.parent.parent.name, staging.name, volumes)
+    manifest.text()
+    return manifest
 
 
 def _seal(
     staging: Path,
-    entries: Mapping[str, Sequence[Entry]],
+    manifest: SnapshotManifest,
     still_quiet: Callable[[], None],
     *,
     while_syncing: Callable[[], None] = lambda: None,
 ) -> SnapshotManifest:
     """Durable, then proved quiet, then named."""
     home = staging.parent.parent
-    manifest = new_manifest(home.name, staging.name, {name: tuple(items) for name, items in entries.items()})
     with disk(f"snapshot {staging.name}"):
         if reason := _overlay_problem(manifest):
             (staging / COPY_ONLY).write_text(reason + "\n", encoding="utf-8")

@@ -119,6 +119,7 @@ def test_save_change_restore(bench: Bench, tmp_path: Path) -> None:
         assert app.served() == "first"
         app.undeploy()
         assert bench.fingerprint(RECIPE) == fingerprint
+        app.engine.remove_volume(f"{app.stack}_content")
         _quick_runs_on_it(bench)
     finally:
         app.remove()
