@@ -159,7 +159,7 @@ def test_a_reader_that_has_gone_is_no_failure() -> None:
 
 
 def test_talk_that_nobody_hears_changes_no_exit_code() -> None:
-    """rich would end the program with 1, which says that the recipe failed."""
+    """Rich would end the program with 1, which says that the recipe failed."""
     argv = [
         sys.executable,
         "-c",
