@@ -39,7 +39,8 @@ def stage(state_dir: Path, recipe: str, snapshot_id: str, *, run: str = "") -> P
     target = home / "staging" / record_id(snapshot_id)
     unborn = target.with_name(f".{target.name}")
     with disk(f"staging {target}"):
-        for directory in (home, target.parent):
+        # The trash too: on a disk that is full by then, there would be no inode for it, and nothing could be discarded.
+        for directory in (home, target.parent, home / "trash"):
             directory.mkdir(mode=0o700, exist_ok=True)
         unborn.mkdir(mode=0o700)
         (unborn / "volumes").mkdir(mode=0o700)
