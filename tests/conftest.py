@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytest_plugins = ["bench"]
+pytest_plugins = ["bench", "results"]
 
 
 @pytest.fixture(autouse=True)
