@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from warmci.errors import InfraError
+from warmci.state import disk
 
 
 class _Mounted(NamedTuple):
@@ -35,7 +36,7 @@ def mount_users(tree: Path) -> list[str]:
     live restore. A bind mount is known by device and root, wherever its target lies.
     """
     real = tree.resolve()
-    own = _read(Path("/proc/self/mountinfo"))
+    own = _own_mounts()
     home = _containing(own, real)
     place = str(PurePosixPath(home.root) / real.relative_to(home.target))
     found: dict[str, None] = {}
@@ -51,8 +52,13 @@ def mount_users(tree: Path) -> list[str]:
 def mounts_inside(tree: Path) -> list[Path]:
     """Mount points at or below tree in our own namespace, innermost first: the order in which they can be unmounted."""
     real = str(tree.resolve())
-    targets = [mount.target for mount in _read(Path("/proc/self/mountinfo"))]
+    targets = [mount.target for mount in _own_mounts()]
     return [Path(target) for target in reversed(targets) if _at_or_below(target, real)]
+
+
+def _own_mounts() -> list[_Mounted]:
+    with disk("the mount table"):
+        return _read(Path("/proc/self/mountinfo"))
 
 
 def _at_or_below(path: str, tree: str) -> bool:

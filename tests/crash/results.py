@@ -19,9 +19,15 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--crash-results", type=Path, help="directory for the results; writes docs/reliability.md at the end"
-    )
+    parser.addoption("--crash-results", type=Path, help="keep results there, and write docs/reliability.md")
+    parser.addoption("--crash-most", type=int, help="take at most so many points of each scenario, evenly spread")
+
+
+@pytest.fixture(scope="session")
+def most(request: pytest.FixtureRequest) -> int | None:
+    """How many points of each scenario are taken, evenly spread; None takes all."""
+    found = request.config.getoption("crash_most", default=None)
+    return found if isinstance(found, int) else None
 
 
 def _directory(config: pytest.Config) -> Path | None:
