@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/sh
 
-.PHONY: demo test test-unit test-crash lint bench bench-snapshot docs clean
+.PHONY: demo test test-unit test-crash lint bench bench-realms bench-snapshot docs clean
 
 demo: $(VENV)/.runtime
 	scripts/install-tools engine
@@ -14,7 +14,7 @@ test: lint
 	$(BIN)/python -m pytest
 
 test-unit: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not integration and not crash"
+	$(BIN)/python -m pytest -m "not integration and not long and not crash"
 
 # Kills, disk errors, power cuts at every point; writes docs/reliability.md.
 test-crash: $(VENV)/.dev
@@ -35,6 +35,10 @@ bench: $(VENV)/.dev
 bench-snapshot: $(VENV)/.dev
 	scripts/install-tools crash bench
 	$(BIN)/python benchmarks/snapshots.py
+
+bench-realms: $(VENV)/.dev
+	scripts/install-tools engine
+	$(BIN)/python benchmarks/realms.py
 
 docs: $(VENV)/.runtime
 	$(BIN)/python -c "from warmci.settings import as_markdown; print(as_markdown(), end='')" > docs/settings.md

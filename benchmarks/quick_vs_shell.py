@@ -16,10 +16,9 @@ import time
 from pathlib import Path
 
 from page import row, write_section
-
 from warmci import compose, demo, netns, private_engine, render, snapshot
 from warmci.canonical import CanonicalStore
-from warmci.cli import DEMO_ROOT
+from warmci.cli_demo import DEMO_ROOT
 from warmci.console import Console
 from warmci.engine import Engine
 from warmci.recipe import clone

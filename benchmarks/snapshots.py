@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import page
-
 from warmci import attach, restore, snapshot
 from warmci.canonical import CanonicalStore
 from warmci.models import Canonical

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from warmci import demo_recipes, http, images, ledger, live, netns, private_engine, provider, snapshot
+from warmci import demo_recipes, http, images, ledger, live, live_record, netns, private_engine, provider, snapshot
 from warmci.canonical import CanonicalStore
 from warmci.console import Console
 from warmci.engine import Engine
@@ -141,8 +141,10 @@ class entered:  # noqa: N801  (reads as what it does)
 @pytest.fixture(scope="session")
 def live_provider(bench: Bench) -> provider.Provider:
     """The live-warm Keycloak of the session."""
-    serving, _ = live.bring_up(bench.settings, Console(quiet=True))
-    return serving
+    live.reconcile(bench.settings, Console(quiet=True))
+    record = live_record.load_live(bench.settings)
+    assert record is not None
+    return provider.Provider(record.access, record.domain, record.version)
 
 
 @pytest.fixture

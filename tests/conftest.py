@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytest_plugins = ["bench", "results"]
+pytest_plugins = ["bench", "crash_results"]
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +21,13 @@ def own_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             monkeypatch.delenv(name)
     monkeypatch.setenv("WARMCI_STATE_DIR", str(tmp_path / "state-of-this-test"))
     monkeypatch.setenv("WARMCI_DOCKER_HOST", "unix:///nonexistent/choose-an-engine.sock")
+
+
+def pytest_configure() -> None:
+    """The same for what a session makes before its first test."""
+    for name in list(os.environ):
+        if name.startswith(("WARMCI_", "DOCKER_")) or name == "MAX_TESTS":
+            del os.environ[name]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import typer
 
 from warmci import cli, errors, run_recipe_ci
 from warmci.models import EXIT_CODES
+from warmci.recipe_config import RecipeConfig
 from warmci.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -50,7 +52,8 @@ def hints(source: str) -> list[tuple[int, str]]:
 
 def _wrong(command: Any, words: list[str]) -> str:
     """What of the words the command does not know, or nothing."""
-    if hasattr(command, "commands"):
+    is_itself = getattr(command, "invoke_without_command", False) and (not words or words[0] not in command.commands)
+    if hasattr(command, "commands") and not is_itself:
         if not words or words[0] not in command.commands:
             return f"{words[0] if words else 'nothing'} is no command of {command.name}"
         return _wrong(command.commands[words[0]], words[1:])
@@ -72,9 +75,9 @@ def faults(text: str) -> list[str]:
 
 
 def test_the_collector_sees_what_is_wrong() -> None:
-    assert faults("run `warmci prune`, or retry") != []
+    assert faults("run `warmci tidy`, or retry") != []
     assert faults("warmci canonical prune X") != []
-    assert faults("see `warmci status`") != []
+    assert faults("see `warmci stats`") != []
     assert faults("run_recipe_ci.py X --seed makes one") != []
     assert faults("warmci recover --all") != []
     assert faults("warmci doctor; then retry; warmci canonical show X; run_recipe_ci.py X --reseed makes one") == []
@@ -125,6 +128,24 @@ def test_the_readme_knows_no_other_codes() -> None:
 def test_every_setting_is_on_its_page() -> None:
     page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     assert [name for name in Settings.model_fields if f"`{name}`" not in page] == []
+
+
+@pytest.mark.parametrize("page", ["recipes", "sso"])
+def test_examples_of_recipe_toml_are_understood(page: str) -> None:
+    blocks = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        config = RecipeConfig(**tomllib.loads(block))
+        assert config.needs == ("keycloak",)
+        assert config.sso is not None
+
+
+def test_the_bundled_example_is_the_documented_one() -> None:
+    page = (ROOT / "docs" / "sso.md").read_text(encoding="utf-8")
+    bundled = ROOT / "src" / "warmci" / "data" / "recipes" / "miniflux" / "operator" / "recipe.toml"
+    documented = next(block for block in re.findall(r"```toml\n(.*?)```", page, re.DOTALL) if "OAUTH2" in block)
+    shown, real = tomllib.loads(documented), tomllib.loads(bundled.read_text(encoding="utf-8"))
+    assert (shown["sso"], shown["needs"]) == (real["sso"], real["needs"])
 
 
 def test_hints_name_pages_that_exist() -> None:

@@ -16,7 +16,7 @@ from warmci.errors import InfraError
 from warmci.manifest import SnapshotManifest, compare, load_manifest, new_manifest
 from warmci.names import new_id
 from warmci.snapshot import remove
-from warmci.tree import Entry, quoted, walk
+from warmci.tree import Entry, marks, quoted, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -223,3 +223,48 @@ def test_a_mount_inside_is_refused(tmp_path: Path) -> None:
             walk(root, read_data=False)
     finally:
         process.run(["umount", str(root / "mnt")], timeout_s=10)
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_marks_betray_every_change(tmp_path: Path, case: str) -> None:
+    root = volume(tmp_path)
+    plant_torture(root)
+    before = marks(root)
+    assert marks(root) == before
+    assert len(before) == len(walk(root, read_data=False))
+    CHANGES[case][0](root)
+    assert marks(root) != before
+
+
+def test_marks_betray_a_writer_that_sets_the_time_back(tmp_path: Path) -> None:
+    root = volume(tmp_path)
+    (root / "file").write_text("data")
+    before = marks(root)
+    (root / "file").write_text("ATAD")
+    os.utime(root / "file", ns=(before["file"].mtime_ns, before["file"].mtime_ns))
+    assert marks(root) != before
+
+
+@pytest.mark.integration
+def test_marks_tell_what_cannot_be_changed(tmp_path: Path) -> None:
+    root = volume(tmp_path)
+    for name in ("plain", "fixed", "log"):
+        (root / name).write_text(name)
+    (root / "link").symlink_to("fixed")
+    process.run(["chattr", "+i", str(root / "fixed")], timeout_s=10)
+    process.run(["chattr", "+a", str(root / "log")], timeout_s=10)
+    try:
+        assert sorted(path for path, mark in marks(root).items() if mark.unchangeable) == ["fixed", "log"]
+    finally:
+        process.run(["chattr", "-i", "-a", str(root / "fixed"), str(root / "log")], timeout_s=10)
+
+
+def test_progress_is_told_every_byte(tmp_path: Path) -> None:
+    root = volume(tmp_path)
+    (root / "small").write_bytes(b"s" * 1000)
+    (root / "big").write_bytes(b"b" * 3_000_000)
+    told: list[int] = []
+    with_progress = walk(root, read_data=True, progress=told.append)
+    assert with_progress == walk(root, read_data=True)
+    assert sum(told) == 3_001_000
+    assert len(told) > 5

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warmci import process, settings
-from warmci.errors import UnverifiedError, UsageError
-from warmci.recipe import Repository, clone, version_key
+from warmci.errors import InfraError, UnverifiedError, UsageError
+from warmci.recipe import Repository, clone, list_releases, version_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,8 +54,11 @@ def upstream(tmp_path: Path) -> Upstream:
 def cloned(tmp_path: Path, recipe: str = "demo", *, scheme: str = "") -> Repository:
     work = tmp_path / "work"
     work.mkdir(exist_ok=True)
-    loaded = settings.load(recipe_source=f"{scheme}{tmp_path}/forge/{{recipe}}", state_dir=tmp_path / "state")
-    return clone(loaded, recipe, work)
+    return clone(settings_of(tmp_path, scheme), recipe, work)
+
+
+def settings_of(tmp_path: Path, scheme: str = "") -> settings.Settings:
+    return settings.load(recipe_source=f"{scheme}{tmp_path}/forge/{{recipe}}", state_dir=tmp_path / "state")
 
 
 def test_branch_tag_and_commit_are_resolved(tmp_path: Path, upstream: Upstream) -> None:
@@ -254,3 +257,32 @@ def test_versions_are_ordered_by_number() -> None:
 def test_the_recipes_own_part_decides(numbers: list[tuple[int, int, int]]) -> None:
     texts = [f"{one}.{two}.{three}+x" for one, two, three in numbers]
     assert [version_key(text)[:3] for text in sorted(texts, key=version_key)] == sorted(numbers)
+
+
+def test_releases_are_listed_without_a_clone(tmp_path: Path, upstream: Upstream) -> None:
+    first = upstream.commit("one", "1.0.0+1")
+    second = upstream.commit("two", "1.10.0+1", "no-release")
+    third = upstream.commit("three", "1.9.0+1")
+    upstream.git("tag", "--annotate", "--message=x", "2.0.0+1", third)
+    found = list_releases(settings_of(tmp_path), "demo")
+    assert [(release.version, release.commit) for release in found] == [
+        ("1.0.0+1", first),
+        ("1.9.0+1", third),
+        ("1.10.0+1", second),
+        ("2.0.0+1", third),
+    ]
+
+
+def test_release_notes(tmp_path: Path, upstream: Upstream) -> None:
+    (upstream.path / "release").mkdir()
+    (upstream.path / "release" / "1.0.0+1").write_text("Move the volume by hand.\n")
+    upstream.git("add", "--all")
+    head = upstream.commit("one", "1.0.0+1")
+    repository = cloned(tmp_path)
+    assert repository.release_note(head, "1.0.0+1") == "Move the volume by hand."
+    assert repository.release_note(head, "1.0.1+1") == ""
+
+
+def test_releases_of_an_unknown_recipe(tmp_path: Path, upstream: Upstream) -> None:
+    with pytest.raises(InfraError, match="releases of nothing cannot be listed from"):
+        list_releases(settings_of(tmp_path), "nothing")

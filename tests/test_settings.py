@@ -69,6 +69,10 @@ def test_the_engine_and_the_bound_of_ci_are_taken_from_their_own_variables(monke
         ("deploy_timeout_s = 0\n", "deploy_timeout_s"),
         ("max_tests = 0\n", "max_tests"),
         ('endpoint_mode = "other"\n', "endpoint_mode"),
+        ('forge_url = "http://git.example.org"\n', "forge_url"),
+        ('forge_url = "https://user:pass@git.example.org"\n', "forge_url"),
+        ('forge_repository = "coop-cloud/miniflux"\n', "forge_repository"),
+        ('forge_repository = "x/{recipe.__class__}"\n', "forge_repository"),
         ('stat_dir = "/x"\n', "stat_dir"),
         ("no toml", "settings.toml"),
     ],
@@ -79,6 +83,24 @@ def test_a_mistake_in_the_file_is_named(file: Path, text: str, word: str) -> Non
         settings.load()
     assert str(file) in f"{caught.value.message} {caught.value.hint}"
     assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize("url", ["https://git.example.org", "https://git.example.org/forge", "http://127.0.0.1:3000"])
+def test_forges(file: Path, url: str) -> None:
+    file.write_text(f'forge_url = "{url}"\n', encoding="utf-8")
+    assert settings.load().forge_url == url
+
+
+def test_a_token_is_not_shown_and_not_taken_from_an_open_file(file: Path) -> None:
+    file.write_text('forge_token = "canary-t0ken"\n', encoding="utf-8")
+    file.chmod(0o640)
+    with pytest.raises(UsageError, match="holds forge_token and others can read it") as caught:
+        settings.load()
+    assert caught.value.hint == f"chmod 0600 {file}"
+    file.chmod(0o600)
+    loaded = settings.load()
+    assert loaded.forge_token.get_secret_value() == "canary-t0ken"
+    assert "canary" not in f"{loaded!r} {loaded.model_dump_json()}"
 
 
 def test_a_mistake_in_the_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

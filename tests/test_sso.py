@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import traceback
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -87,6 +87,7 @@ def spec(**more: Any) -> sso.RealmSpec:
         "name": NAME,
         "run": "20261124T120000Z-abcdef",
         "owner": "0123456789ab",
+        "host": "ci-host-1",
         "client_id": "app",
         "client_secret": SecretStr(f"client-{CANARY}"),
         "redirect_uris": ("https://app.example.org/*",),
@@ -135,7 +136,7 @@ def test_create_is_one_request_announced_before_it_is_sent(server: respx.MockRou
     assert route.call_count == 1
     body = json.loads(route.calls[0].request.content)
     assert (body["realm"], body["enabled"]) == (NAME, True)
-    assert body["attributes"].keys() == {"warmci.run", "warmci.owner", "warmci.created"}
+    assert body["attributes"].keys() == {f"warmci.{name}" for name in ("run", "owner", "host", "created", "ttl_s")}
     (client,) = body["clients"]
     assert (client["publicClient"], client["standardFlowEnabled"], client["directAccessGrantsEnabled"]) == (
         False,
@@ -360,7 +361,7 @@ def test_refused_logins(server: respx.MockRouter, subject: sso.Keycloak, answer:
         sso.list_realms(subject)
     assert server["token"].call_count == 1
     if answer.status_code in (400, 401):
-        assert "keycloak.json" in (caught.value.hint or "")
+        assert "warmci keycloak bootstrap" in (caught.value.hint or "")
 
 
 def test_login_survives_a_restart(server: respx.MockRouter, subject: sso.Keycloak) -> None:
@@ -442,7 +443,7 @@ def listed(name: str, display_name: str | None) -> dict[str, Any]:
 
 
 def test_only_warmcis_own_realms_are_listed(server: respx.MockRouter, subject: sso.Keycloak) -> None:
-    ours = "warmci run=r1 owner=o1 created=2026-11-24T12:00:00+00:00"
+    ours = "warmci run=r1 owner=o1 host=h1 created=2026-11-24T12:00:00+00:00 ttl_s=3600"
     server.get("/admin/realms", params={"briefRepresentation": "true"}).respond(
         json=[
             listed("master", "Keycloak"),
@@ -450,13 +451,15 @@ def test_only_warmcis_own_realms_are_listed(server: respx.MockRouter, subject: s
             listed("ci-a", ours),
             listed("production", None),
             listed("nearly", f"{ours} "),
-            listed("no-date", "warmci run=r1 owner=o1 created=yesterday"),
-            listed("no-zone", "warmci run=r1 owner=o1 created=2026-11-24T12:00:00"),
+            listed("no-date", "warmci run=r1 owner=o1 host=h1 created=yesterday ttl_s=3600"),
+            listed("no-zone", "warmci run=r1 owner=o1 host=h1 created=2026-11-24T12:00:00 ttl_s=3600"),
+            listed("no-ttl", "warmci run=r1 owner=o1 host=h1 created=2026-11-24T12:00:00+00:00"),
+            listed("odd-ttl", "warmci run=r1 owner=o1 host=h1 created=2026-11-24T12:00:00+00:00 ttl_s=long"),
             listed("..", ours),
         ]
     )
-    facts = {"run": "r1", "owner": "o1", "created": NOW}
-    assert sso.list_realms(subject) == [sso.Realm(name=name, **facts) for name in ("ci-a", "ci-b")]
+    facts = {"run": "r1", "owner": "o1", "host": "h1", "created": NOW, "ttl_s": 3600}
+    assert sso.list_realms(subject) == [sso.Realm.model_validate({"name": name, **facts}) for name in ("ci-a", "ci-b")]
 
 
 def test_what_create_writes_list_reads(server: respx.MockRouter, subject: sso.Keycloak) -> None:
@@ -466,6 +469,7 @@ def test_what_create_writes_list_reads(server: respx.MockRouter, subject: sso.Ke
     server.get("/admin/realms").respond(json=[listed(body["realm"], body["displayName"])])
     (realm,) = sso.list_realms(subject)
     assert (realm.name, realm.run, realm.owner) == (NAME, spec().run, spec().owner)
+    assert (realm.host, realm.ttl_s) == ("ci-host-1", 86400)
     assert realm.created.isoformat() == body["attributes"]["warmci.created"]
 
 
@@ -481,43 +485,36 @@ def test_no_list(server: respx.MockRouter, subject: sso.Keycloak, answer: httpx.
         sso.list_realms(subject)
 
 
-def realm(name: str, run: str = "dead", owner: str = "us", age: timedelta = timedelta()) -> sso.Realm:
-    return sso.Realm(name=name, run=run, owner=owner, created=NOW - age)
+def test_fixed_names_are_one_per_recipe_and_instance() -> None:
+    assert sso.fixed_realm_name("hedgedoc", "0123456789ab") == "ci-hedgedoc-0123456789ab"
+    assert sso.fixed_realm_name("x" * 63, "0123456789ab") == f"ci-{'x' * 40}-0123456789ab"
+    assert sso.fixed_realm_name("hedgedoc", "0123456789ab") != sso.fixed_realm_name("hedgedoc", "0123456789ac")
 
 
-def test_plan_follows_the_lock_and_not_the_age() -> None:
-    day = timedelta(days=1)
-    realms = [
-        realm("young-dead"),
-        realm("old-live", run="live", age=9 * day),
-        realm("foreign-dead", owner="them", age=3 * day),
-        realm("foreign-young", owner="them", age=day / 2),
-    ]
-
-    def is_alive(run: str) -> bool:
-        return run == "live"
-
-    assert [found.name for found in sso.plan_reap(realms, "us", is_alive, NOW)] == ["young-dead"]
-    wider = sso.plan_reap(realms, "us", is_alive, NOW, foreign_older_than=day)
-    assert [found.name for found in wider] == ["young-dead", "foreign-dead"]
+def test_the_budget(server: respx.MockRouter, subject: sso.Keycloak) -> None:
+    ours = "warmci run=r1 owner=o1 host=h1 created=2026-11-24T12:00:00+00:00 ttl_s=60"
+    server.get("/admin/realms").respond(json=[listed(f"ci-{number}", ours) for number in range(3)])
+    assert sso.count_against_budget(subject, most=4) == 3
+    with pytest.raises(InfraError, match="has 3 realms of WarmCI, 3 are allowed") as caught:
+        sso.count_against_budget(subject, most=3)
+    assert "warmci realms reap" in (caught.value.hint or "")
 
 
-def test_reap_looks_again_and_goes_on(server: respx.MockRouter, subject: sso.Keycloak) -> None:
-    def holds(owner: str) -> httpx.Response:
-        return httpx.Response(200, json={"attributes": {"warmci.run": "dead", "warmci.owner": owner}})
+def test_protected_realms_are_neither_made_nor_deleted(server: respx.MockRouter, subject: sso.Keycloak) -> None:
+    keycloak = sso.Keycloak(subject._access, subject._client, protected=(NAME, "production"))
+    with pytest.raises(UsageError, match=f"realm {NAME} is protected"):
+        create(keycloak)
+    with pytest.raises(UsageError, match="realm production is protected"):
+        sso.delete_keycloak_realm(keycloak, "production")
+    assert not server.calls
 
-    server.get("/admin/realms/ci-stuck").mock(return_value=holds("us"))
-    server.delete("/admin/realms/ci-stuck").mock(return_value=error(400, "no"))
-    server.get("/admin/realms/ci-other").mock(return_value=holds("them"))
-    server.get("/admin/realms/ci-plain").respond(json={"realm": "ci-plain"})
-    server.get("/admin/realms/ci-gone").mock(return_value=GONE)
-    server.get("/admin/realms/ci-dead").mock(return_value=holds("us"))
-    server.delete("/admin/realms/ci-dead").respond(204)
-    plan = [realm(f"ci-{name}") for name in ("stuck", "other", "plain", "gone", "dead")]
-    reaped = sso.reap_stale_realms(subject, plan)
-    assert reaped.deleted == ("ci-dead",)
-    assert list(reaped.failed) == ["ci-stuck"]
-    assert "stays behind" in reaped.failed["ci-stuck"]
+
+def test_a_realm_that_a_crash_took(server: respx.MockRouter, subject: sso.Keycloak) -> None:
+    path = f"/realms/{NAME}/.well-known/openid-configuration"
+    server.get(path).mock(side_effect=[httpx.Response(200), httpx.Response(404), httpx.ConnectError("refused")])
+    assert sso.missing_realm_reason(subject._client, URL, NAME) is None
+    assert sso.missing_realm_reason(subject._client, URL, NAME) == f"realm {NAME} is gone: HTTP 404"
+    assert "does not answer" in (sso.missing_realm_reason(subject._client, URL, NAME) or "")
 
 
 # --- names

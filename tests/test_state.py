@@ -101,7 +101,7 @@ def test_a_full_disk_has_a_name(code: int) -> None:
     with pytest.raises(InfraError, match="no space: saving x") as caught, disk("saving x"):
         raise OSError(code, "full")
     assert caught.value.exit_code == 3
-    assert "warmci recover" in str(caught.value.hint)
+    assert "warmci prune" in str(caught.value.hint)
 
 
 def test_other_disk_errors_say_which_file() -> None:

@@ -70,12 +70,12 @@ def plant_socket(root: Path) -> None:
         os.close(home)
 
 
-def plant_deep(root: Path, levels: int) -> None:
+def plant_deep(root: Path, levels: int, name: str = "d") -> None:
     """A directory chain too deep for recursion, for one descriptor a level and for PATH_MAX."""
     fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     for _ in range(levels):
-        os.mkdir("d", dir_fd=fd)
-        below = os.open("d", os.O_RDONLY | os.O_DIRECTORY, dir_fd=fd)
+        os.mkdir(name, dir_fd=fd)
+        below = os.open(name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=fd)
         os.close(fd)
         fd = below
     os.close(os.open("bottom", os.O_WRONLY | os.O_CREAT, dir_fd=fd))

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from warmci import convergence, http, suite
+from warmci import convergence, http, pulled, suite
 from warmci.deployment import Deployment
 from warmci.engine import COMMIT_LABEL, NAMESPACE_LABEL
 from warmci.recipe_config import filled
-from warmci.render import changed_services, read_app_env, render
+from warmci.render import changed_services, kept_env, render
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +43,7 @@ class App:
         work = self.context.work_dir / self.placement.stack
         work.mkdir(mode=0o700)
         self.new_volumes.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._awaited: list[str] = []
         self._canary = f".warmci-{secrets.token_hex(8)}"
         self.deployment = Deployment(
             self.context.engine,
@@ -65,9 +66,9 @@ class App:
             **filled(context.config.env, self._facts()),
             **(realm.env(self._facts()) if realm else {}),
         }
-        tree = context.repository.checkout(commit)
-        env = read_app_env(context.repository.checkout(self.env_commit), tree, self.placement, overrides)
-        rendered = render(tree, commit, env, self.placement, context.config.allow)
+        trees = context.repository.checkout(self.env_commit), context.repository.checkout(commit)
+        env = kept_env(*trees, self.placement, overrides)
+        rendered = render(trees[1], commit, env, self.placement, context.config.allow)
         context.deviate(*rendered.deviations)
         return rendered
 
@@ -77,6 +78,7 @@ class App:
     def _submit(self, rendered: Rendered) -> None:
         fixed = self.context.realm.secrets(self._facts()) if self.context.realm else {}
         self.context.console.redact.add(*fixed.values())
+        self._awaited = pulled.absent(self.context.engine, rendered.images.values())
         try:
             self.deployment.deploy(rendered, fixed)
         finally:
@@ -87,7 +89,10 @@ class App:
 
     def _converge(self) -> None:
         progress = self.context.console.progress
-        self.deployment.wait(self.context.settings.deploy_timeout_s, progress)
+        try:
+            self.deployment.wait(self.context.settings.deploy_timeout_s, progress)
+        finally:
+            pulled.record(self.context.settings.state_dir, self.context.engine, self._awaited, self.context.run_id)
 
     def install(self, commit: str, stage: str) -> None:
         """Deploy a commit on the data at hand and see that it serves."""
@@ -215,8 +220,6 @@ class App:
                 context.config.test_timeout_s,
             )
             stage.tests += outcomes
-            if any(outcome.outcome == "failed" for outcome in outcomes):
-                context.require_realm_provider()
             self._second_look(stage)
             if not outcomes:
                 stage.detail = "the recipe has no tests of its own; generic tests only"

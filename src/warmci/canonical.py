@@ -19,7 +19,7 @@ from warmci.restore_journal import JOURNAL
 from warmci.state import disk
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
 _FILE = "canonical.json"
@@ -151,32 +151,41 @@ class CanonicalStore:
         """Ids of the recipe's snapshots on disk, oldest first."""
         return [path.name for path in _below(self.dir / recipe_name(recipe) / "snapshots")]
 
-    def garbage(self, recipe: str, *, keep: Collection[str] = ()) -> tuple[list[str], list[Path]]:
-        """(snapshots that canonical.json does not name, other leftovers of dead commands).
+    def garbage(self, recipe: str, *, keep: Collection[str] = ()) -> list[Path]:
+        """Trash, staging of dead runs, snapshots that canonical.json does not name; what frees space first, first.
 
-        keep: ids of the caller's own. Raises InfraError when canonical.json or a manifest is unreadable: what it names
-        is then not known.
+        keep: ids of the caller's own. Raises InfraError when canonical.json or a manifest is unreadable, or a restore
+        was interrupted: what is needed is then not known.
         """
         home = self.dir / recipe_name(recipe)
         current = self.load(recipe)
+        if (home / JOURNAL).exists():
+            raise InfraError(f"{recipe}: a restore was interrupted", hint="warmci recover")
         named = {*keep, *([current.snapshot] if current else [])}
-        unnamed = [name for name in self.snapshots(recipe) if name not in named]
+        unnamed = [path for path in _below(home / "snapshots") if path.name not in named]
         dead = [path for path in _below(home / "staging") if path.name not in keep and not self._owned(path)]
         trash = _below(home / "trash")
+        leftovers = sorted(home.glob(".*.json.*.tmp"))
         if unnamed or dead or trash:
             for path in _below(home / "snapshots"):
                 load_manifest(path / "manifest.json")
-        return unnamed, [*dead, *trash, *home.glob(".*.json.*.tmp")]
+        return [*leftovers, *trash, *dead, *unnamed]
 
     def collect_garbage(self, recipe: str, *, keep: Collection[str] = ()) -> list[str]:
-        """Under the app lock: remove the garbage. Returns warnings; raises before anything is deleted."""
+        """Under the app lock: throw away the garbage. Returns warnings; raises before anything is deleted."""
         if (self.dir / recipe_name(recipe) / JOURNAL).exists():
             return [f"{recipe}: a restore was interrupted, nothing is collected while its {JOURNAL} is there"]
-        unnamed, leftovers = self.garbage(recipe, keep=keep)
-        warnings = [line for name in unnamed for line in self._discard(recipe, name)]
-        for path in leftovers:
+        return self.throw_away(recipe, self.garbage(recipe, keep=keep))
+
+    def throw_away(self, recipe: str, garbage: Iterable[Path]) -> list[str]:
+        """Under the app lock: remove paths that garbage() has just named; returns warnings about what stays."""
+        warnings = []
+        for path in garbage:
             try:
-                snapshot.remove(path)
+                if path.parent == self.dir / recipe_name(recipe) / "snapshots":
+                    snapshot.discard(self.dir, recipe, path.name)
+                else:
+                    snapshot.remove(path)
             except WarmciError as error:
                 warnings.append(f"{path} is still there: {error.message}")
         return warnings

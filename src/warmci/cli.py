@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from warmci import cli_canonical, cli_keycloak, cli_snapshot, exits, settings
+from warmci import (
+    cli_canonical,
+    cli_demo,
+    cli_keycloak,
+    cli_prune,
+    cli_realms,
+    cli_snapshot,
+    cli_status,
+    cli_sweep,
+    cli_trigger,
+    exits,
+)
 from warmci.cli_common import Json, as_json, load_settings
 from warmci.console import Console, print_data
 from warmci.errors import InfraError
@@ -18,30 +28,14 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
 app.add_typer(cli_keycloak.app, name="keycloak", help="The live-warm Keycloak.")
+app.add_typer(cli_realms.app, name="realms", help="The throw-away realms at the live Keycloak.")
 app.add_typer(cli_canonical.app, name="canonical", help="The registry of known-good recipes.")
 app.add_typer(cli_snapshot.app, name="snapshot", help="The data of canonicals.")
-DEMO_ROOT = Path("/var/lib/ci-warm-demo")
-
-
-@app.command()
-def demo(
-    clean: Annotated[bool, typer.Option("--clean", help="remove everything that the demo made")] = False,
-    keep: Annotated[
-        bool, typer.Option("--keep", help="leave a private engine running, to try commands by hand")
-    ] = False,
-    root: Annotated[Path, typer.Option(help="directory of the demo's engine, state and recipes")] = DEMO_ROOT,
-) -> None:
-    """Tell WarmCI's story on a real swarm: what cold misses and quick catches."""
-    from warmci import demo as story  # noqa: PLC0415
-
-    console = Console()
-    host = settings.default_docker_host()
-    if clean:
-        for line in story.clean(root, host, console):
-            console.say(f"removed {line}")
-        return
-    if not story.play(root, host, console, keep=keep):
-        raise typer.Exit(1)
+app.command()(cli_status.status)
+app.command()(cli_sweep.sweep)
+app.add_typer(cli_demo.app, name="demo")
+app.add_typer(cli_trigger.app, name="trigger", help="What a comment or a CI's event asks for.")
+app.command()(cli_prune.prune)
 
 
 @app.command()
@@ -83,3 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def entry() -> None:
     sys.exit(main())
+
+
+if __name__ == "__main__":
+    entry()

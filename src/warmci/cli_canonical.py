@@ -10,6 +10,7 @@ from warmci import settings
 from warmci.cli_common import DryRun, Json, Recipe, Yes, agreed, as_json, group, load_settings, size
 from warmci.console import Console, print_data
 from warmci.errors import InfraError
+from warmci.models import Mode, Verdict
 
 if TYPE_CHECKING:
     from warmci.fsck import Problem
@@ -153,3 +154,21 @@ def _fate(problem: Problem) -> str:
 
 def _public(canonical: Canonical) -> dict[str, object]:
     return {**canonical.model_dump(mode="json"), "secrets": sorted(canonical.secrets)}
+
+
+@app.command()
+def drill(recipe: Recipe, json: Json = False) -> None:
+    """Boot a canonical from its snapshot as it is, run its tests on its data, and roll back: can it be gone back to?"""
+    from warmci.context import Request  # noqa: PLC0415
+    from warmci.registry import find_canonical, open_store  # noqa: PLC0415
+    from warmci.run import run_recipe  # noqa: PLC0415
+
+    loaded, console = load_settings(), Console()
+    found = find_canonical(open_store(loaded), recipe)
+    result = run_recipe(loaded, console, Request(recipe, Mode.DRILL, found.commit))
+    if json:
+        print_data(result.model_dump_json(indent=2))
+    if result.verdict is not Verdict.PASS:
+        console.error(result.summary, result.hint or f"see {loaded.runs_dir / result.run / 'result.json'}")
+    console.say(f"{result.verdict.upper()} drill of {recipe} {found.version} in {result.seconds:.1f} s")
+    raise typer.Exit(result.exit_code)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.filesize import decimal
@@ -29,9 +29,9 @@ def group() -> typer.Typer:
     return typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
 
-def load_settings() -> Settings:
+def load_settings(**flags: Any) -> Settings:
     """Settings, in the network namespace of the engine that they name."""
-    loaded = settings.load()
+    loaded = settings.load(**flags)
     if loaded.netns is not None:
         enter(loaded.netns)
     return loaded

@@ -2,33 +2,86 @@
 
 from __future__ import annotations
 
-import typer
+import sys
+from pathlib import Path  # noqa: TC003  (typer reads the annotation)
+from typing import Annotated
 
-from warmci.cli_common import Yes, group, load_settings
-from warmci.console import Console
+import typer
+from pydantic import SecretStr
+
+from warmci.cli_common import Yes, as_json, group, load_settings
+from warmci.console import Console, print_data
+from warmci.errors import UsageError
 
 app = group()
 
 
 @app.command()
-def up() -> None:
-    """Deploy the live-warm Keycloak, or see that it is healthy."""
-    from warmci import provider  # noqa: PLC0415
-    from warmci.live import bring_up  # noqa: PLC0415
+def reconcile(
+    accept: Annotated[str, typer.Option(help="a version that was held back and that you let through now")] = "",
+    json: Annotated[bool, typer.Option("--json", help="print what was done as JSON on standard output")] = False,
+) -> None:
+    """Make the live Keycloak serve, at the newest release that needs no person; upgrades have a way back."""
+    from warmci.live import reconcile as converge  # noqa: PLC0415
+    from warmci.live_plan import Action  # noqa: PLC0415
 
     loaded, console = load_settings(), Console()
-    serving, started = bring_up(loaded, console)
-    console.say(f"{provider.RECIPE} {serving.version} at {serving.url}, {'started' if started else 'healthy already'}")
+    done = converge(loaded, console, accept=accept)
+    if json:
+        facts = {"action": done.action, "version": done.version, "url": done.url, "reason": done.reason}
+        print_data(as_json(facts))
+    said = {
+        Action.UNCHANGED: "as wanted already",
+        Action.START: "started",
+        Action.DEPLOY: "deployed",
+        Action.UPGRADE: f"upgraded {done.reason}",
+        Action.HOLD: f"held: {done.reason}",
+    }
+    more = f" ({done.reason})" if done.reason and done.action in (Action.UNCHANGED, Action.START) else ""
+    console.say(f"keycloak {done.version} at {done.url}: {said[done.action]}{more}")
+
+
+@app.command()
+def bootstrap(
+    url: Annotated[str, typer.Option(help="use a Keycloak that others run, at this URL")] = "",
+    username: Annotated[str, typer.Option(help="administrator of its master realm")] = "admin",
+    password_file: Annotated[
+        Path | None, typer.Option(help="file with the administrator's password, `-` for standard input; default: ask")
+    ] = None,
+) -> None:
+    """Make the service account that runs use, by an administrator; once, or again to replace its secret."""
+    from warmci import live  # noqa: PLC0415
+
+    loaded, console = load_settings(), Console()
+    if url:
+        name = live.adopt(loaded, console, url, username, _password(password_file))
+    elif password_file is not None:
+        raise UsageError("--password-file goes with --url", hint="the live Keycloak's own password is known")
+    else:
+        name = live.bootstrap(loaded, console)
+    console.say(f"service account {name}: made, its secret is kept in {loaded.live_dir}")
+
+
+def _password(file: Path | None) -> SecretStr:
+    if file is None:
+        return SecretStr(typer.prompt("administrator's password", hide_input=True, err=True))
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} cannot be read: {error}", hint="name a file that holds the password") from error
+    if not text.strip():
+        raise UsageError(f"{file} holds no password", hint="its first line is the password")
+    return SecretStr(text.splitlines()[0])
 
 
 @app.command()
 def down(yes: Yes = False) -> None:
-    """Remove the live-warm Keycloak with its data; runs then deploy their own."""
+    """Remove the live-warm Keycloak with its data; runs then deploy their own. One of others is only forgotten."""
     from warmci.live import take_down  # noqa: PLC0415
 
     loaded, console = load_settings(), Console()
     console.say(f"to be removed: the live Keycloak, its realms and its data in {loaded.live_dir}")
     if not yes:
         typer.confirm("remove it?", abort=True, err=True)
-    for line in take_down(loaded):
+    for line in take_down(loaded, console):
         console.say(f"removed {line}")

@@ -148,7 +148,8 @@ def verify(recipe: Recipe, read_data: ReadData = False, json: Json = False) -> N
     """Compare a canonical's snapshot with its manifest; one that differs makes the canonical dirty."""
     from warmci.registry import verify_canonical  # noqa: PLC0415
 
-    found = verify_canonical(settings.load(), recipe, read_data=read_data)
+    console = Console()
+    found = verify_canonical(settings.load(), console, recipe, read_data=read_data)
     if json:
         print_data(found.model_dump_json(indent=2))
     else:
@@ -160,7 +161,7 @@ def verify(recipe: Recipe, read_data: ReadData = False, json: Json = False) -> N
             hint=f"warmci canonical seed {recipe}",
         )
     how = "byte for byte" if read_data else "by sizes and times; --read-data reads every byte"
-    Console().say(f"snapshot {found.snapshot} of {recipe} is as saved ({how})")
+    console.say(f"snapshot {found.snapshot} of {recipe} is as saved ({how})")
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
@@ -78,7 +79,7 @@ class Console:
     @contextmanager
     def bar(self, name: str, total: int) -> Iterator[Callable[[int], None]]:
         """Bytes done of total, and the seconds left; yields what is to be told each further number of bytes."""
-        began, done = time.monotonic(), 0
+        began, done, one_at_a_time = time.monotonic(), 0, threading.Lock()
         bar = Progress(
             TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(), console=self._rich
         )
@@ -86,7 +87,8 @@ class Console:
 
         def advance(count: int) -> None:
             nonlocal done
-            done = min(done + count, total)
+            with one_at_a_time:
+                done = min(done + count, total)
             bar.update(task, completed=done)
             if not self._live and done:
                 left = (time.monotonic() - began) * (total - done) / done
@@ -95,6 +97,11 @@ class Console:
         with bar if self._live else nullcontext():
             yield advance
             advance(total)
+
+    def clear(self) -> None:
+        """For a view that is drawn anew; a log keeps all."""
+        if self._rich.is_terminal:
+            self._rich.clear()
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         table = Table(*columns, title=title, title_justify="left", title_style="bold")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from warmci import interrupts
+from warmci import http, interrupts
 from warmci.errors import InfraError
 from warmci.render import Placement
 
@@ -86,7 +86,9 @@ class Context:
 
     def with_hosts(self, placement: Placement) -> Placement:
         """The same, its containers knowing themselves and the run's Keycloak by their public names."""
-        domains = [placement.domain, *([self.realm.provider.domain] if self.realm else [])]
+        domains = [placement.domain]
+        if self.realm and http.is_mapped(self.realm.provider.domain, self.settings.base_domain):
+            domains.append(self.realm.provider.domain)  # a Keycloak that others run has a name of its own
         return placement.at_hosts(dict.fromkeys(domains, self.gateway))
 
     def deviate(self, *said: str) -> None:

@@ -14,12 +14,9 @@ from warmci.state import check_space, disk, no_space
 from warmci.tree import marks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from warmci.tree import Mark
-
-    Progress = Callable[[int], None]
-    """Told how many bytes more are done."""
+    from warmci.tree import Mark, Progress
 
 _TIMEOUT_S = 3600.0
 _RESERVE_BYTES = 64 * 2**20

@@ -6,11 +6,12 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from warmci import demo_recipes, fs, images, interrupts, ledger, live, netns, private_engine, provider, snapshot
+from warmci import demo_recipes, fs, images, interrupts, ledger, live, netns, private_engine, snapshot
 from warmci.canonical import CanonicalStore
 from warmci.context import Request
 from warmci.engine import Engine
 from warmci.errors import InfraError, RecipeFailedError, UsageError, WarmciError
+from warmci.live_plan import Action
 from warmci.models import Ledger, Mode, RunResult
 from warmci.run import run_recipe
 from warmci.settings import FILE_VARIABLE, Settings
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 BASE_DOMAIN = "demo.warmci.localhost"
 QUOTED = "[Migration v119] pq: must be owner of extension hstore"
-_RECIPE = "miniflux"
+RECIPE = "miniflux"
 _MARKER = ".warmci-demo"
 """Only a directory that has it is ever removed."""
 
@@ -102,8 +103,11 @@ class Story:
         self._step("5 quick of the bad PR fails", lambda: self._quick("bad", exit_code=1, quoting=QUOTED))
         self._step("6 the same bad PR cold is green", self._bad_cold)
         self._step("7 nothing else is left", self._nothing_left)
+        return self._told("The story")
+
+    def _told(self, title: str) -> bool:
         rows = [(step.title, step.said, f"{step.seconds:.1f}", "yes" if step.ok else "NO") for step in self.steps]
-        self._console.table("The story", ("step", "what was seen", "seconds", "as told"), rows)
+        self._console.table(title, ("step", "what was seen", "seconds", "as told"), rows)
         return all(step.ok for step in self.steps)
 
     def _step(self, title: str, play: Callable[[], str]) -> None:
@@ -116,11 +120,11 @@ class Story:
         self.steps.append(Step(title, said, time.monotonic() - began, ok))
 
     def _keycloak(self) -> str:
-        serving, started = live.bring_up(self._settings, self._console)
-        return f"{serving.version} at {serving.url}{'' if started else ', was up already'}"
+        found = live.reconcile(self._settings, self._console)
+        return f"{found.version} at {found.url}{', was up already' if found.action is Action.UNCHANGED else ''}"
 
     def _run(self, mode: Mode, ref: str, exit_code: int, pr: str = "") -> RunResult:
-        result = run_recipe(self._settings, self._console, Request(_RECIPE, mode, ref, pr))
+        result = run_recipe(self._settings, self._console, Request(RECIPE, mode, ref, pr))
         if result.exit_code != exit_code:
             raise RecipeFailedError(f"exit code {result.exit_code} instead of {exit_code}: {result.summary}")
         if result.leftovers:
@@ -128,7 +132,7 @@ class Story:
         return result
 
     def _promoted(self, ref: str, action: str) -> str:
-        known = self._store.load(_RECIPE)
+        known = self._store.load(RECIPE)
         if known is not None and ref in {past.version for past in known.lineage}:
             self._run(Mode.COLD, ref, 0) if known.version == ref else None
             return f"already in the canonical's lineage ({known.version})"
@@ -136,7 +140,7 @@ class Story:
         promotion = result.promotion
         if promotion is None or promotion.action != action or promotion.outcome != "ok":
             raise RecipeFailedError(f"promotion: {promotion}")
-        canonical = self._store.load(_RECIPE)
+        canonical = self._store.load(RECIPE)
         lived = " → ".join(past.version for past in canonical.lineage) if canonical else "?"
         return f"green; {action}: data that lived through {lived}"
 
@@ -155,10 +159,10 @@ class Story:
 
     def _fingerprint(self) -> str:
         """Hash of the canonical's snapshot, after every byte of it was read and compared with its manifest."""
-        canonical = self._store.load(_RECIPE)
+        canonical = self._store.load(RECIPE)
         if canonical is None:
             raise RecipeFailedError("there is no canonical")
-        wrong = snapshot.verify(self._settings.state_dir, _RECIPE, canonical.snapshot, read_data=True)
+        wrong = snapshot.verify(self._settings.state_dir, RECIPE, canonical.snapshot, read_data=True)
         if wrong:
             raise RecipeFailedError(f"the canonical's snapshot is damaged: {wrong[0]}")
         return canonical.manifest_sha256
@@ -175,11 +179,13 @@ class Story:
         return "only the canonical and the live Keycloak"
 
 
-def play(root: Path, host_engine: str, console: Console, *, keep: bool) -> bool:
-    """The whole story, with its engine; whether it went as told."""
+def play(
+    root: Path, host_engine: str, console: Console, *, keep: bool, story: Callable[[Stage, Console], Story] = Story
+) -> bool:
+    """A whole story, with its engine; whether it went as told."""
     stage = prepare(root, host_engine, console)
     try:
-        as_told = Story(stage, console).tell()
+        as_told = story(stage, console).tell()
     finally:
         if stage.private and not keep:
             with interrupts.shielded():
@@ -207,14 +213,13 @@ def clean(root: Path, host_engine: str, console: Console) -> list[str]:
         removed.append("private engine")
     elif (root / "state").is_dir():
         try:
-            removed += _clean_host_engine(host_engine, root)
+            removed += _clean_host_engine(host_engine, root, console)
         except WarmciError as error:
             console.say(f"the engine could not be asked: {error.message}", style="yellow")
     snapshot.remove(root)
     return [*removed, str(root)]
 
 
-def _clean_host_engine(docker_host: str, root: Path) -> list[str]:
+def _clean_host_engine(docker_host: str, root: Path, console: Console) -> list[str]:
     settings = Settings(state_dir=root / "state", docker_host=docker_host, base_domain=BASE_DOMAIN)
-    instance = open_state(settings.state_dir).instance
-    return provider.remove_live(Engine(docker_host), settings, instance)
+    return live.take_down(settings, console)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import secrets
+import socket
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from warmci import names, provider, reap, sso
-from warmci.errors import InfraError
+from warmci import live_lock, live_record, names, provider, reap, sso
+from warmci.errors import InfraError, InterruptedRunError, WarmciError
 from warmci.realm import CLIENT, USER, RunRealm
+from warmci.recipe import clone
 from warmci.recipe_config import SsoConfig
 
 if TYPE_CHECKING:
@@ -27,14 +29,16 @@ def open_realm(context: Context, apps: Sequence[Placement]) -> RunRealm:
     Its deletion is registered at once; RunRealm.wait tells when it is there, or that Keycloak refuses.
     """
     serving = _live(context) or _cold(context)
-    name = sso.new_realm_name(context.request.recipe, context.request.pr, context.request.ref)
     config = context.config.sso or SsoConfig()
+    name = _name(context, fixed=config.fixed_realm)
     realm = RunRealm(context.settings, serving, name, secrets.token_urlsafe(32), secrets.token_urlsafe(16), config)
     context.console.redact.add(realm.client_secret, realm.password)
     spec = sso.RealmSpec(
         name=name,
         run=context.run_id,
         owner=context.instance,
+        host=socket.gethostname(),
+        ttl_s=context.settings.realm_ttl_s,
         client_id=CLIENT,
         client_secret=SecretStr(realm.client_secret),
         redirect_uris=tuple(f"{app.url}{path}" for app in apps for path in config.redirect_paths),
@@ -46,41 +50,64 @@ def open_realm(context: Context, apps: Sequence[Placement]) -> RunRealm:
                 email=f"{USER}@example.org",
                 first_name="Alice",
                 last_name="Example",
+                roles=config.roles,
             ),
         ),
-        roles=(),
+        roles=config.roles,
     )
     pool = ThreadPoolExecutor(1, thread_name_prefix="realm")
     with context.shielded():
-        made = pool.submit(_create, context, serving, spec)
+        made = pool.submit(_create, context, serving, spec, fresh=config.fixed_realm)
         context.cleanup.callback(_delete, context, serving, name, made)
     pool.shutdown(wait=False)
     return replace(realm, made=made)
 
 
-def _create(context: Context, serving: provider.Provider, spec: sso.RealmSpec) -> None:
-    """In a thread of its own: swarm takes a second to start a container, Keycloak half a second to make a realm."""
-    with provider.client_for(context.settings, serving.url) as client:
+def _name(context: Context, *, fixed: bool) -> str:
+    request = context.request
+    if fixed:
+        return sso.fixed_realm_name(request.recipe, context.instance)
+    return sso.new_realm_name(request.recipe, request.pr, request.ref)
+
+
+def _create(context: Context, serving: provider.Provider, spec: sso.RealmSpec, *, fresh: bool) -> None:
+    """In a thread of its own: swarm takes a second to start a container, Keycloak half a second to make a realm.
+
+    fresh: a realm of this very name can only be a dead run's, for we hold the app's lock: it goes first.
+    """
+    with provider.connected(context.settings, serving.access) as keycloak:
+        number = sso.count_against_budget(keycloak, most=context.settings.realm_max)
+        if number >= context.settings.realm_warn:
+            context.deviate(f"Keycloak has {number} realms of WarmCI: each makes it slower (warmci realms list)")
+        if fresh:
+            sso.delete_keycloak_realm(keycloak, spec.name)
         sso.create_keycloak_realm(
-            sso.Keycloak(serving.access, client),
-            spec,
-            announce=lambda name: context.journal.note("realm", name, url=serving.url),
+            keycloak, spec, announce=lambda name: context.journal.note("realm", name, url=serving.url)
         )
 
 
 def _delete(context: Context, serving: provider.Provider, name: str, made: Future[None]) -> None:
     # A request under way is still carried out, and would be after the deletion that should have undone it.
     wait([made])
-    with provider.client_for(context.settings, serving.url) as client:
-        sso.delete_keycloak_realm(sso.Keycloak(serving.access, client), name)
+    with provider.connected(context.settings, serving.access) as keycloak:
+        sso.delete_keycloak_realm(keycloak, name)
 
 
 def _live(context: Context) -> provider.Provider | None:
-    known = provider.load_live(context.settings)
-    reason = "there is no live Keycloak" if known is None else provider.unhealthy(context.settings, known.provider.url)
-    if known is not None and reason is None:
-        context.dependencies["keycloak"] = f"live-warm {known.provider.version} at {known.provider.url}"
-        return known.provider
+    """The live Keycloak, kept up until the run's clean-up is over; None, and why, when there is none that serves."""
+    settings = context.settings
+    context.cleanup.enter_context(
+        live_lock.shared(
+            settings.state_dir,
+            wait_s=settings.lock_wait_s,
+            on_wait=lambda: context.console.say("waiting for the live Keycloak to be replaced", style="yellow"),
+        )
+    )
+    record = live_record.load_live(settings)
+    reason = "there is no live Keycloak" if record is None else provider.unhealthy(settings, record.url)
+    if record is not None and reason is None:
+        context.dependencies["keycloak"] = f"live-warm {record.version} at {record.url}"
+        return provider.Provider(record.access, record.domain, record.version)
     context.dependencies["keycloak"] = f"co-deployed cold, because: {reason}"
     context.console.say(f"Keycloak is deployed cold for this run, because: {reason}", style="yellow")
     return None
@@ -95,14 +122,21 @@ def _cold(context: Context) -> provider.Provider:
 
     context.cleanup.callback(reap.remove_stack, context.engine, placement.labels, placement.stack)
     try:
+        repository = clone(context.settings, provider.RECIPE, work)
         serving, _ = provider.deploy(
             context.engine,
             context.settings,
-            provider.Site(placement, work / "volumes", {}),
-            work,
+            provider.Site(placement, work / "volumes"),
+            repository,
+            provider.newest_commit(repository, context.settings),
+            work_dir=work,
             announce=context.journal.note,
             console=context.console,
         )
-    except Exception as error:
-        raise InfraError(f"Keycloak could not be deployed for this run: {error}", hint="warmci keycloak up") from error
+    except InterruptedRunError:
+        raise
+    except WarmciError as error:
+        raise InfraError(
+            f"Keycloak could not be deployed for this run: {error.message}", hint="warmci keycloak reconcile"
+        ) from error
     return serving

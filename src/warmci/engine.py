@@ -72,6 +72,11 @@ class Engine:
         with self._asking("version"):
             return str(self._client.version()["Version"])
 
+    def data_root(self) -> str:
+        """Where this engine keeps its images and volumes, as its own host calls it."""
+        with self._asking("info"):
+            return str(self._client.info()["DockerRootDir"])
+
     def is_swarm_manager(self) -> bool:
         with self._asking("info"):
             return bool(self._client.info()["Swarm"].get("ControlAvailable"))
@@ -101,6 +106,18 @@ class Engine:
             except ImageNotFound:
                 return False
             return True
+
+    def images(self) -> list[dict[str, Any]]:
+        with self._asking("images"):
+            return list(self._api.images())
+
+    def remove_image(self, image: str) -> None:
+        """Never by force: an image that anything uses, or that has further names, stays and is an InfraError."""
+        with self._asking(f"image {image}"):
+            try:
+                self._api.remove_image(image, force=False)
+            except ImageNotFound:
+                return
 
     def import_image(self, tar: Path, tag: str, changes: Sequence[str]) -> None:
         repository, _, version = tag.rpartition(":")
@@ -136,11 +153,6 @@ class Engine:
     def volumes(self, labels: Sequence[str] = ()) -> list[dict[str, Any]]:
         with self._asking("volumes"):
             return list(self._api.volumes(filters={"label": list(labels)})["Volumes"] or [])
-
-    def data_root(self) -> str:
-        """Where this engine keeps its volumes, as its own host calls it."""
-        with self._asking("info"):
-            return str(self._client.info()["DockerRootDir"])
 
     def make_volume(self, name: str, labels: dict[str, str]) -> dict[str, Any]:
         """An ordinary volume of the engine's own, as `docker stack deploy` makes them."""

@@ -53,6 +53,17 @@ def examine(store: CanonicalStore, recipe: str, *, read_data: bool = False) -> l
     return found + _leftovers(store, recipe, canonical)
 
 
+def repair_all(
+    store: CanonicalStore, recipe: str, settle: Callable[[], str], *, read_data: bool = False
+) -> list[Problem]:
+    """Examine and repair one recipe, under its lock; says what came of each problem."""
+    done = [repair(store, problem, settle) for problem in examine(store, recipe, read_data=read_data)]
+    if any(problem.kind == "unreadable" and problem.repaired for problem in done):
+        # What the canonical names is known only now, and so is what nothing names.
+        done += [repair(store, problem, settle) for problem in examine(store, recipe, read_data=read_data)]
+    return done
+
+
 def repair(store: CanonicalStore, problem: Problem, settle: Callable[[], str]) -> Problem:
     """Do what the remedy says, under the recipe's lock; says what came of it."""
     if not problem.remedy:
@@ -95,13 +106,22 @@ def _unreadable(store: CanonicalStore, recipe: str, what: str) -> Problem:
     if _is_newer(store, recipe):
         hint = "use the WarmCI that wrote it, or a newer one"
         return Problem(recipe=recipe, kind="unreadable", what=what, hint=hint)
-    for name in reversed(store.snapshots(recipe)):
+    for name in _by_likelihood(store, recipe):
         entry = store.entry_of(recipe, name)
         if entry is not None and not store.damage(entry, read_data=True):
             remedy = f"rebuild it from snapshot {name}, whose data is as saved"
             return Problem(recipe=recipe, kind="unreadable", what=what, remedy=remedy, snapshot=name)
     hint = f"put a copy of it back; or, to start afresh: warmci canonical remove {recipe}"
     return Problem(recipe=recipe, kind="unreadable", what=f"{what}, and no snapshot can stand for it", hint=hint)
+
+
+def _by_likelihood(store: CanonicalStore, recipe: str) -> list[str]:
+    """Snapshots that may be the canonical's: first the one whose id can still be read in the file, then the newest."""
+    try:
+        there = (store.dir / recipe / "canonical.json").read_bytes()
+    except OSError:
+        there = b""
+    return sorted(store.snapshots(recipe), key=lambda name: (name.encode() in there, name), reverse=True)
 
 
 def _is_newer(store: CanonicalStore, recipe: str) -> bool:
@@ -134,11 +154,10 @@ def _leftovers(store: CanonicalStore, recipe: str, canonical: Canonical | None) 
                 hint = f"warmci snapshot remove {recipe} {name}"
                 strays.append(Problem(recipe=recipe, kind="stray", what=error.message, hint=hint))
     try:
-        unnamed, others = store.garbage(recipe)
+        garbage = store.garbage(recipe)
     except InfraError:
         return strays  # of a manifest that is told of already
-    things = [f"snapshot {name}" for name in unnamed] + [f"{path.parent.name}/{path.name}" for path in others]
-    if strays or not things:
+    if strays or not garbage:
         return strays
-    what = f"left behind: {', '.join(things)}"
+    what = f"left behind: {', '.join(f'{path.parent.name}/{path.name}' for path in garbage)}"
     return [Problem(recipe=recipe, kind="garbage", what=what, remedy="remove what is left behind")]

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 from pydantic import ConfigDict, SecretStr, field_validator, model_validator
 
-from warmci.errors import InfraError
+from warmci.errors import InfraError, UsageError
 from warmci.models import Record
 from warmci.names import realm_name
 from warmci.redaction import Redactor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 TRANSIENT = frozenset({500, 502, 503, 504})
 _RENEW_BEFORE_S = 10.0
@@ -26,10 +26,7 @@ _OPERATION_DEADLINE_S = 240.0
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 """Creating a realm took up to 14 s on a busy server."""
 _HEALTH_TIMEOUT = httpx.Timeout(10.0, connect=5.0)
-_LOGIN_HINT = (
-    "the live Keycloak's credentials are in STATE_DIR/.live/keycloak.json, made from the keycloak recipe's secrets; "
-    "if they were changed in Keycloak itself, make it anew: warmci keycloak down, then warmci keycloak up"
-)
+_LOGIN_HINT = "warmci keycloak bootstrap makes the service account anew"
 
 
 class KeycloakAccess(Record):
@@ -105,8 +102,9 @@ def attempts() -> Iterator[int]:
 class Keycloak:
     """One Keycloak, spoken to as `access` says. Token and admin requests use one URL: tokens name their issuer."""
 
-    def __init__(self, access: KeycloakAccess, client: httpx.Client) -> None:
+    def __init__(self, access: KeycloakAccess, client: httpx.Client, protected: Collection[str] = ()) -> None:
         self.url = access.url
+        self._protected = frozenset(protected)
         self.redact = Redactor()
         self.redact.add(access.password.get_secret_value(), access.client_secret.get_secret_value())
         self._access = access
@@ -114,11 +112,21 @@ class Keycloak:
         self._token = ""
         self._token_ends = 0.0
 
+    def refuse_protected(self, name: str) -> None:
+        """Raise UsageError for a realm that the operator's settings keep from us; `master` is no valid name at all."""
+        if name in self._protected:
+            raise UsageError(f"realm {name} is protected", hint="see protected_realms in the settings")
+
     def forget_token(self) -> None:
         """After a create: rights on the new realm are only in a newer token."""
         self._token = ""
 
-    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
+    def new_token(self) -> str:
+        """A token fetched now. Raises InfraError when Keycloak refuses the login."""
+        self.forget_token()
+        return self._valid_token()
+
+    def ask(self, method: str, path: str, body: Any = None) -> Answer:
         """Send one admin request and return whatever came back; only logging in raises (InfraError).
 
         401 (nothing was done) and 403 (the token may be older than a realm) are asked again once with a new token.
@@ -138,7 +146,7 @@ class Keycloak:
                 return answer
         raise InfraError(f"Keycloak at {self.url} does not answer GET {path}; last: {answer}", hint="warmci doctor")
 
-    def _ask_once(self, method: str, path: str, body: Mapping[str, Any] | None) -> Answer:
+    def _ask_once(self, method: str, path: str, body: Any) -> Answer:
         headers = {"Authorization": f"Bearer {self._valid_token()}"}
         return self._send(method, path, headers=headers, json=body)
 
@@ -172,7 +180,7 @@ class Keycloak:
         path: str,
         *,
         headers: Mapping[str, str] | None = None,
-        json: Mapping[str, Any] | None = None,
+        json: Any = None,
         data: Mapping[str, str] | None = None,
     ) -> Answer:
         try:

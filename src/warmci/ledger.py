@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from warmci import provider, sso
+from warmci import live_record, provider, sso
 from warmci.attach import leftover_mounts
 from warmci.engine import INSTANCE_LABEL, LIVE_RUN, NAMESPACE_LABEL, RUN_LABEL
 from warmci.errors import WarmciError
@@ -66,11 +66,11 @@ def _counts_mount(settings: Settings, parts: tuple[str, ...], run: str) -> bool:
 
 
 def _realms(settings: Settings, instance: str, run: str) -> tuple[str, ...]:
-    live = provider.load_live(settings)
-    if live is None or provider.unhealthy(settings, live.provider.url) is not None:
+    live = live_record.load_live(settings)
+    if live is None or provider.unhealthy(settings, live.url) is not None:
         return ()
-    with provider.client_for(settings, live.provider.url) as client:
-        realms = sso.list_realms(sso.Keycloak(live.provider.access, client))
+    with provider.connected(settings, live.access) as keycloak:
+        realms = sso.list_realms(keycloak)
     return _sorted(
         realm.name
         for realm in realms

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import ValidationError
 
-from warmci.errors import BusyError, InfraError
+from warmci.errors import BusyError, InfraError, UsageError
 from warmci.models import Record
 from warmci.names import recipe_name, record_id
 from warmci.state import disk
@@ -93,6 +93,13 @@ def slot(
         yield lock
 
 
+@contextmanager
+def sweep_lock(state_dir: Path, holder: Holder) -> Iterator[Lock]:
+    """One sweep at a time on this host. Raises BusyError at once."""
+    with _held([_locks_dir(state_dir) / "sweep"], holder, 0, None, "the sweep of this host") as lock:
+        yield lock
+
+
 def read_holder(path: Path) -> Holder | None:
     """Who holds this lock now; None when it is free or its holder has not written yet."""
     try:
@@ -166,6 +173,14 @@ def is_alive(state_dir: Path, run: str) -> bool:
         os.close(fd)
 
 
+def may_live(state_dir: Path, run: str) -> bool:
+    """Whether something that names this run is to be left alone; a word that is no run's id cannot be probed."""
+    try:
+        return is_alive(state_dir, run)
+    except UsageError:
+        return True
+
+
 def dead_runs(state_dir: Path) -> list[str]:
     """Runs whose process is gone, ended or killed, oldest first; also sweeps what died before it had a name."""
     runs = state_dir / ".runs"
@@ -176,14 +191,35 @@ def dead_runs(state_dir: Path) -> list[str]:
     return [name for name in names if not is_alive(state_dir, name)]
 
 
+@contextmanager
+def claimed_run(run_dir: Path) -> Iterator[bool]:
+    """Take over a dead run's lock, so that two commands do not clean up the same run; False when it lives."""
+    try:
+        fd = os.open(run_dir / "lock", _FLAGS)
+    except FileNotFoundError:
+        yield True  # only labels tell of it: removal of what is gone already is no error
+        return
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+    else:
+        yield True
+    finally:
+        os.close(fd)
+
+
 def _locks_dir(state_dir: Path) -> Path:
     return state_dir / ".locks"
 
 
 @contextmanager
 def _births(state_dir: Path) -> Iterator[None]:
-    """Between births and the sweep of the unborn, so that neither sees the other half done."""
-    fd = os.open(_locks_dir(state_dir) / "runs", _FLAGS | os.O_CREAT, 0o600)
+    """Between births and the sweep of the unborn, so that neither sees the other half done.
+
+    The lock is on the directory itself: a full disk has no room for one more file.
+    """
+    fd = os.open(state_dir / ".runs", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         yield

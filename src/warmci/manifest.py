@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from warmci.tree import Progress
+
 
 class SnapshotManifest(Record):
     """manifest.json; its bytes are `text()`, so `sha256sum manifest.json` is the snapshot's hash."""
@@ -64,7 +66,7 @@ def load_manifest(path: Path) -> SnapshotManifest:
         raise InfraError(f"{path}: {error.strerror}", hint=hint) from error
 
 
-def compare(manifest: SnapshotManifest, tree: Path, *, read_data: bool) -> list[str]:
+def compare(manifest: SnapshotManifest, tree: Path, *, read_data: bool, progress: Progress | None = None) -> list[str]:
     """Differences of the volumes directory `tree` from the manifest, one line each; read_data also hashes files."""
     with disk(f"reading {tree}"):
         present = {path.name for path in tree.iterdir()}
@@ -72,14 +74,17 @@ def compare(manifest: SnapshotManifest, tree: Path, *, read_data: bool) -> list[
     found += [f"{quoted(name)}: volume is not in the manifest" for name in sorted(present - manifest.volumes.keys())]
     for name in sorted(manifest.volumes.keys() & present):
         found += [
-            f"{name}: {line}" for line in compare_volume(manifest.volumes[name], tree / name, read_data=read_data)
+            f"{name}: {line}"
+            for line in compare_volume(manifest.volumes[name], tree / name, read_data=read_data, progress=progress)
         ]
     return found
 
 
-def compare_volume(expected: Sequence[Entry], root: Path, *, read_data: bool) -> list[str]:
+def compare_volume(
+    expected: Sequence[Entry], root: Path, *, read_data: bool, progress: Progress | None = None
+) -> list[str]:
     """Differences of one volume's tree from its entries, one line each."""
-    actual = walk(root, read_data=read_data)
+    actual = walk(root, read_data=read_data, progress=progress)
     return _differences(expected if read_data else [entry._replace(sha256="") for entry in expected], actual)
 
 

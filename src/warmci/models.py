@@ -18,6 +18,8 @@ class Record(BaseModel):
 class Mode(StrEnum):
     COLD = "cold"
     QUICK = "quick"
+    DRILL = "drill"
+    """The canonical booted from its snapshot as it is: proof that it can be gone back to."""
 
 
 class Verdict(StrEnum):

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+Process = subprocess.Popen[str]
+"""What start() returns; for those who keep one."""
 _ENV_ALLOWED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "TERM")
 _TAIL_LINES = 25
 _DAEMON_UMASK = 0o022
@@ -72,12 +74,13 @@ def finish(
     timeout_s: float,
     stdin: str | None = None,
     check: bool = True,
+    grace_s: float = 5.0,
 ) -> Completed:
-    """Wait for a started tool and return what it said; as `run`."""
+    """Wait for a started tool and return what it said; as `run`. One that does not end gets grace_s to clean up."""
     try:
         stdout, stderr = process.communicate(stdin, timeout=timeout_s)
     except subprocess.TimeoutExpired:
-        stop(process)
+        stop(process, grace_s=grace_s)
         raise CommandError(argv, -1, f"no end after {timeout_s:.0f} s: {shlex.join(argv)[:200]}") from None
     except BaseException:
         stop(process)
@@ -124,6 +127,12 @@ def start_daemon(argv: Sequence[str], *, env: Mapping[str, str], log_file: Path)
     """Start what outlives us, in a session of its own and as nobody's child; its output goes to log_file."""
     with start(["setsid", "--fork", *argv], env=env, log_file=log_file, daemon=True) as forked:
         forked.wait()
+
+
+def interrupt(process: subprocess.Popen[str]) -> None:
+    """Ask it to end; SIGTERM."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
 
 
 def wait(process: subprocess.Popen[str], *, timeout_s: float) -> int | None:

@@ -35,25 +35,9 @@ def run_quick(context: Context, canonical: Canonical) -> None:
             f"the head is the canonical's own commit {context.head[:8]}: there is nothing to upgrade",
             hint="run cold, or name another --ref",
         )
-    placement = context.place(canonical.domain, quick=True)
     if not context.repository.descends(context.head, canonical.commit):
         context.deviate(f"the head does not contain the canonical's commit {canonical.commit[:8]}: a step to the side")
-    if placement.port != canonical.port:
-        context.deviate(f"port {placement.port} instead of the canonical's {canonical.port}, which is taken")
-    if "keycloak" in context.config.needs:
-        with context.recorder.stage("realm") as stage:
-            context.realm = open_realm(context, [placement])
-            stage.detail = context.dependencies.get("keycloak", "")
-    volumes = _attach(context, canonical)
-    app = App(
-        context,
-        context.with_hosts(placement),
-        "quick",
-        volumes,
-        context.work_dir / "new-volumes",
-        canonical.env_commit or canonical.commit,
-        dict(canonical.secrets),
-    )
+    app = _on_canonical(context, canonical, "quick")
     try:
         app.install(canonical.commit, f"deploy the canonical {canonical.version}")
         changed = app.upgrade(context.head)
@@ -65,6 +49,44 @@ def run_quick(context: Context, canonical: Canonical) -> None:
         raise UnverifiedError(
             "the head changes no service of the canonical: quick has tested nothing of it", hint="run cold"
         )
+
+
+def run_drill(context: Context, canonical: Canonical) -> None:
+    """Boot the canonical from its snapshot, as it is, and run its tests on its data: what a roll-back would give.
+
+    Every byte is compared with the manifest first. Raises at the first red stage.
+    """
+    with context.recorder.stage("read the snapshot") as stage:
+        wrong = snapshot.verify(context.settings.state_dir, canonical.recipe, canonical.snapshot, read_data=True)
+        stage.check("the snapshot is as saved", not wrong, "; ".join(wrong[:3]))
+    app = _on_canonical(context, canonical, "drill")
+    try:
+        app.install(canonical.commit, f"boot the canonical {canonical.version}")
+        app.test("quick")
+        context.last_images = app.images()
+    finally:
+        _roll_back(context, app, canonical)
+
+
+def _on_canonical(context: Context, canonical: Canonical, title: str) -> App:
+    """An app at the canonical's domain, with its data attached, its secrets and a realm of its own."""
+    placement = context.place(canonical.domain, quick=True)
+    if placement.port != canonical.port:
+        context.deviate(f"port {placement.port} instead of the canonical's {canonical.port}, which is taken")
+    if "keycloak" in context.config.needs:
+        with context.recorder.stage("realm") as stage:
+            context.realm = open_realm(context, [placement])
+            stage.detail = context.dependencies.get("keycloak", "")
+    volumes = _attach(context, canonical)
+    return App(
+        context,
+        context.with_hosts(placement),
+        title,
+        volumes,
+        context.work_dir / "new-volumes",
+        canonical.env_commit or canonical.commit,
+        dict(canonical.secrets),
+    )
 
 
 def _attach(context: Context, canonical: Canonical) -> dict[str, Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from warmci import provider
+from warmci import provider, sso
 from warmci.recipe_config import SsoConfig, filled
 
 if TYPE_CHECKING:
@@ -78,4 +78,9 @@ class RunRealm:
         }
 
     def unhealthy(self) -> str | None:
-        return provider.unhealthy(self.settings, self.provider.url)
+        """Why the run's Keycloak cannot serve it any more; a realm that a crash took with it counts, too."""
+        reason = provider.unhealthy(self.settings, self.provider.url)
+        if reason is None and self.made is not None and self.made.done() and self.made.exception() is None:
+            with provider.client_for(self.settings, self.provider.url) as client:
+                return sso.missing_realm_reason(client, self.provider.url, self.name)
+        return reason

@@ -15,9 +15,9 @@ from warmci.names import realm_name
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$")]
 """What stands in a realm's attributes and, between spaces, in its display name."""
 
-RUN, OWNER, CREATED = "warmci.run", "warmci.owner", "warmci.created"
-"""Attributes of the realm itself, so that any host can tell whose it is."""
-DISPLAY_NAME = re.compile(r"warmci run=(\S+) owner=(\S+) created=(\S+)")
+ATTRIBUTES = ("run", "owner", "host", "created", "ttl_s")
+"""Of the realm itself, as `warmci.NAME`: any host can tell whose it is and until when."""
+DISPLAY_NAME = re.compile("warmci " + " ".join(rf"{name}=(?P<{name}>\S+)" for name in ATTRIBUTES))
 """The same in the brief list of realms, which has no attributes."""
 
 
@@ -35,13 +35,18 @@ class RealmUser(Record):
 
 
 class RealmSpec(Record):
-    """The realm of one run. `owner` is the instance that may reap it; redirect URIs may end in `*`."""
+    """The realm of one run. Redirect URIs may end in `*`."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
     name: str
     run: Label
     owner: Label
+    """The instance (state directory) that may reap it as soon as its run is dead."""
+    host: Label
+    """For people: the name of the owner's host."""
+    ttl_s: int = Field(86400, ge=60)
+    """Seconds until anybody may reap it."""
     client_id: str = Field(min_length=1)
     client_secret: SecretStr
     redirect_uris: tuple[str, ...]
@@ -69,11 +74,13 @@ class RealmSpec(Record):
 
 def realm_body(spec: RealmSpec) -> dict[str, Any]:
     created = datetime.now(UTC).isoformat(timespec="seconds")
+    facts = (spec.run, spec.owner, spec.host, created, str(spec.ttl_s))
+    said = dict(zip(ATTRIBUTES, facts, strict=True))
     return {
         "realm": spec.name,
         "enabled": True,
-        "displayName": f"warmci run={spec.run} owner={spec.owner} created={created}",
-        "attributes": {RUN: spec.run, OWNER: spec.owner, CREATED: created},
+        "displayName": " ".join(["warmci", *(f"{name}={value}" for name, value in said.items())]),
+        "attributes": {f"warmci.{name}": value for name, value in said.items()},
         "roles": {"realm": [{"name": role} for role in spec.roles]},
         "clients": [_client(spec)],
         "users": [_user(user, spec.name) for user in spec.users],

@@ -134,13 +134,45 @@ class Repository:
             _git("worktree", "add", "--quiet", "--detach", str(tree), commit, cwd=self.path)
         return tree
 
+    def release_note(self, commit: str, version: str) -> str:
+        """What the recipe's release/VERSION says to operators, as of commit; empty where there is none."""
+        return _git("show", f"{commit}:release/{version}", cwd=self.path, check=False)
+
+
+def list_releases(settings: Settings, recipe: str) -> list[Release]:
+    """Releases of a recipe, oldest version first, by one question to its forge, without a clone. Raises InfraError."""
+    source, options = _source(settings, recipe)
+    # ls-remote serves local repositories by the same other half as clone does.
+    try:
+        text = _git("ls-remote", "--tags", *options[:2], "--", source, timeout_s=_LOCAL_TIMEOUT_S)
+    except process.CommandError as error:
+        raise InfraError(f"releases of {recipe} cannot be listed from {source}: {error.message}") from error
+    commits: dict[str, str] = {}
+    for line in text.splitlines():
+        commit, _, name = line.partition("\trefs/tags/")
+        if name.endswith("^{}") or name not in commits:  # the commit of an annotated tag comes after the tag's own
+            commits[name.removesuffix("^{}")] = commit
+    found = [name for name in commits if _RELEASE.fullmatch(name)]
+    return [Release(name, commits[name]) for name in sorted(found, key=version_key)]
+
+
+def default_head(settings: Settings, recipe: str) -> str:
+    """The commit that the recipe's default branch is at, without a clone; empty when its forge does not say."""
+    source, options = _source(settings, recipe)
+    text = _git("ls-remote", *options[:2], "--", source, "HEAD", timeout_s=_LOCAL_TIMEOUT_S, check=False)
+    return text.split()[0] if text else ""
+
+
+def _source(settings: Settings, recipe: str) -> tuple[str, tuple[str, ...]]:
+    source = settings.recipe_source.format(recipe=names.recipe_name(recipe))
+    return source, _LOCAL_OPTIONS if source.startswith("/") else ()
+
 
 def clone(settings: Settings, recipe: str, work_dir: Path) -> Repository:
     """Clone a recipe into a run's work directory. Raises UsageError for an unknown recipe, InfraError otherwise."""
-    source = settings.recipe_source.format(recipe=names.recipe_name(recipe))
+    source, options = _source(settings, recipe)
     target = work_dir / "repository"
     try:
-        options = _LOCAL_OPTIONS if source.startswith("/") else ()
         _git("clone", "--quiet", "--no-checkout", *options, "--", source, str(target), timeout_s=_CLONE_TIMEOUT_S)
     except process.CommandError as error:
         if "does not exist" in error.tail or "not found" in error.tail:

@@ -35,6 +35,10 @@ class SsoConfig(Record):
     """How the run's realm reaches the app: its env names, its secrets, its redirect paths."""
 
     redirect_paths: tuple[str, ...] = ("/*",)
+    roles: tuple[str, ...] = ()
+    """Realm roles that exist, and that the test user has."""
+    fixed_realm: bool = False
+    """One realm name for all runs of the recipe, for apps that store the issuer; its runs then wait for each other."""
     env: dict[str, str] = {}
     secrets: dict[str, str] = {}
 

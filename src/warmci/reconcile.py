@@ -33,7 +33,7 @@ class Action(Record):
 def plan_reconcile(settings: Settings, store: CanonicalStore) -> list[Action]:
     """What is not as declared: repairs, then seeds, then removals. Empty when all is well."""
     declared = settings.recipes
-    if not declared:
+    if not declared and store.recipes():
         raise UsageError("no recipe is declared, so every canonical would go", hint="set recipes in the settings")
     found = [
         action

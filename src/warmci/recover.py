@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
 import re
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from warmci import attach, fs, provider, reap, snapshot, sso
+from warmci import attach, fs, live_record, provider, realms, reap, snapshot
 from warmci.claim import claimed
 from warmci.engine import INSTANCE_LABEL, RUN_LABEL
 from warmci.errors import BusyError, InfraError, WarmciError
 from warmci.journal import Journal
-from warmci.locks import Holder, dead_runs, is_alive
+from warmci.locks import Holder, claimed_run, dead_runs, is_alive
 from warmci.restore_journal import JOURNAL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from warmci.canonical import CanonicalStore
@@ -36,8 +31,8 @@ def recover(engine: Engine, settings: Settings, instance: str, store: CanonicalS
     removed: list[str] = []
     errors: list[str] = []
     for run in _runs_to_clean(engine, settings, instance):
-        with _claimed(settings.runs_dir / run) as claimed:
-            if claimed:
+        with claimed_run(settings.runs_dir / run) as dead:
+            if dead:
                 try:
                     removed += _recover_run(engine, settings, instance, run)
                 except (WarmciError, OSError) as error:
@@ -73,24 +68,6 @@ def _dead_with_mounts(settings: Settings) -> set[str]:
     return {run for run in inside if _RUN_ID.fullmatch(run) and not is_alive(settings.state_dir, run)}
 
 
-@contextlib.contextmanager
-def _claimed(run_dir: Path) -> Iterator[bool]:
-    """Take over a dead run's lock, so that two commands do not clean up the same run."""
-    try:
-        fd = os.open(run_dir / "lock", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        yield True  # only labels tell of it: removal of what is gone already is no error
-        return
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        yield False
-    else:
-        yield True
-    finally:
-        os.close(fd)
-
-
 def _recover_run(engine: Engine, settings: Settings, instance: str, run: str) -> list[str]:
     removed = reap.remove_objects(engine, instance, run)
     run_dir = settings.runs_dir / run
@@ -109,18 +86,14 @@ def _reap_realms(settings: Settings, instance: str) -> list[str]:
     A killed run's last request may make its realm after its journal was worked off. What a Keycloak that is down
     holds is reaped when it is up again; one that was deployed for a run took its realms with it.
     """
-    live = provider.load_live(settings)
-    if live is None or provider.unhealthy(settings, live.provider.url) is not None:
+    live = live_record.load_live(settings)
+    if live is None or provider.unhealthy(settings, live.url) is not None:
         return []
-    with provider.client_for(settings, live.provider.url) as client:
-        keycloak = sso.Keycloak(live.provider.access, client)
-        plan = sso.plan_reap(
-            sso.list_realms(keycloak), instance, lambda run: is_alive(settings.state_dir, run), datetime.now(UTC)
-        )
-        reaped = sso.reap_stale_realms(keycloak, plan)
+    with provider.connected(settings, live.access) as keycloak:
+        reaped = realms.reap(realms.plan_at(keycloak, settings, instance))
     if reaped.failed:
         name, reason = next(iter(reaped.failed.items()))
-        raise InfraError(f"realm {name} could not be deleted: {reason}", hint="warmci doctor")
+        raise InfraError(f"realm {name} could not be deleted: {reason}", hint="warmci realms reap")
     return [f"realm {name}" for name in reaped.deleted]
 
 

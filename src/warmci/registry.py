@@ -55,7 +55,7 @@ def find_canonical(store: CanonicalStore, recipe: str) -> Canonical:
     return found
 
 
-def verify_canonical(settings: Settings, recipe: str, *, read_data: bool) -> Verified:
+def verify_canonical(settings: Settings, console: Console, recipe: str, *, read_data: bool) -> Verified:
     """Compare the canonical's snapshot with its manifest; one that differs makes the canonical dirty.
 
     Runs meanwhile go on: the lock is taken only to mark. A canonical that was replaced meanwhile is looked at anew.
@@ -63,7 +63,8 @@ def verify_canonical(settings: Settings, recipe: str, *, read_data: bool) -> Ver
     store = open_store(settings)
     while True:
         canonical = find_canonical(store, recipe)
-        wrong = tuple(store.damage(canonical, read_data=read_data))
+        with console.working(f"verifying snapshot {canonical.snapshot}"):
+            wrong = tuple(store.damage(canonical, read_data=read_data))
         found = Verified(recipe=recipe, snapshot=canonical.snapshot, read_data=read_data, wrong=wrong)
         if not wrong:
             return found
@@ -88,8 +89,7 @@ def check_registry(
         with app_lock(settings.state_dir, recipe, holder, wait_s=settings.lock_wait_s) as lock:
             lock.set_phase("repair")
             console.progress(f"looking at {recipe}")
-            for problem in fsck.examine(store, recipe, read_data=read_data):
-                found.append(fsck.repair(store, problem, partial(claim.settle, settings, recipe)))
+            found += fsck.repair_all(store, recipe, partial(claim.settle, settings, recipe), read_data=read_data)
     return found
 
 

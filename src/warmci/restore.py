@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from warmci.copying import Progress
     from warmci.manifest import SnapshotManifest
     from warmci.models import Canonical
+    from warmci.tree import Progress
 
     RefuseUse = Callable[[RestoreJournal], None]
     """Raises InfraError when somebody uses the live volumes."""
@@ -57,13 +57,17 @@ def restore_volumes(
     """
     source = snapshot_dir(state_dir, canonical.recipe, canonical.snapshot)
     manifest = load_manifest(source / "manifest.json")
-    if wrong := verify(state_dir, canonical.recipe, canonical.snapshot, read_data=True):
+    if wrong := verify(state_dir, canonical.recipe, canonical.snapshot, read_data=True, progress=progress):
         raise InfraError(
             f"snapshot {canonical.snapshot} is damaged in {len(wrong)} places: {wrong[0]}; nothing was restored",
             hint=f"warmci snapshot verify {canonical.recipe} --read-data",
         )
     _refuse_unchangeable(targets)
     check_room(next(iter(targets.values())), [marks(source / "volumes" / name) for name in targets])
+    with disk(f"restore of {canonical.recipe}"):
+        volumes = tuple(
+            RestoredVolume(name=name, path=path, live_inode=path.stat().st_ino) for name, path in targets.items()
+        )
     journal = RestoreJournal(
         id=new_id(),
         recipe=canonical.recipe,
@@ -72,9 +76,7 @@ def restore_volumes(
         manifest_sha256=canonical.manifest_sha256,
         phase="stage",
         created=datetime.now(UTC),
-        volumes=tuple(
-            RestoredVolume(name=name, path=path, live_inode=path.stat().st_ino) for name, path in targets.items()
-        ),
+        volumes=volumes,
     )
     refuse_use(journal)
     try:
@@ -108,7 +110,9 @@ def copy_out(
         for name, entries in sorted(manifest.volumes.items()):
             with copying(source / "volumes" / name, target / name, pass_fds=pass_fds, progress=progress):
                 pass
-            _require_equal(canonical.recipe, name, compare_volume(entries, target / name, read_data=True))
+            _require_equal(
+                canonical.recipe, name, compare_volume(entries, target / name, read_data=True, progress=progress)
+            )
     except BaseException:
         remove(target)
         raise
@@ -150,7 +154,7 @@ def _staged(
         new = journal.new(volume)
         with copying(source / volume.name, new, pass_fds=pass_fds, progress=progress):
             pass
-        wrong = compare_volume(manifest.volumes[volume.name], new, read_data=True)
+        wrong = compare_volume(manifest.volumes[volume.name], new, read_data=True, progress=progress)
         _require_equal(journal.recipe, volume.name, wrong)
     with disk(f"restore of {journal.recipe}"):
         for directory in {volume.path.parent for volume in journal.volumes}:

@@ -60,7 +60,8 @@ def restore_app(
             found = stack_volumes.find_volumes(engine, plan.stack).get(real)
             made = found or engine.make_volume(real, {NAMESPACE_LABEL: plan.stack})
             targets[volume.name] = stack_volumes.data_dir(engine, made)
-        with console.bar(f"restoring {plan.stack}", _total(plan)) as advance:
+        # Read and proved, copied, and the copy proved.
+        with console.bar(f"restoring {plan.stack}", 3 * sum(volume.bytes for volume in plan.volumes)) as advance:
             restore.restore_volumes(
                 store.dir,
                 canonical,
@@ -79,7 +80,7 @@ def restore_to(settings: Settings, console: Console, recipe: str, target: Path) 
     holder = Holder.here(names.new_id(), recipe, f"snapshot restore --to {target}")
     with claimed(settings, recipe, holder, wait_s=settings.lock_wait_s, say=console.say) as lock:
         canonical = find_canonical(store, recipe)
-        total = sum(volume.bytes for volume in _volumes(settings, canonical))
+        total = 2 * sum(volume.bytes for volume in _volumes(settings, canonical))
         with console.bar(f"copying to {target}", total) as advance:
             restore.copy_out(store.dir, canonical, target, pass_fds=[lock.fd], progress=advance)
         return canonical
@@ -115,7 +116,3 @@ def _plan(engine: Engine, settings: Settings, canonical: Canonical, stack: str) 
 def _volumes(settings: Settings, canonical: Canonical) -> tuple[VolumeSummary, ...]:
     path = snapshot.snapshot_dir(settings.state_dir, canonical.recipe, canonical.snapshot)
     return load_manifest(path / "manifest.json").summary()
-
-
-def _total(plan: RestorePlan) -> int:
-    return sum(volume.bytes for volume in plan.volumes)

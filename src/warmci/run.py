@@ -23,17 +23,21 @@ from warmci.errors import (
     UsageError,
     WarmciError,
 )
+from warmci.history import CANONICAL_IS_HEAD
 from warmci.interrupts import shielded
 from warmci.journal import Journal
 from warmci.locks import Holder, run_lock, slot
 from warmci.models import EXIT_CODES, Mode, Promotion, RunResult, Verdict
 from warmci.ports import Ports
+from warmci.prune import make_room
 from warmci.recipe import clone
 from warmci.recipe_config import load_config
 from warmci.recover import recover
 from warmci.render import has_ipvs
+from warmci.report_html import page
+from warmci.report_junit import junit
 from warmci.stages import Recorder
-from warmci.state import open_state
+from warmci.state import check_space, open_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,27 +92,50 @@ class Run:
             outcome = error
         result = self._result(outcome)
         if self.dir.is_dir():
-            fs.write_json(self.dir / "result.json", result.model_dump(mode="json"))
+            self._write(result)
         return result
+
+    def _write(self, result: RunResult) -> None:
+        """The result as data and as two reports; a full disk takes none of the verdict away."""
+        try:
+            fs.write_json(self.dir / "result.json", result.model_dump(mode="json"))
+            fs.write_atomic(self.dir / "junit.xml", junit(result))
+            fs.write_atomic(self.dir / "report.html", page(result))
+        except OSError as error:
+            self.console.say(f"warning: {self.dir}: reports are incomplete: {error.strerror or error}", style="yellow")
 
     def _guarded(self) -> None:
         names.recipe_name(self.request.recipe)
         names.pull_request(self.request.pr)
         engine = Engine(self.settings.docker_host)
         engine.require_swarm()
-        state = open_state(self.settings.state_dir)
+        # The watermark decides, not the floor: a disk that can be pruned is no reason to refuse.
+        state = open_state(self.settings.state_dir, floor_bytes=0)
+        make_room(self.settings, CanonicalStore(state.dir), engine, lambda text: self.console.say(text, style="yellow"))
+        check_space(state.dir, "a run")
         holder = Holder.here(self.id, self.request.recipe, f"run {self.request.mode}")
         wait_s = self.settings.lock_wait_s
         with ExitStack() as locks:
             locks.enter_context(run_lock(self.dir))
             (self.dir / "work").mkdir(mode=0o700)
-            locks.enter_context(
-                claimed(self.settings, self.request.recipe, holder, wait_s=wait_s, say=self._say_yellow)
-            )
+            if self._needs_app_lock():
+                locks.enter_context(
+                    claimed(self.settings, self.request.recipe, holder, wait_s=wait_s, say=self._say_yellow)
+                )
             locks.enter_context(
                 slot(state.dir, self.settings.max_tests, holder, wait_s=wait_s, on_wait=self._say_waiting)
             )
             self._prepared(engine, state)
+
+    def _needs_app_lock(self) -> bool:
+        """All but a cold run of a pull request, which touches neither the canonical nor its domain: any number at once.
+
+        A realm with a fixed name is guarded by this lock, too.
+        """
+        if self.request.mode is not Mode.COLD or not self.request.pr:
+            return True
+        sso = load_config(self.settings.recipes_dir, self.request.recipe).sso
+        return sso is not None and sso.fixed_realm
 
     def _say_waiting(self, holder: Holder | None) -> None:
         self._say_yellow(f"waiting for {holder or 'a lock'}")
@@ -121,7 +148,8 @@ class Run:
         store = CanonicalStore(state.dir)
         for line in recover(engine, self.settings, state.instance, store):
             self.console.say(f"recovered: {line}", style="yellow")
-        self._collect_garbage(store)
+        if self._needs_app_lock():
+            self._collect_garbage(store)
         self._facts["ledger_before"] = ledger.take(engine, self.settings, state.instance, self.id)
         with ExitStack() as outer:
             ports = Ports(self.settings.locks_dir, self.settings.ports)
@@ -189,7 +217,7 @@ class Run:
     # --- the choice of the pipeline: only here
 
     def _pipeline(self, context: Context) -> None:
-        canonical = context.store.load(context.request.recipe)
+        canonical = self._sound(context.store)
         if canonical is not None:
             self._facts["canonical"] = promote.use_of(canonical)
             self.console.redact.add(*canonical.secrets.values())
@@ -201,18 +229,54 @@ class Run:
                 return
             self._facts["because"] = because
             self.console.say(f"requested: quick, ran: cold, because: {because}", style="bold yellow")
+        if context.request.mode is Mode.DRILL:
+            self._drill(context, canonical)
+            return
         self._facts["ran"] = Mode.COLD
         self._note(context, Mode.COLD, lambda: self._cold(context, canonical))
 
+    def _sound(self, store: CanonicalStore) -> Canonical | None:
+        """The canonical; one whose snapshot is not the one that was committed is dirty from now on.
+
+        Without the recipe's lock nothing is marked: the snapshot may just be being replaced.
+        """
+        canonical = store.load(self.request.recipe)
+        if canonical is None or canonical.state != "good" or not self._needs_app_lock():
+            return canonical
+        if wrong := store.damage(canonical):
+            self.console.say(f"the canonical is not usable: {wrong[0]}", style="yellow")
+            store.mark_dirty(canonical.recipe, wrong[0])
+        return store.load(canonical.recipe)
+
+    def _drill(self, context: Context, canonical: Canonical | None) -> None:
+        because = quick.why_not(canonical, context)
+        if because or canonical is None:
+            raise UnverifiedError(f"no drill: {because}", hint=f"run_recipe_ci.py {context.request.recipe}")
+        self._facts |= {"ran": Mode.DRILL, "base_commit": canonical.commit, "base_version": canonical.version}
+        try:
+            quick.run_drill(context, canonical)
+        except RecipeFailedError:
+            context.require_realm_provider()
+            raise
+
     def _note(self, context: Context, mode: Mode, pipeline: Callable[[], None]) -> None:
-        """Keep the verdict with the canonical, for whoever looks at it later."""
-        recipe = context.request.recipe
+        """Keep the verdict with the canonical, for whoever looks at it later; not that of a pull request's cold run."""
+
+        def note(verdict: Verdict) -> None:
+            if self._needs_app_lock():
+                text = f"{verdict} {context.head[:8]} by {self.id}"
+                context.store.note_verdict(context.request.recipe, mode, text)
+
         try:
             pipeline()
-        except (RecipeFailedError, UnverifiedError) as error:
-            context.store.note_verdict(recipe, mode, f"{verdict_of(error)} {context.head[:8]} by {self.id}")
+        except RecipeFailedError:
+            context.require_realm_provider()
+            note(Verdict.FAIL)
             raise
-        context.store.note_verdict(recipe, mode, f"pass {context.head[:8]} by {self.id}")
+        except UnverifiedError:
+            note(Verdict.UNVERIFIED)
+            raise
+        note(Verdict.PASS)
 
     def _cold(self, context: Context, canonical: Canonical | None) -> None:
         healthy = canonical is not None and canonical.state == "good"
@@ -230,9 +294,7 @@ class Run:
         action = "seed" if end.seed is not None else "advance"
         began = time.monotonic()
         if end.seed is None and canonical is not None and canonical.commit == context.head:
-            self._facts["promotion"] = Promotion(
-                action="none", outcome="skipped", reason="the canonical is this commit"
-            )
+            self._facts["promotion"] = Promotion(action="none", outcome="skipped", reason=CANONICAL_IS_HEAD)
             return
         if (
             end.seed is None

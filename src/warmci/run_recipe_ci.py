@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from warmci import exits, settings
+from warmci import exits, report, settings
 from warmci.console import Console, print_data
 from warmci.models import Mode, RunResult, Verdict
 from warmci.netns import enter
@@ -34,15 +35,18 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON on standard output")] = False,
 ) -> None:
     """Test a recipe on a real swarm: cold (fresh and authoritative), or quick on warm data."""
-    from warmci.context import Request  # noqa: PLC0415  (--help must not wait for the engine's SDK)
+    from warmci.announce import announced  # noqa: PLC0415  (--help must not wait for the engine's SDK)
+    from warmci.context import Request  # noqa: PLC0415
     from warmci.run import run_recipe  # noqa: PLC0415
+    from warmci.trigger import job_link  # noqa: PLC0415
 
     loaded = settings.load()
     if loaded.netns is not None:
         enter(loaded.netns)
     console = Console()
-    mode = Mode.QUICK if quick else Mode.COLD
-    result = run_recipe(loaded, console, Request(recipe, mode, ref, pr, reseed))
+    request = Request(recipe, Mode.QUICK if quick else Mode.COLD, ref, pr, reseed)
+    link = job_link(os.environ)
+    result = announced(loaded, console, request, lambda: run_recipe(loaded, console, request), link=link)
     if as_json:
         print_data(result.model_dump_json(indent=2))
     _say_verdict(console, result, str(loaded.runs_dir / result.run / "result.json"))
@@ -56,14 +60,10 @@ def _say_verdict(console: Console, result: RunResult, path: str) -> None:
         console.say("---", style="dim")
     if result.verdict is not Verdict.PASS:
         console.error(result.summary, result.hint or f"all that was seen is in {path}")
-    if result.because:
-        console.say(f"requested: {result.requested}, ran: {result.ran}, because: {result.because}")
-    if result.ran is Mode.QUICK:
-        console.say("quick: lower confidence, does not gate a merge; cold is authoritative")
+    for note in report.notes(result):
+        console.say(note)
     style = "bold green" if result.verdict is Verdict.PASS else "bold red"
-    mode = result.ran or result.requested
-    version = result.head_version or result.ref
-    console.say(f"{result.verdict.upper()} {mode} {result.recipe} {version} in {result.seconds:.1f} s: {path}", style)
+    console.say(f"{report.headline(result)} in {result.seconds:.1f} s: {path}", style)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,3 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def entry() -> None:
     sys.exit(main())
+
+
+if __name__ == "__main__":
+    entry()

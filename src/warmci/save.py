@@ -24,11 +24,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from warmci.console import Console
-    from warmci.copying import Progress
     from warmci.models import Canonical
     from warmci.saved_app import SaveRequest
     from warmci.settings import Settings
-    from warmci.tree import Mark
+    from warmci.tree import Mark, Progress
 
 _SHRUNK = 10
 """A volume with less than a tenth of its last snapshot's files or bytes was emptied, not used."""

@@ -13,7 +13,7 @@ from warmci.errors import UsageError
 from warmci.models import Canonical, Lineage
 from warmci.recipe import clone
 from warmci.recipe_config import APP_PLACEHOLDERS, SSO_PLACEHOLDERS, filled, load_config
-from warmci.render import Placement, read_app_env, render
+from warmci.render import Placement, kept_env, render
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +65,7 @@ def describe(
     placement = Placement(request.recipe, domain, port, run, instance, dnsrr=False)
     config = load_config(settings.recipes_dir, request.recipe)
     trees = repository.checkout(env_commit), repository.checkout(commit)
-    env = read_app_env(*trees, placement, _overrides(config, placement))
+    env = kept_env(*trees, placement, _overrides(config, placement))
     rendered = render(trees[1], commit, env, placement, config.allow)
     now = datetime.now(UTC)
     here = (Lineage(version=rendered.version, commit=commit, run=run, at=now),)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -39,9 +39,6 @@ class Settings(BaseSettings):
     recipes_dir: Path = Field(
         Path("/etc/warmci/recipes"), description="the operator's RECIPE/recipe.toml and RECIPE/test_*.py"
     )
-    recipes: tuple[str, ...] = Field(
-        (), description="enrolled recipes: those that `warmci canonical reconcile` keeps a canonical of"
-    )
     recipe_source: str = Field(
         "https://git.coopcloud.tech/coop-cloud/{recipe}.git",
         description="where recipes are cloned from: URL or path",
@@ -67,6 +64,45 @@ class Settings(BaseSettings):
     lock_wait_s: float = Field(1800.0, ge=0, description="seconds to wait for the app's lock and a slot")
     deploy_timeout_s: float = Field(600.0, gt=0, description="seconds until a deployment must have converged")
     keycloak_ref: str = Field("", description="release of the keycloak recipe for the live provider; default: newest")
+    realm_warn: int = Field(100, ge=1, description="realms at the live Keycloak from which doctor and runs warn")
+    realm_max: int = Field(
+        250, ge=1, description="realms from which new ones are refused: Keycloak degrades from about 300"
+    )
+    realm_ttl_s: int = Field(
+        86400, ge=60, description="seconds after which other hosts may reap a realm that this host made"
+    )
+    realm_reap_max: int = Field(50, ge=1, description="how many realms one pass of the reaper deletes at most")
+    protected_realms: tuple[str, ...] = Field((), description="realms that are never created, changed or deleted")
+    recipes: tuple[str, ...] = Field((), description="enrolled recipes: swept nightly, each with a canonical")
+    sweep_budget_s: float = Field(4 * 3600.0, gt=0, description="seconds after which a sweep starts no further recipe")
+    sweep_stale_days: float = Field(7.0, gt=0, description="days without a promotion after which a sweep is not green")
+    alert_webhook: SecretStr | None = Field(None, description="URL that new alerts are posted to as JSON")
+    disk_low_mb: int = Field(
+        1024, ge=0, description="with less free (MiB), a run prunes first, and is refused if need be"
+    )
+    disk_high_mb: int = Field(4096, ge=0, description="such a run prunes until this much is free (MiB)")
+    disk_low_inodes: int = Field(10_000, ge=0, description="as disk_low_mb, in inodes")
+    disk_high_inodes: int = Field(40_000, ge=0, description="as disk_high_mb, in inodes")
+    keep_runs: int = Field(30, ge=1, description="finished runs of each recipe whose results and logs are kept")
+    forge_url: str = Field(
+        "",
+        pattern=r"^$|^https://[^\s@?#]+$|^http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/[^\s@?#]*)?$",
+        description="Gitea or Forgejo that hears of runs with --pr (https, or http on this host); empty: none",
+    )
+    forge_repository: str = Field(
+        "coop-cloud/{recipe}",
+        pattern=r"^[^{}/]+/[^{}/]*\{recipe\}[^{}/]*$",
+        description="owner and name of a recipe's repository there",
+    )
+    forge_token: SecretStr = Field(
+        SecretStr(""), description="its token: write on repository and issues, read:user; better as WARMCI_FORGE_TOKEN"
+    )
+
+    @model_validator(mode="after")
+    def _check_watermarks(self) -> Self:
+        if self.disk_high_mb < self.disk_low_mb or self.disk_high_inodes < self.disk_low_inodes:
+            raise ValueError("disk_high_mb and disk_high_inodes must not be below disk_low_mb and disk_low_inodes")
+        return self
 
     @field_validator("recipes")
     @classmethod
@@ -114,6 +150,7 @@ def load(**flags: Any) -> Settings:
     if os.environ.get(FILE_VARIABLE) and not path.is_file():
         raise UsageError(f"settings file {path} does not exist", hint=f"unset {FILE_VARIABLE} or correct it")
     try:
+        _refuse_open_secret(path)
         return Settings(**{name: value for name, value in flags.items() if value is not None})
     except ValidationError as error:
         first = error.errors()[0]
@@ -123,11 +160,17 @@ def load(**flags: Any) -> Settings:
         raise UsageError(f"settings file {path}: {error}", hint="see docs/settings.md") from error
 
 
+def _refuse_open_secret(path: Path) -> None:
+    if path.is_file() and path.stat().st_mode & 0o044 and "forge_token" in path.read_text(encoding="utf-8"):
+        raise UsageError(f"settings file {path} holds forge_token and others can read it", hint=f"chmod 0600 {path}")
+
+
 def as_markdown() -> str:
     """docs/settings.md, from the fields themselves."""
     rows = []
     for name, field in Settings.model_fields.items():
-        default = "" if field.default_factory or field.default is None else f"`{field.default}`"
+        is_none = field.default_factory or field.default in (None, ()) or isinstance(field.default, SecretStr)
+        default = "" if is_none else f"`{field.default}`"
         rows.append(f"| `{name}` | {default} | {field.description} |")
     head = (
         "# Settings\n\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from warmci.copying import Progress
+    from warmci.tree import Progress
 
 COPY_ONLY = "copy-only"
 """File in a snapshot whose data an overlay would not show as it is; its text says why."""
@@ -39,8 +40,7 @@ def stage(state_dir: Path, recipe: str, snapshot_id: str, *, run: str = "") -> P
     target = home / "staging" / record_id(snapshot_id)
     unborn = target.with_name(f".{target.name}")
     with disk(f"staging {target}"):
-        # The trash too: on a disk that is full by then, there would be no inode for it, and nothing could be discarded.
-        for directory in (home, target.parent, home / "trash"):
+        for directory in (home, target.parent):
             directory.mkdir(mode=0o700, exist_ok=True)
         unborn.mkdir(mode=0o700)
         (unborn / "volumes").mkdir(mode=0o700)
@@ -155,11 +155,13 @@ def copy_from(snapshot: Path, staging: Path, *, pass_fds: Sequence[int] = ()) ->
         )
 
 
-def verify(state_dir: Path, recipe: str, snapshot_id: str, *, read_data: bool = True) -> list[str]:
+def verify(
+    state_dir: Path, recipe: str, snapshot_id: str, *, read_data: bool = True, progress: Progress | None = None
+) -> list[str]:
     """What is wrong with a snapshot, one line each; nothing found is []. read_data=False trusts sizes and times."""
     path = snapshot_dir(state_dir, recipe, snapshot_id)
     manifest = load_manifest(path / "manifest.json")
-    wrong = compare(manifest, path / "volumes", read_data=read_data)
+    wrong = compare(manifest, path / "volumes", read_data=read_data, progress=progress)
     if (manifest.recipe, manifest.id) != (recipe, snapshot_id):
         wrong.insert(0, f"manifest is that of {manifest.recipe} {manifest.id}")
     return wrong
@@ -168,13 +170,24 @@ def verify(state_dir: Path, recipe: str, snapshot_id: str, *, read_data: bool = 
 def discard(state_dir: Path, recipe: str, snapshot_id: str) -> None:
     """Remove a snapshot: first its name, durably, then its data."""
     path = snapshot_dir(state_dir, recipe, snapshot_id)
-    trash = path.parent.parent / "trash"
     refuse_mounted(path)
     with disk(f"discarding snapshot {snapshot_id}"):
-        trash.mkdir(mode=0o700, exist_ok=True)
+        trash = _trash(path.parent.parent)
         with suppress(FileNotFoundError):
             fs.rename_durable(path, trash / snapshot_id)
     remove(trash / snapshot_id)
+
+
+def _trash(home: Path) -> Path:
+    """Where what is thrown away goes first. A full disk has no room for a new directory; staging is garbage as well."""
+    trash, staging = home / "trash", home / "staging"
+    try:
+        trash.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT} and staging.is_dir():
+            return staging
+        raise
+    return trash
 
 
 def remove(tree: Path) -> None:
@@ -182,11 +195,12 @@ def remove(tree: Path) -> None:
 
     By rm(1), which goes down by descriptors; a recursion of our own would end at a thousand levels.
     """
-    if tree.is_symlink():
-        tree.unlink()
-    if not tree.exists():
-        return
-    refuse_mounted(tree)
+    with disk(f"removal of {tree}"):
+        if tree.is_symlink():
+            tree.unlink()
+        if not tree.exists():
+            return
+        refuse_mounted(tree)
     command = ["rm", "-rf", "--one-file-system", "--", str(tree)]
     if process.run(command, timeout_s=_REMOVE_TIMEOUT_S, check=False).returncode:
         # Files made immutable withstand rm; nothing else is known to.

@@ -1,13 +1,13 @@
-"""Throw-away realms: one per run, made by one request, deleted for certain, reaped when their run is dead."""
+"""Throw-away realms: one per run, made by one request, listed, and deleted for certain."""
 
 from __future__ import annotations
 
 import re
 import secrets
 import threading
-from datetime import datetime
 from typing import TYPE_CHECKING
 
+import httpx
 from pydantic import AwareDatetime, ValidationError
 
 from warmci.errors import InfraError, UsageError
@@ -22,11 +22,10 @@ from warmci.keycloak import (
 )
 from warmci.models import Record
 from warmci.names import realm_name
-from warmci.realm_spec import DISPLAY_NAME, OWNER, RUN, RealmSpec, RealmUser, realm_body
+from warmci.realm_spec import DISPLAY_NAME, RealmSpec, RealmUser, realm_body
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from datetime import timedelta
+    from collections.abc import Callable
 
     from warmci.keycloak import Answer
 
@@ -36,14 +35,15 @@ __all__ = [
     "Realm",
     "RealmSpec",
     "RealmUser",
-    "Reaped",
     "check_health",
+    "count_against_budget",
     "create_keycloak_realm",
     "delete_keycloak_realm",
+    "fixed_realm_name",
+    "is_as_listed",
     "list_realms",
+    "missing_realm_reason",
     "new_realm_name",
-    "plan_reap",
-    "reap_stale_realms",
     "unhealthy_reason",
     "wait_healthy",
 ]
@@ -58,15 +58,9 @@ class Realm(Record):
     name: str
     run: str
     owner: str
+    host: str
     created: AwareDatetime
-
-
-class Reaped(Record):
-    """What became of a plan; what was gone already, or had changed hands, is in neither."""
-
-    deleted: tuple[str, ...] = ()
-    failed: dict[str, str] = {}
-    """Realm name to what went wrong; these stay behind."""
+    ttl_s: int
 
 
 # --- names
@@ -79,6 +73,11 @@ def new_realm_name(parent: str, pr: str, ref: str) -> str:
     return realm_name("-".join([*filter(None, slugs), secrets.token_hex(4)]))
 
 
+def fixed_realm_name(parent: str, owner: str) -> str:
+    """The same for every run of a recipe on this instance: for apps that store the issuer. Needs the app's lock."""
+    return realm_name(f"ci-{parent[:40].rstrip('-')}-{owner}")
+
+
 # --- create and delete
 
 
@@ -88,6 +87,7 @@ def create_keycloak_realm(keycloak: Keycloak, spec: RealmSpec, *, announce: Call
     `announce` gets the name before the request, so that a killed run leaves no unknown realm. An answer that got lost
     is settled by looking whose realm is there. Raises InfraError when Keycloak refuses or the name is taken.
     """
+    keycloak.refuse_protected(spec.name)
     body = realm_body(spec)
     keycloak.redact.add(spec.client_secret.get_secret_value(), *(u.password.get_secret_value() for u in spec.users))
     announce(spec.name)
@@ -115,7 +115,7 @@ def _is_there_as_ours(keycloak: Keycloak, spec: RealmSpec, answer: Answer) -> bo
     found = keycloak.get(realm_path(spec.name))
     if found.status == 404:
         return False
-    holder = _attributes(found).get(RUN) or "someone else"
+    holder = _attributes(found).get("warmci.run") or "someone else"
     if holder != spec.run:
         raise InfraError(
             f"realm {spec.name} at {keycloak.url} belongs to {holder}; creating it answered: {answer}",
@@ -129,6 +129,7 @@ def delete_keycloak_realm(keycloak: Keycloak, name: str) -> bool:
 
     Raises InfraError with the last state when it stays. Delete after the app is undeployed, which would see 404s.
     """
+    keycloak.refuse_protected(name)
     path, clashed, answer = realm_path(name), False, None
     with _deleting:
         for attempt in attempts():
@@ -146,12 +147,22 @@ def delete_keycloak_realm(keycloak: Keycloak, name: str) -> bool:
     )
 
 
+def missing_realm_reason(client: httpx.Client, url: str, name: str) -> str | None:
+    """Why nobody can log in to the realm; None when it answers. For a realm that was there already."""
+    path = f"/realms/{realm_name(name)}/.well-known/openid-configuration"
+    try:
+        status = client.get(f"{url}{path}").status_code
+    except httpx.RequestError as error:
+        return f"{url} does not answer: {type(error).__name__}: {error}"
+    return None if status == 200 else f"realm {name} is gone: HTTP {status}"
+
+
 def _attributes(answer: Answer) -> dict[str, str]:
     found = answer.body.get("attributes") if answer.status == 200 and isinstance(answer.body, dict) else None
     return found if isinstance(found, dict) else {}
 
 
-# --- list and reap
+# --- list
 
 
 def list_realms(keycloak: Keycloak) -> list[Realm]:
@@ -167,48 +178,33 @@ def list_realms(keycloak: Keycloak) -> list[Realm]:
 
 def _listed(name: str, display_name: str) -> Realm | None:
     match = DISPLAY_NAME.fullmatch(display_name)
-    return _realm(name, *match.groups()) if match else None
-
-
-def _realm(name: str, run: str, owner: str, created: str) -> Realm | None:
+    if match is None:
+        return None
     try:
-        return Realm(name=realm_name(name), run=run, owner=owner, created=datetime.fromisoformat(created))
-    except (UsageError, ValidationError, ValueError):
+        return Realm.model_validate({"name": realm_name(name), **match.groupdict()})
+    except (UsageError, ValidationError):
         return None  # not written by WarmCI
 
 
-def plan_reap(
-    realms: Iterable[Realm],
-    owner: str,
-    is_alive: Callable[[str], bool],
-    now: datetime,
-    *,
-    foreign_older_than: timedelta | None = None,
-) -> list[Realm]:
-    """Realms to delete: this instance's whose run is dead, however young.
-
-    Runs of other instances cannot be probed from here. Theirs are only taken when the operator gives an age.
-    """
-    return [
-        realm
-        for realm in realms
-        if (realm.owner == owner and not is_alive(realm.run))
-        or (realm.owner != owner and foreign_older_than is not None and now - realm.created > foreign_older_than)
-    ]
-
-
-def reap_stale_realms(keycloak: Keycloak, plan: Sequence[Realm]) -> Reaped:
-    """Delete the planned realms that still are what the plan says; one that fails does not stop the others."""
-    deleted, failed = [], {}
-    for realm in plan:
-        try:
-            if _is_as_planned(keycloak, realm) and delete_keycloak_realm(keycloak, realm.name):
-                deleted.append(realm.name)
-        except InfraError as error:
-            failed[realm.name] = error.message
-    return Reaped(deleted=tuple(deleted), failed=failed)
-
-
-def _is_as_planned(keycloak: Keycloak, realm: Realm) -> bool:
+def is_as_listed(keycloak: Keycloak, realm: Realm) -> bool:
+    """Whether the realm itself says what the list said of it."""
     attributes = _attributes(keycloak.get(realm_path(realm.name)))
-    return attributes.get(RUN) == realm.run and attributes.get(OWNER) == realm.owner
+    return all(attributes.get(f"warmci.{name}") == getattr(realm, name) for name in ("run", "owner"))
+
+
+# --- the budget
+
+
+def count_against_budget(keycloak: Keycloak, *, most: int) -> int:
+    """How many realms this account sees. Raises InfraError when that is `most` or more: another one is refused.
+
+    Keycloak's every create and delete slows down with the number of realms; trouble is reported from about 300
+    (keycloak#38803, #35228). A service account sees only its own.
+    """
+    number = len(list_realms(keycloak))
+    if number >= most:
+        raise InfraError(
+            f"Keycloak at {keycloak.url} has {number} realms of WarmCI, {most} are allowed",
+            hint="warmci realms list, then warmci realms reap; the cap is the setting realm_max",
+        )
+    return number

@@ -46,12 +46,13 @@ def disk(what: str) -> Iterator[None]:
 
 
 def no_space(what: str) -> InfraError:
-    return InfraError(f"no space: {what}", hint="run `warmci recover`, or enlarge the state directory's file system")
+    return InfraError(f"no space: {what}", hint="warmci prune, or enlarge the state directory's file system")
 
 
 def check_space(path: Path, what: str, *, bytes_needed: int = FLOOR_BYTES, inodes_needed: int = FLOOR_INODES) -> None:
     """Raise InfraError "no space" unless path's file system has room, in bytes and in inodes."""
-    room = os.statvfs(path)
+    with disk(what):
+        room = os.statvfs(path)
     free = room.f_bavail * room.f_frsize
     if free < bytes_needed:
         raise no_space(f"{what} needs {bytes_needed} bytes, {path} has {free}")

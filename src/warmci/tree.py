@@ -18,12 +18,16 @@ from warmci.errors import InfraError
 from warmci.state import disk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    Progress = Callable[[int], None]
+    """Told how many bytes more are done."""
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _INLINE_BYTES = 2**18
+_CHUNK = 2**18
 _OPEN_FILES = 64
 _SAFE = "/ !#$&'()*+,-.:;<=>?@[]^_`{|}~"
 _TYPES = {
@@ -82,12 +86,12 @@ def quoted(name: str) -> str:
     return quote_from_bytes(os.fsencode(name), safe=_SAFE)
 
 
-def walk(root: Path, *, read_data: bool) -> list[Entry]:
-    """Every object at and below root, in the order of its path; read_data also hashes files.
+def walk(root: Path, *, read_data: bool, progress: Progress | None = None) -> list[Entry]:
+    """Every object at and below root, in the order of its path; read_data also hashes files, telling progress.
 
     Raises InfraError when the tree changes under the walk or has something mounted in it.
     """
-    hashes = _Hashes()
+    hashes = _Hashes(progress)
     with disk(f"reading {root}"), ThreadPoolExecutor(2) as pool:
         seen = []
         for fd, path, name, facts in _scan(root):
@@ -184,17 +188,18 @@ def _changed(root: Path) -> InfraError:
 class _Hashes:
     """Small files at once, large ones in threads: hashing lets go of the interpreter."""
 
-    def __init__(self) -> None:
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
         self._found: dict[str, str | Future[str]] = {}
         self._open: deque[Future[str]] = deque()
 
     def add(self, path: str, fd: int, size: int, pool: ThreadPoolExecutor) -> None:
         if size <= _INLINE_BYTES:
-            self._found[path] = _digest(fd)
+            self._found[path] = _digest(fd, self._progress)
             return
         if len(self._open) >= _OPEN_FILES:
             self._open.popleft().result()
-        future = pool.submit(_digest, fd)
+        future = pool.submit(_digest, fd, self._progress)
         self._open.append(future)
         self._found[path] = future
 
@@ -233,9 +238,15 @@ def _identity(facts: os.stat_result) -> tuple[int, int]:
     return facts.st_dev, facts.st_ino
 
 
-def _digest(fd: int) -> str:
+def _digest(fd: int, progress: Progress | None) -> str:
     with os.fdopen(fd, "rb", buffering=0) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        if progress is None:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        digest, buffer = hashlib.sha256(), memoryview(bytearray(_CHUNK))
+        while count := file.readinto(buffer):
+            digest.update(buffer[:count])
+            progress(count)
+        return digest.hexdigest()
 
 
 def _xattrs(path: str) -> dict[str, str]:

@@ -199,17 +199,11 @@ def unreadable(world: Path) -> None:
 
 
 def check(world: Path) -> None:
-    """`warmci canonical fsck --repair`, until it finds nothing more."""
+    """`warmci canonical fsck --repair`."""
     state = state_of(world)
-    store = CanonicalStore(state)
-    for _ in range(4):
-        problems = fsck.examine(store, RECIPE)
-        for problem in problems:
-            if not fsck.repair(store, problem, lambda: restore.settle(state, RECIPE)).repaired:
-                raise InfraError(f"not repaired: {problem.what}")
-        if not problems:
-            return
-    raise InfraError("fsck does not come to an end")
+    problems = fsck.repair_all(CanonicalStore(state), RECIPE, lambda: restore.settle(state, RECIPE))
+    if left := [problem.what for problem in problems if not problem.repaired]:
+        raise InfraError(f"not repaired: {left[0]}")
 
 
 SCENARIOS = {

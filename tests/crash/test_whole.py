@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from results import Record
+    from crash_results import Record
     from scenarios import Scenario
 
 pytestmark = pytest.mark.crash

@@ -11,21 +11,29 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from pydantic import SecretStr
 
-from warmci import sso
+from bench import entered
+from warmci import http, live_record, provider, realm_reaper, sso
 from warmci.errors import InfraError, RecipeFailedError
 from warmci.login import browser_login
+from warmci.names import new_id
+from warmci.realm import RunRealm
+from warmci.recipe_config import SsoConfig
+from warmci.service_account import make_service_account
+from warmci.state import open_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import httpx
 
+    from bench import Bench
     from warmci.keycloak import KeycloakAccess
 
 pytestmark = pytest.mark.integration
@@ -48,6 +56,7 @@ def spec_of(name: str, run: str = "r1", app_url: str = "http://127.0.0.1:9", **m
         "name": name,
         "run": run,
         "owner": OWNER,
+        "host": "test-host",
         "client_id": "app",
         "client_secret": SecretStr(CLIENT_SECRET),
         "redirect_uris": (f"{app_url}/*",),
@@ -220,32 +229,141 @@ def test_realm_lives_and_dies(keycloak: sso.Keycloak) -> None:
     assert not [realm for realm in sso.list_realms(keycloak) if realm.owner == OWNER]
 
 
-def test_wrong_password_of_the_administrator(live_keycloak: KeycloakAccess, http_client: httpx.Client) -> None:
-    wrong = live_keycloak.model_copy(update={"password": SecretStr("wrong-canary")})
-    with pytest.raises(InfraError, match=r"refuses the login of .*: Invalid user credentials") as caught:
+def test_wrong_secret_of_the_service_account(live_keycloak: KeycloakAccess, http_client: httpx.Client) -> None:
+    wrong = live_keycloak.model_copy(update={"client_secret": SecretStr("wrong-canary")})
+    with pytest.raises(InfraError, match=r"refuses the login of client warmci-[0-9a-f]{12}: Invalid client") as caught:
         sso.list_realms(sso.Keycloak(wrong, http_client))
     assert "canary" not in repr(caught.value)
 
 
-def test_eight_creates_and_deletes_at_once(live_keycloak: KeycloakAccess, keycloak: sso.Keycloak) -> None:
-    def make(number: int) -> str:
-        return made(sso.Keycloak(live_keycloak, keycloak._client), run=f"r{number}")
+def test_eight_dependents_at_once(live_keycloak: KeycloakAccess, keycloak: sso.Keycloak, bench: Bench) -> None:
+    """Each with a realm, a client and a browser of its own; all log in, none is left."""
+
+    def depend(number: int) -> tuple[str, str]:
+        settings = bench.settings
+        client = http.client(base_domain=settings.base_domain, address=settings.ingress_address, timeout_s=60)
+        with entered(Path(str(settings.netns))), client, serving(RelyingParty(client)) as party:
+            own = sso.Keycloak(live_keycloak, client)
+            name = made(own, run=f"r{number}", app_url=party.url)
+            party.issuer = f"{own.url}/realms/{name}"
+            said = enter(party, client).text
+            assert party.claims("id_token")["iss"] == party.issuer
+            assert sso.delete_keycloak_realm(own, name)
+        return name, said
 
     with ThreadPoolExecutor(8) as pool:
-        names = list(pool.map(make, range(8)))
-        assert {realm.name for realm in sso.list_realms(keycloak)} >= set(names)
-        assert all(pool.map(lambda name: sso.delete_keycloak_realm(keycloak, name), names))
+        found = list(pool.map(depend, range(8)))
+    assert len({name for name, _ in found}) == 8
+    assert {said for _, said in found} == {"hello alice"}
+    assert [realm for realm in sso.list_realms(keycloak) if realm.owner == OWNER] == []
 
 
 def test_reap_leaves_the_live_alone(keycloak: sso.Keycloak) -> None:
     dead, live = made(keycloak, run="dead"), made(keycloak, run="live")
     foreign = made(keycloak, run="dead", owner=f"{OWNER}x")
+
+    def look() -> tuple[realm_reaper.StaleRealm, ...]:
+        return realm_reaper.look_for_stale(keycloak, OWNER, lambda run: run == "live")
+
     try:
-        plan = sso.plan_reap(sso.list_realms(keycloak), OWNER, lambda run: run == "live", datetime.now(UTC))
-        assert sso.reap_stale_realms(keycloak, plan) == sso.Reaped(deleted=(dead,))
+        done = realm_reaper.reap_stale_realms(keycloak, look(), look, most=50, grace_s=0)
+        assert done == realm_reaper.Reaped(deleted=(dead,))
         assert {realm.name for realm in sso.list_realms(keycloak)} >= {live, foreign}
     finally:
         sso.delete_keycloak_realm(keycloak, foreign)
+
+
+# --- the service account
+
+
+@pytest.fixture
+def admin(live_keycloak: KeycloakAccess, bench: Bench, http_client: httpx.Client) -> sso.Keycloak:
+    record = live_record.load_live(bench.settings)
+    assert record is not None
+    home = live_record.generation_dir(bench.settings, record.generation)
+    kept = live_record.load_deployment(home).plain_secrets()
+    return sso.Keycloak(provider.admin_access(live_keycloak.url, kept), http_client)
+
+
+def test_the_service_account_owns_its_own_realms_only(admin: sso.Keycloak, keycloak: sso.Keycloak) -> None:
+    own, other = made(keycloak), made(admin)
+    try:
+        assert own in {realm.name for realm in sso.list_realms(keycloak)}
+        assert other not in {realm.name for realm in sso.list_realms(keycloak)}
+        assert keycloak.ask("DELETE", f"/admin/realms/{other}").status == 403
+        assert keycloak.ask("PUT", f"/admin/realms/{other}", {"enabled": False}).status == 403
+        assert keycloak.ask("GET", f"/admin/realms/{other}/users").status == 403
+        assert keycloak.ask("GET", "/admin/realms/master/users").status == 403
+        assert len(keycloak.new_token()) < 2000
+    finally:
+        sso.delete_keycloak_realm(admin, other)
+
+
+def test_a_service_account_is_kept_and_gets_a_new_secret(admin: sso.Keycloak, http_client: httpx.Client) -> None:
+    first = make_service_account(admin._access, http_client, OWNER)
+    name = made(sso.Keycloak(first, http_client))
+    second = make_service_account(admin._access, http_client, OWNER)
+    assert (first.client_id, second.client_id) == (f"warmci-{OWNER}",) * 2
+    with pytest.raises(InfraError, match="refuses the login"):
+        sso.list_realms(sso.Keycloak(first, http_client))
+    renewed = sso.Keycloak(second, http_client)
+    assert [realm.name for realm in sso.list_realms(renewed)] == [name]
+    assert sso.delete_keycloak_realm(renewed, name)
+    assert sso.list_realms(renewed) == []
+
+
+def test_who_is_no_administrator_makes_no_account(live_keycloak: KeycloakAccess, http_client: httpx.Client) -> None:
+    with pytest.raises(InfraError, match="refuses GET /admin/realms/master/clients") as caught:
+        make_service_account(live_keycloak, http_client, "0123456789ab")
+    assert "administrator" in (caught.value.hint or "")
+
+
+# --- at the command line
+
+
+def test_realms_are_listed_and_reaped(bench: Bench, keycloak: sso.Keycloak) -> None:
+    instance = open_state(bench.settings.state_dir).instance
+    name = made(keycloak, run=new_id(), owner=instance)
+    shown = bench.call("warmci", "realms", "list", "--json")
+    assert {row["realm"]["name"]: row["state"] for row in json.loads(shown.stdout)}[name] == "stale"
+    dry = bench.call("warmci", "realms", "reap", "--dry-run", "--json")
+    assert [row["realm"]["name"] for row in json.loads(dry.stdout)] == [name]
+    done = bench.call("warmci", "realms", "reap", "--json")
+    assert (done.code, json.loads(done.stdout)["deleted"]) == (0, [name])
+    assert json.loads(bench.call("warmci", "realms", "reap", "--json").stdout)["deleted"] == []
+
+
+def test_a_keycloak_of_others_is_adopted(bench: Bench, admin: sso.Keycloak, tmp_path: Path) -> None:
+    """A second WarmCI, with a state directory of its own, uses the first one's Keycloak by an account of its own."""
+    state = str(tmp_path / "second")
+    (tmp_path / "password").write_text(admin._access.password.get_secret_value())
+    command = ("warmci", "keycloak", "bootstrap", "--url", admin.url, "--password-file", str(tmp_path / "password"))
+    answer = bench.call(*command, WARMCI_STATE_DIR=state)
+    assert answer.code == 0, answer.stderr
+    checks = bench.call("warmci", "doctor", "--json", WARMCI_STATE_DIR=state)
+    found = {check["name"]: check for check in json.loads(checks.stdout)}
+    assert "26." in found["Keycloak"]["detail"]
+    assert "run by others" in found["Keycloak"]["detail"]
+    assert found["Keycloak rights"]["status"] == "ok"
+    unchanged = bench.call("warmci", "keycloak", "reconcile", "--json", WARMCI_STATE_DIR=state)
+    assert json.loads(unchanged.stdout)["action"] == "unchanged"
+    assert bench.call("warmci", "keycloak", "down", "--yes", WARMCI_STATE_DIR=state).code == 0
+    assert sso.unhealthy_reason(admin._client, admin.url) is None
+    secret = admin._access.password.get_secret_value()
+    assert secret not in "".join(path.read_text() for path in (tmp_path / "second").rglob("*.json"))
+
+
+def test_what_a_recipe_is_told_is_what_keycloak_says(
+    bench: Bench, live_provider: provider.Provider, keycloak: sso.Keycloak, http_client: httpx.Client
+) -> None:
+    """Apps without discovery get five explicit endpoints: those of the realm's own discovery document."""
+    name = made(keycloak)
+    names = ("issuer", "authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri")
+    keys = (*names, "end_session_endpoint")
+    config = SsoConfig(env={key.upper(): f"{{{key}}}" for key in keys})
+    told = RunRealm(bench.settings, live_provider, name, "secret", "password", config).env({})
+    said = http_client.get(f"{keycloak.url}/realms/{name}/.well-known/openid-configuration").json()
+    assert told == {key.upper(): said[key] for key in keys}
 
 
 # --- logins

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from warmci.models import Ledger, Mode, Verdict
+from warmci import live_record
+from warmci.models import Ledger, Mode, RunResult, Verdict
 
 if TYPE_CHECKING:
     from bench import Bench
@@ -50,6 +54,9 @@ def test_quick_catches_the_regression_that_cold_misses(seeded: Bench) -> None:
     assert quick.code == 1, quick.stderr
     assert QUOTED in quick.result.summary
     assert QUOTED in quick.result.log_excerpt
+    reports = seeded.settings.runs_dir / quick.result.run
+    assert 'name="warmci.quick.miniflux"' in (reports / "junit.xml").read_text(encoding="utf-8")
+    assert QUOTED in (reports / "report.html").read_text(encoding="utf-8")
     assert quick.result.leftovers == ()
     assert seeded.fingerprint("miniflux") == before
     cold = seeded.run("miniflux", "--ref", "bad", "--pr", "8")
@@ -111,6 +118,63 @@ def test_two_recipes_run_at_once(seeded: Bench) -> None:
     assert seeded.ledger() == Ledger()
 
 
+def realms_of(bench: Bench, *prs: str) -> set[str]:
+    """Names of the realms that runs of these pull requests have at the live Keycloak now."""
+    shown = bench.call("warmci", "realms", "list", "--json")
+    assert shown.code == 0, shown.stderr
+    names = {row["realm"]["name"] for row in json.loads(shown.stdout)}
+    return {name for name in names for pr in prs if name.startswith(f"ci-miniflux-{pr}-")}
+
+
+def test_pull_requests_of_one_recipe_run_at_once_and_one_is_killed(seeded: Bench) -> None:
+    """Three cold runs at one Keycloak; kill -9 of one: its realm is reaped by the next command, the others' stay."""
+    before = seeded.fingerprint("miniflux")
+    prs = ("21", "22", "23")
+    runs = {
+        pr: seeded.start("run_recipe_ci.py", "miniflux", "--ref", "good", "--pr", pr, "--json", MAX_TESTS="3")
+        for pr in prs
+    }
+    end = time.monotonic() + 90
+    while len(realms_of(seeded, *prs)) < 3:
+        assert time.monotonic() < end, "the three runs do not have their realms at the same time"
+    os.kill(runs["23"].pid, signal.SIGKILL)
+    runs["23"].communicate(timeout=30)
+    recovered = seeded.call("warmci", "recover")
+    assert recovered.code == 0, recovered.stderr
+    assert "realm ci-miniflux-23-" in recovered.stderr
+    assert realms_of(seeded, "23") == set()
+    assert len(realms_of(seeded, "21", "22")) == 2
+    for pr in ("21", "22"):
+        stdout, stderr = runs[pr].communicate(timeout=300)
+        assert runs[pr].returncode == 0, stderr
+        result = RunResult.model_validate_json(stdout)
+        assert result.leftovers == ()
+        assert any("login_through_keycloak" in test.name for stage in result.stages for test in stage.tests)
+    assert realms_of(seeded, *prs) == set()
+    assert seeded.ledger() == Ledger()
+    assert seeded.fingerprint("miniflux") == before
+
+
+def test_a_keycloak_that_dies_in_the_run_is_not_the_recipes_fault(seeded: Bench) -> None:
+    run = seeded.start("run_recipe_ci.py", "miniflux", "--ref", "good", "--pr", "24", "--json")
+    end = time.monotonic() + 90
+    while not realms_of(seeded, "24"):
+        assert time.monotonic() < end, "no realm after 90 s"
+    label = ["com.docker.swarm.service.name=warm-keycloak_warmci_localhost_app"]
+    services = [item["ID"] for item in seeded.engine.services() if "keycloak" in item["Spec"]["Name"]]
+    seeded.engine.remove_services(services)
+    seeded.engine.kill_containers([item["Id"] for item in seeded.engine.containers(label)])
+    stdout, stderr = run.communicate(timeout=300)
+    back = seeded.call("warmci", "keycloak", "reconcile", "--json")
+    assert (back.code, json.loads(back.stdout)["action"]) == (0, "start"), back.stderr
+    assert run.returncode == 3, stderr
+    result = RunResult.model_validate_json(stdout)
+    assert "Keycloak" in result.summary
+    assert seeded.call("warmci", "recover").code == 0
+    assert realms_of(seeded, "24") == set()
+    assert seeded.ledger() == Ledger()
+
+
 def test_same_recipe_waits_for_its_lock_and_says_for_whom(seeded: Bench) -> None:
     holder = seeded.start("run_recipe_ci.py", "miniflux", "--ref", "good", "--pr", "9", "--quick", "--json")
     try:
@@ -129,8 +193,11 @@ def test_secrets_appear_nowhere(seeded: Bench) -> None:
     canonical = seeded.store.load("miniflux")
     assert canonical is not None
     answer = seeded.run("miniflux", "--ref", "bad", "--pr", "8", "--quick")
-    record = json.loads((seeded.settings.live_dir / "keycloak.json").read_text(encoding="utf-8"))
-    secrets = [value.encode() for value in (*canonical.secrets.values(), *record["secrets"].values())]
+    record = live_record.load_live(seeded.settings)
+    assert record is not None
+    home = live_record.generation_dir(seeded.settings, record.generation)
+    keycloaks = [*live_record.load_deployment(home).plain_secrets().values(), record.client_secret.get_secret_value()]
+    secrets = [value.encode() for value in (*canonical.secrets.values(), *keycloaks)]
     run_dir = seeded.settings.runs_dir / answer.result.run
     texts = [answer.stdout.encode(), answer.stderr.encode()]
     texts += [path.read_bytes() for path in run_dir.rglob("*") if path.is_file()]

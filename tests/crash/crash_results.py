@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import page
+import crash_page
 import pytest
 
 if TYPE_CHECKING:
@@ -62,4 +62,4 @@ def record(request: pytest.FixtureRequest) -> Record:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     directory = _directory(session.config)
     if directory is not None and not hasattr(session.config, "workerinput"):
-        page.write(directory)
+        crash_page.write(directory)

@@ -1,0 +1,64 @@
+"""`warmci status`: one screen."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from warmci.cli_common import Json, load_settings
+from warmci.console import Console, print_data
+
+if TYPE_CHECKING:
+    from warmci.status import Status
+
+_WATCH_S = 2.0
+
+
+def status(
+    json: Json = False,
+    watch: Annotated[bool, typer.Option("--watch", help="look again every two seconds, until Ctrl-C")] = False,
+) -> None:
+    """Canonicals, the live Keycloak, alerts: what is there and what needs a person."""
+    from warmci.status import look  # noqa: PLC0415
+
+    loaded, console = load_settings(), Console()
+    while True:
+        seen = look(loaded)
+        if watch:
+            console.clear()
+        if json:
+            print_data(seen.model_dump_json(indent=None if watch else 2))
+        else:
+            _show(console, seen)
+        if not watch:
+            return
+        time.sleep(_WATCH_S)
+
+
+def _show(console: Console, seen: Status) -> None:
+    rows = [
+        (c.recipe, c.version, c.state, age(c.age_s), " → ".join(c.lineage), c.last_cold, c.last_quick)
+        for c in seen.canonicals
+    ]
+    columns = ("recipe", "version", "state", "age", "lineage", "last cold", "last quick")
+    console.table("canonicals", columns, rows)
+    if seen.keycloak is None:
+        console.say("Keycloak: no live one (warmci keycloak reconcile)")
+    else:
+        health = f"{seen.keycloak.realms} realms" if seen.keycloak.healthy else f"NOT healthy: {seen.keycloak.detail}"
+        console.say(f"Keycloak: {seen.keycloak.version} at {seen.keycloak.url}, {health}")
+    for alert in seen.alerts:
+        console.say(f"alert: {alert.subject} since {alert.since:%F %T} UTC: {alert.message}", style="bold yellow")
+        console.say(f"hint: {alert.hint}")
+    for problem in seen.problems:
+        console.say(f"not known: {problem}", style="yellow")
+
+
+def age(seconds: float) -> str:
+    """Rough, as people say it."""
+    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {name}"
+    return f"{seconds:.0f} s"

@@ -1,0 +1,31 @@
+"""`warmci sweep`: what the timer calls at night."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from warmci.cli_common import Json, load_settings
+from warmci.console import Console, print_data
+
+
+def sweep(
+    max_tests: Annotated[int | None, typer.Option(min=1, max=64, help="runs at once; also $MAX_TESTS")] = None,
+    json: Json = False,
+) -> None:
+    """Run every enrolled recipe cold, at most MAX_TESTS at once; go on where a stopped sweep ended.
+
+    Exit codes: 0 green · 1 a recipe is red · 3 infrastructure · 6 nothing was swept or promoted · 75 another one runs.
+    """
+    from warmci.sweep import run_sweep  # noqa: PLC0415
+    from warmci.sweep_record import sweep_dir  # noqa: PLC0415
+
+    loaded, console = load_settings(max_tests=max_tests), Console()
+    done = run_sweep(loaded, console)
+    if json:
+        print_data(done.model_dump_json(indent=2))
+    style = "bold red" if done.exit_code else "bold green"
+    report = sweep_dir(loaded.state_dir, done.id) / "report.html"
+    console.say(f"sweep {done.id}: {done.verdict}: {report}", style)
+    raise typer.Exit(done.exit_code or 0)
