@@ -303,44 +303,34 @@ def main() -> None:
     os.environ["PATH"] += ":/usr/sbin:/sbin"
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was made is removed
     shell("mount --make-rprivate /")
-    load = os.getloadavg()[0]
+    load, lines = os.getloadavg()[0], []
     with tempfile.TemporaryDirectory(dir=options.home) as home:
         Path(home).chmod(0o711)
-        lines = [
-            line
-            for system in options.systems
-            for line in on_file_system(system, Path(home), options.rounds, options.data)
-        ]
-    tools = [
-        _version(command)
-        for command in (
-            "cp --version",
-            "rsync --version",
-            "tar --version",
-            "restic version",
-            "borg --version",
-            "/usr/lib/postgresql/*/bin/postgres --version",
-        )
-    ]
-    head = (
+        for system in options.systems:
+            lines += on_file_system(system, Path(home), options.rounds, options.data)
+            text = "\n".join([_head(options.rounds, load), "", *lines])
+            if options.print:
+                print(text)
+            else:
+                page.write_section("Snapshots beside other tools", text)
+
+
+def _head(rounds: int, load: float) -> str:
+    programs = ("cp", "rsync", "tar", "restic", "borg", "/usr/lib/postgresql/*/bin/postgres")
+    tools = [_version(f"{name} {'version' if name == 'restic' else '--version'}") for name in programs]
+    return (
         f"{datetime.now(UTC):%F}, Linux {platform.release()}, {os.cpu_count()} cores,"
-        f" Python {platform.python_version()}; {', '.join(tools)}. {options.rounds} rounds, the tools in turn in each;"
-        " median (min-max), and the median of the ratios within a round. xfs and btrfs are loop mounts on the disk that"
-        " has the ext4. Caches are dropped before each save, restore and attach; the sync is in a tool's time."
+        f" Python {platform.python_version()}; {', '.join(tools)}.\n\n"
+        f"{rounds} round{'s' * (rounds > 1)}, the tools in turn in each; median (min-max), and the median of the ratios"
+        " within a round. xfs and btrfs are loop mounts on the disk that has the ext4. Caches are dropped before each"
+        " save, restore and attach; the sync is in a tool's time."
         f" The load was {load:.1f} before the start and {os.getloadavg()[0]:.1f} at the end; with this benchmark alone"
-        " it is about 2."
-    )
-    rest = (
+        " it is about 2.\n\n"
         "A save by WarmCI holds hashes of every byte and is proved against them; its restore reads the snapshot, proves"
         " every byte of it and of the copy, and throws away what was there before, which the others leave to somebody"
         " else. Roll back is after a run that wrote 100 files. A seed finds its data as a cold run leaves it: written a"
         " moment ago, in the page cache."
     )
-    text = "\n".join([head, "", rest, "", *lines])
-    if options.print:
-        print(text)
-    else:
-        page.write_section("Snapshots beside other tools", text)
 
 
 if __name__ == "__main__":
