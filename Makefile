@@ -10,7 +10,7 @@ demo: $(VENV)/.runtime
 	$(BIN)/warmci demo
 
 test: lint
-	scripts/install-tools engine test
+	scripts/install-tools engine nix test
 	$(BIN)/python -m pytest
 
 test-unit: $(VENV)/.dev
@@ -42,6 +42,8 @@ bench-realms: $(VENV)/.dev
 
 docs: $(VENV)/.runtime
 	$(BIN)/python -c "from warmci.settings import as_markdown; print(as_markdown(), end='')" > docs/settings.md
+	scripts/install-tools nix
+	$(BIN)/python tests/nixeval.py
 
 $(VENV)/bin/pip:
 	scripts/install-tools python

@@ -3,15 +3,16 @@
   lib,
   python3Packages,
   makeWrapper,
-  docker,
+  coreutils,
+  docker-client,
+  e2fsprogs,
   git,
   util-linux,
-  iproute2,
 }:
 
 python3Packages.buildPythonApplication {
   pname = "warmci";
-  version = "0.1.0";
+  inherit ((lib.importTOML ../pyproject.toml).project) version;
   pyproject = true;
   src = lib.cleanSource ../.;
 
@@ -36,10 +37,11 @@ python3Packages.buildPythonApplication {
   makeWrapperArgs = [
     "--prefix PATH : ${
       lib.makeBinPath [
-        docker
+        coreutils
+        docker-client
+        e2fsprogs
         git
         util-linux
-        iproute2
       ]
     }"
   ];

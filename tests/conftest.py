@@ -10,14 +10,14 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytest_plugins = ["bench", "crash_results"]
+pytest_plugins = ["bench", "crash_results", "machine"]
 
 
 @pytest.fixture(autouse=True)
 def own_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The environment of a test names nothing of this machine; whoever needs an engine makes one."""
     for name in list(os.environ):
-        if name.startswith(("WARMCI_", "DOCKER_")) or name == "MAX_TESTS":
+        if name.startswith(("WARMCI_", "DOCKER_")) or name in {"MAX_TESTS", "CREDENTIALS_DIRECTORY"}:
             monkeypatch.delenv(name)
     monkeypatch.setenv("WARMCI_STATE_DIR", str(tmp_path / "state-of-this-test"))
     monkeypatch.setenv("WARMCI_DOCKER_HOST", "unix:///nonexistent/choose-an-engine.sock")

@@ -38,7 +38,18 @@ class FakeEngine:
         self._volumes[name] |= values
 
     def volumes(self, labels: Sequence[str] = ()) -> list[dict[str, Any]]:
-        return list(self._volumes.values())
+        return [item for item in self._volumes.values() if _fits(item["Labels"], labels)]
+
+    def secrets(self, labels: Sequence[str] = ()) -> list[dict[str, Any]]:
+        return []
+
+    def configs(self, labels: Sequence[str] = ()) -> list[dict[str, Any]]:
+        return []
+
+    def remove_services(self, ids: Sequence[str]) -> None:
+        assert not ids
+
+    remove_secrets = remove_configs = remove_networks = kill_containers = remove_services
 
     def services(self, labels: Sequence[str] = ()) -> list[dict[str, Any]]:
         return [item for item in self.deployed if _fits(item["Spec"]["Labels"], labels)]

@@ -152,7 +152,7 @@ def test_passing_failures_at_the_end_are_outlasted(forge: FakeForge, settings: S
     made = result(head_commit=PULL_HEAD)
 
     def run() -> RunResult:
-        forge.failing += [500, 429]
+        forge.failing += [500]
         return made
 
     assert announced(settings, Console(), COLD, run) is made

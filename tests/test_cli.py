@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SLOW = {"docker", "requests", "httpx", "pytest", "warmci.engine"}
+SLOW = {"docker", "requests", "httpx", "pytest", "pydantic", "asyncio", "warmci.engine"}
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -58,3 +59,26 @@ def test_a_killed_run_lets_go(state_dir: Path) -> None:
         run.wait()
         with live_lock.alone(state_dir, wait_s=5, on_wait=lambda: None):
             pass
+
+
+def test_new_runs_queue_behind_whoever_waits(state_dir: Path) -> None:
+    """Else an endless row of overlapping runs would keep him waiting."""
+    with live_lock.shared(state_dir, wait_s=0, on_wait=lambda: None):
+        waiting = threading.Event()
+
+        def replace() -> None:
+            with live_lock.alone(state_dir, wait_s=20, on_wait=waiting.set):
+                pass
+
+        thread = threading.Thread(target=replace)
+        thread.start()
+        assert waiting.wait(10)
+        with (
+            pytest.raises(BusyError, match="is being replaced"),
+            live_lock.shared(state_dir, wait_s=0.2, on_wait=lambda: None),
+        ):
+            pass
+    thread.join(20)
+    assert not thread.is_alive()
+    with live_lock.shared(state_dir, wait_s=5, on_wait=lambda: None):
+        pass

@@ -18,17 +18,17 @@ def known(*, serves: bool = True, version: str = NOW.version, **failed: str) -> 
 
 
 def test_none_yet() -> None:
-    assert plan(None, NOW, [], {}, "").action is Action.DEPLOY
+    assert plan(None, [NOW], {}, "").action is Action.DEPLOY
 
 
 def test_as_wanted() -> None:
-    assert plan(known(), NOW, [], {}, "").action is Action.UNCHANGED
-    assert plan(known(serves=False), NOW, [], {}, "").action is Action.START
+    assert plan(known(), [NOW], {}, "").action is Action.UNCHANGED
+    assert plan(known(serves=False), [NOW], {}, "").action is Action.START
 
 
 @pytest.mark.parametrize("serves", [True, False])
 def test_a_plain_newer_release_is_taken(serves: bool) -> None:
-    made = plan(known(serves=serves), NEXT, [NEXT], {NEXT.version: "Faster logins. Deploy as usual."}, "")
+    made = plan(known(serves=serves), [NOW, NEXT], {NEXT.version: "Faster logins. Deploy as usual."}, "")
     assert (made.action, made.target, made.start) == (Action.UPGRADE, NEXT, False)
 
 
@@ -42,11 +42,11 @@ def test_a_plain_newer_release_is_taken(serves: bool) -> None:
 )
 def test_held_for_its_version(version: str, reason: str) -> None:
     wanted = Release(version, NEXT.commit)
-    made = plan(known(), wanted, [wanted], {}, "")
-    assert (made.action, made.reason, made.start) == (Action.HOLD, reason, False)
-    assert plan(known(serves=False), wanted, [wanted], {}, "").start
-    assert plan(known(), wanted, [wanted], {}, version).action is Action.UPGRADE
-    assert plan(known(), wanted, [wanted], {}, "1.0.1+26.7.4").action is Action.HOLD
+    made = plan(known(), [wanted], {}, "")
+    assert (made.action, made.held, made.because, made.start) == (Action.HOLD, wanted, reason, False)
+    assert plan(known(serves=False), [wanted], {}, "").start
+    assert plan(known(), [wanted], {}, version).action is Action.UPGRADE
+    assert plan(known(), [wanted], {}, "1.0.1+26.7.4").action is Action.HOLD
 
 
 @pytest.mark.parametrize(
@@ -65,22 +65,38 @@ def test_held_for_its_version(version: str, reason: str) -> None:
 )
 def test_held_for_its_release_notes(note: str) -> None:
     between = [Release("1.0.1+26.7.3", "c" * 40), NEXT]
-    made = plan(known(), NEXT, between, {"1.0.1+26.7.3": f"# Notes\n\n  {note}\n"}, "")
-    assert made.action is Action.HOLD
-    assert made.reason == f"release notes of 1.0.1+26.7.3: {note}"
+    made = plan(known(), between, {"1.0.1+26.7.3": f"# Notes\n\n  {note}\n"}, "")
+    assert (made.action, made.held) == (Action.HOLD, NEXT)
+    assert made.because == f"release notes of 1.0.1+26.7.3: {note}"
 
 
 def test_notes_of_releases_that_are_not_on_the_way_do_not_count() -> None:
-    assert plan(known(), NEXT, [NEXT], {"1.0.0+26.7.3": "BREAKING"}, "").action is Action.UPGRADE
+    assert plan(known(), [NOW, NEXT], {"1.0.0+26.7.3": "BREAKING"}, "").action is Action.UPGRADE
 
 
 def test_what_was_rolled_back_is_not_tried_again_by_itself() -> None:
     before = Known(NOW.version, NOW.commit, True, {NEXT.version: "it never became healthy"})
-    made = plan(before, NEXT, [NEXT], {}, "")
-    assert (made.action, made.reason) == (Action.HOLD, "it was rolled back: it never became healthy")
-    assert plan(before, NEXT, [NEXT], {}, NEXT.version).action is Action.UPGRADE
+    made = plan(before, [NOW, NEXT], {}, "")
+    assert (made.action, made.because) == (Action.HOLD, "it was rolled back: it never became healthy")
+    assert plan(before, [NOW, NEXT], {}, NEXT.version).action is Action.UPGRADE
     newer = Release("1.0.2+26.7.4", "d" * 40)
-    assert plan(before, newer, [NEXT, newer], {}, "").action is Action.UPGRADE
+    assert plan(before, [NOW, NEXT, newer], {}, "").target == newer
+
+
+def test_a_held_major_does_not_hold_the_plain_ones_before_it() -> None:
+    major = Release("2.0.0+26.7.3", "e" * 40)
+    made = plan(known(), [NOW, NEXT, major], {}, "")
+    assert (made.action, made.target, made.held) == (Action.UPGRADE, NEXT, major)
+    assert "major version of the recipe" in made.because
+    after = Known(NEXT.version, NEXT.commit, True, {})
+    made = plan(after, [NOW, NEXT, major], {}, "")
+    assert (made.action, made.target, made.held) == (Action.HOLD, None, major)
+
+
+def test_what_is_older_than_the_known_one_is_never_taken() -> None:
+    middle = Known(NEXT.version, NEXT.commit, True, {})
+    held = Release("2.0.0+26.7.3", "e" * 40)
+    assert plan(middle, [NOW, NEXT, held], {}, "").target is None
 
 
 @given(
@@ -90,8 +106,8 @@ def test_no_major_step_without_a_person(
     serves: bool, major: int, minor: int, patch: int, upstream: int, note: str
 ) -> None:
     wanted = Release(f"{major}.{minor}.{patch}+{upstream}.1.0", NEXT.commit)
-    made = plan(known(serves=serves), wanted, [wanted], {wanted.version: note}, "")
+    made = plan(known(serves=serves), [wanted], {wanted.version: note}, "")
     if (major, upstream) != (1, 26):
         assert made.action is Action.HOLD
     assert made.start == (made.action is Action.HOLD and not serves)
-    assert (made.action is Action.HOLD) == bool(made.reason and made.action is not Action.UPGRADE)
+    assert (made.action is Action.HOLD) == bool(made.because) == (made.target is None)

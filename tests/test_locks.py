@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from warmci.errors import BusyError, InfraError, UsageError
-from warmci.locks import Holder, app_lock, dead_runs, is_alive, read_holder, run_lock, slot
+from warmci.locks import Holder, app_lock, dead_runs, held, is_alive, read_holder, run_lock, slot
 from warmci.names import new_id
 from warmci.state import open_state
 
@@ -45,6 +45,21 @@ def test_the_holder_is_readable_while_it_holds(state: Path) -> None:
         assert found.phase == "assert"
     assert read_holder(path) is None
     assert path.exists()
+
+
+def test_all_that_is_held_and_nothing_else(state: Path) -> None:
+    assert held(state) == {}
+    named = Holder.here("run-a", "demo", "run quick", "deploy", "7")
+    with app_lock(state, "demo", named, wait_s=0), slot(state, 2, named, wait_s=0):
+        (state / ".locks" / "app-idle").write_text(named.model_dump_json())
+        found = held(state)
+        assert set(found) == {"app-demo", "slot-0"}
+        assert found["slot-0"] is not None
+        assert found["slot-0"].pr == "7"
+        assert str(found["app-demo"]).startswith("run run-a of demo PR 7 (run quick, pid ")
+        (state / ".locks" / "app-demo").write_text("torn")
+        assert held(state)["app-demo"] is None
+    assert held(state) == {}
 
 
 def test_busy_names_who_holds_it_and_has_its_exit_code(state: Path) -> None:

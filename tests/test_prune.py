@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -15,9 +16,11 @@ from hypothesis import strategies as st
 from results import result
 from trees import canonical_of, save
 from warmci import cli, fs, prune, pulled, snapshot
+from warmci.app import App
 from warmci.canonical import CanonicalStore
+from warmci.console import Console
 from warmci.disk import Room
-from warmci.errors import InfraError
+from warmci.errors import InfraError, RecipeFailedError
 from warmci.locks import Holder, app_lock, run_lock
 from warmci.names import new_id
 from warmci.prune import execute, make_room
@@ -59,13 +62,13 @@ def trash(settings: Settings, recipe: str = "demo", size: int = 1000) -> Path:
     return path
 
 
-def finished(settings: Settings, recipe: str = "demo", run: str = "", *, work: bool = False) -> str:
+def finished(settings: Settings, recipe: str = "demo", run: str = "", *, work: bool = False, **facts: Any) -> str:
     run = run or new_id()
     with run_lock(settings.runs_dir / run) as lock:
         if work:
             (lock.dir / "work" / "repository").mkdir(parents=True)
         if recipe:
-            fs.write_json(lock.dir / "result.json", result(run=run, recipe=recipe).model_dump(mode="json"))
+            fs.write_json(lock.dir / "result.json", result(run=run, recipe=recipe, **facts).model_dump(mode="json"))
     return run
 
 
@@ -128,6 +131,27 @@ def test_old_runs_go_by_recipe_and_the_oldest_first(settings: Settings, store: C
     execute(plan, settings, store, None)
     left = {path.name for path in settings.runs_dir.iterdir()}
     assert left == {*old[3:], *others, *killed[1:]}
+
+
+def test_many_runs_of_one_kind_push_out_none_of_another(settings: Settings, store: CanonicalStore) -> None:
+    """The sweep's own runs are what tells it when a recipe was last green."""
+    trusted = finished(settings, run="20260101T000000Z-000000", pr="", trusted=True)
+    for number in range(1, 7):
+        finished(settings, run=f"2026020{number}T000000Z-000000", pr="7")
+        finished(settings, run=f"2026030{number}T000000Z-000000", requested="quick", ran="quick")
+    plan = make_plan(settings, store, None, images=False)
+    assert len(plan.items) == 8
+    assert f".runs/{trusted}" not in {item.name for item in plan.items}
+
+
+def test_old_sweeps_go_the_newest_stay(settings: Settings, store: CanonicalStore) -> None:
+    names = [f"2026010{day}T000000Z-00000{day}" for day in range(1, 5)]
+    for name in names:
+        (settings.state_dir / ".sweeps" / name).mkdir(parents=True)
+    plan = make_plan(settings, store, None, images=False)
+    assert planned(plan) == [("sweep", f".sweeps/{name}") for name in names[:2]]
+    assert execute(plan, settings, store, None).stayed == {}
+    assert sorted(path.name for path in (settings.state_dir / ".sweeps").iterdir()) == names[2:]
 
 
 @pytest.mark.parametrize("broken", ["canonical.json", "manifest.json", "restore.json"])
@@ -377,6 +401,31 @@ def test_no_image_goes_while_a_canonical_or_the_record_cannot_be_read(
 def test_what_is_not_there_is_not_recorded(settings: Settings) -> None:
     pulled.record(settings.state_dir, cast("Engine", Images()), ["a:1"], "run")
     assert pulled.load(settings.state_dir) == []
+
+
+@pytest.mark.parametrize("converges", [True, False])
+def test_an_app_records_the_images_that_came_for_it(settings: Settings, converges: bool) -> None:
+    """Also when the new version does not start: a red pull request's images are garbage soonest."""
+    fake = Images()
+    fake.tags = {"sha256:old": ["old:1"]}
+
+    class Swarm:
+        def deploy(self, *_: Any) -> None:
+            fake.tags["sha256:new"] = ["new:1"]
+
+        def wait(self, *_: Any) -> None:
+            if not converges:
+                raise RecipeFailedError("it does not start")
+
+    context = SimpleNamespace(settings=settings, engine=fake, console=Console(quiet=True), realm=None, run_id="run-a")
+    app = App.__new__(App)
+    app.context, app.deployment, app.secrets = cast("Any", context), cast("Any", Swarm()), {}
+    app._submit(cast("Any", SimpleNamespace(images={"app": "new:1", "db": "old:1"})))
+    with suppress(RecipeFailedError):
+        app._converge()
+    assert [(item.id, item.reference, item.run) for item in pulled.load(settings.state_dir)] == [
+        ("sha256:new", "new:1", "run-a")
+    ]
 
 
 # --- before a run

@@ -5,19 +5,19 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from trees import save
-from warmci import process, quiesce, snapshot
+from warmci import attach, process, quiesce, snapshot
 from warmci.errors import InfraError
 from warmci.names import new_id
 from warmci.quiesce import mount_users, refuse_mounted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
 
 def test_a_quiet_tree_has_no_users(tmp_path: Path) -> None:
@@ -79,6 +79,70 @@ def test_another_namespace_is_looked_into(tree: Path, tmp_path: Path) -> None:
     finally:
         child.communicate("\n")
     assert mount_users(tree) == []
+
+
+@pytest.fixture
+def stranger() -> Iterator[Callable[[], subprocess.Popen[str]]]:
+    """Somebody who copies all mounts of the host into a namespace of his own, and stays."""
+    started = []
+
+    def begin() -> subprocess.Popen[str]:
+        argv = ["unshare", "-m", "--propagation", "private", "sh", "-c", "echo ready && read _"]
+        child = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        started.append(child)
+        assert child.stdout
+        assert child.stdout.readline() == "ready\n"
+        return child
+
+    yield begin
+    for child in started:
+        child.communicate("\n")
+
+
+@pytest.mark.integration
+def test_copies_in_a_strangers_namespace_do_not_hold_a_run(
+    tmp_path: Path, stranger: Callable[[], subprocess.Popen[str]]
+) -> None:
+    manifest = save(tmp_path)
+    source = snapshot.snapshot_dir(tmp_path, "demo", manifest.id)
+    attached = attach.attach(source, tmp_path / "run", ["db"])
+    assert attached.method == "overlay"
+    engines = tmp_path / "volumes" / "demo_db" / "_data"
+    engines.mkdir(parents=True)
+    process.run(["mount", "--bind", str(attached.volumes["db"]), str(engines)], timeout_s=10)
+    child = stranger()
+    process.run(["umount", str(engines)], timeout_s=10)
+    attach.detach(tmp_path / "run")
+    copies = (Path("/proc") / str(child.pid) / "mountinfo").read_text()
+    assert str(engines) in copies, "the stranger still has it"
+    assert mount_users(source) == []
+    snapshot.discard(tmp_path, "demo", manifest.id)
+    assert not source.exists()
+
+
+@pytest.mark.integration
+def test_a_container_that_was_not_known_holds_it(tmp_path: Path) -> None:
+    """It has a root of its own, and the data somewhere below it."""
+    manifest = save(tmp_path)
+    source = snapshot.snapshot_dir(tmp_path, "demo", manifest.id)
+    attached = attach.attach(source, tmp_path / "run", ["db"])
+    root = tmp_path / "root"
+    script = (
+        'mkdir "$0" && mount -t tmpfs none "$0" && cd "$0" && mkdir old data bin lib lib64 usr proc && '
+        'for d in bin lib lib64 usr proc; do mount --bind "/$d" "$d" || exit 1; done && '
+        'mount --bind "$1" data && pivot_root . old && cd / && umount -l /old && echo ready && read _'
+    )
+    argv = ["unshare", "-m", "--propagation", "private", "sh", "-c", script, str(root), str(attached.volumes["db"])]
+    child = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert child.stdout
+    try:
+        assert child.stdout.readline() == "ready\n"
+        with pytest.raises(InfraError, match=rf"in use: /data \(pid {child.pid}\)"):
+            attach.detach(tmp_path / "run")
+        assert [user for user in mount_users(source) if user.startswith("/data ")]
+    finally:
+        child.communicate("\n")
+    attach.detach(tmp_path / "run")
 
 
 @pytest.mark.integration

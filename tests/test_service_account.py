@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 URL = "http://warm-keycloak.warmci.localhost:20000"
-INSTANCE = "0123456789ab"
-NAME = f"warmci-{INSTANCE}"
+NAME = "warmci"
 CLIENTS = "/admin/realms/master/clients"
 ROLES = "/admin/realms/master/users/u1/role-mappings/realm"
 ADMIN = sso.KeycloakAccess(url=URL, username="admin", password=SecretStr("admin-canary"))
@@ -40,9 +39,9 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[respx.MockRouter]:
         yield router
 
 
-def made() -> sso.KeycloakAccess:
+def made(*, new_secret: bool = True) -> sso.KeycloakAccess:
     with http.client(base_domain="warmci.localhost", address="127.0.0.1") as client:
-        return make_service_account(ADMIN, client, INSTANCE)
+        return make_service_account(ADMIN, client, new_secret=new_secret)
 
 
 def body(route: respx.Route) -> object:
@@ -73,6 +72,14 @@ def test_an_account_that_is_there_is_kept_and_set_right(server: respx.MockRouter
     assert made().client_secret == SecretStr("new-canary")
     assert (update.call_count, creation.call_count, server["drop"].call_count) == (1, 0, 0)
     assert server["secret"].call_count == 1
+
+
+def test_a_secret_that_others_use_is_kept(server: respx.MockRouter) -> None:
+    server.get(CLIENTS).respond(json=[{"id": "c1", "clientId": NAME}])
+    server.put(f"{CLIENTS}/c1").respond(204)
+    server.get(f"{CLIENTS}/c1/client-secret").respond(json={"value": "known-canary"})
+    assert made(new_secret=False).client_secret == SecretStr("known-canary")
+    assert server["secret"].call_count == 0
 
 
 @pytest.mark.parametrize(

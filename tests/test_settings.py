@@ -129,3 +129,49 @@ def test_settings_cannot_be_changed_after_loading() -> None:
 
 def test_every_setting_is_described() -> None:
     assert [name for name, field in settings.Settings.model_fields.items() if not field.description] == []
+
+
+@pytest.fixture
+def credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "credentials"
+    path.mkdir()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(path))
+    return path
+
+
+def test_a_credential_wins_over_the_file_and_the_environment_over_both(
+    file: Path, credentials: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text('base_domain = "of.file"\nport_count = 20\n', encoding="utf-8")
+    (credentials / "warmci_base_domain").write_text("of.credential\n", encoding="utf-8")
+    (credentials / "of_somebody_else").write_text("x", encoding="utf-8")
+    loaded = settings.load()
+    assert (loaded.base_domain, loaded.port_count) == ("of.credential", 20)
+    monkeypatch.setenv("WARMCI_BASE_DOMAIN", "of.environment")
+    assert settings.load().base_domain == "of.environment"
+
+
+def test_a_misspelt_credential_is_named(credentials: Path) -> None:
+    (credentials / "warmci_base_domian").write_text("x.example", encoding="utf-8")
+    with pytest.raises(UsageError, match="warmci_base_domian"):
+        settings.load()
+
+
+def test_a_wrong_credential_is_refused_without_its_value(credentials: Path) -> None:
+    (credentials / "warmci_base_domain").write_text("S3CRET IN IT", encoding="utf-8")
+    with pytest.raises(UsageError, match="base_domain") as caught:
+        settings.load()
+    assert "S3CRET" not in f"{caught.value.message} {caught.value.hint}"
+
+
+@pytest.mark.parametrize(("content", "word"), [(b" \n", "is empty"), (b"\xff\xfe", "is not readable text")])
+def test_a_credential_without_a_secret_is_refused(credentials: Path, content: bytes, word: str) -> None:
+    (credentials / "warmci_recipe_source").write_bytes(content)
+    with pytest.raises(UsageError, match=f"warmci_recipe_source {word}"):
+        settings.load()
+
+
+@pytest.mark.parametrize("value", ["", "/nonexistent/credentials"])
+def test_without_credentials_nothing_is_missed(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", value)
+    assert settings.load().base_domain == "warmci.localhost"

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from results import result
 from trees import canonical_of, save
-from warmci import alerts, cli, status
+from warmci import alerts, cli, fs, status
 from warmci.canonical import CanonicalStore
 from warmci.console import Console
+from warmci.locks import Holder, app_lock, slot
+from warmci.names import new_id
 from warmci.settings import Settings
 from warmci.state import open_state
+from warmci.sweep_record import Sweep, save_sweep
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,6 +50,44 @@ def test_canonicals_and_alerts(settings: Settings, capsys: pytest.CaptureFixture
     assert "it was rolled back" in said
     assert "hint: warmci keycloak reconcile" in said
     assert "canary" not in said + seen.model_dump_json()
+
+
+def test_what_runs_what_ran_and_the_disk(
+    settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(1, 8):
+        run = f"2026110{number}T000000Z-000000"
+        (settings.runs_dir / run).mkdir()
+        fs.write_json(settings.runs_dir / run / "result.json", result(run=run, pr=str(number)).model_dump(mode="json"))
+    now = datetime.now(UTC)
+    save_sweep(
+        settings.state_dir,
+        Sweep(id=new_id(), started=now, finished=now, max_tests=2, items=(), exit_code=6, verdict="nothing was swept"),
+    )
+    holder = Holder.here("run-a", "miniflux", "run quick", "roll back", "7")
+    with app_lock(settings.state_dir, "miniflux", holder, wait_s=0), slot(settings.state_dir, 2, holder, wait_s=0):
+        seen = status.look(settings)
+        assert cli.main(["status"]) == 0
+    said = capsys.readouterr().err
+    assert seen.problems == ()
+    assert [item.lock for item in seen.locks] == ["app-miniflux", "slot-0"]
+    assert (seen.slots, seen.slots_held) == (2, 1)
+    assert [item.pr for item in seen.runs] == ["7", "6", "5", "4", "3"]
+    assert seen.sweep is not None
+    assert (seen.sweep.exit_code, seen.sweep.verdict) == (6, "nothing was swept")
+    assert seen.disk is not None
+    assert not seen.disk.low
+    for words in (
+        "slots: 1 of 2 in use: miniflux run quick, roll back",
+        "run: PASS cold miniflux PR 7, 9 s",
+        "MiB and",
+        "nothing was swept",
+    ):
+        assert words in said
+    monkeypatch.setenv("WARMCI_DISK_LOW_MB", str(10**9))
+    monkeypatch.setenv("WARMCI_DISK_HIGH_MB", str(10**9))
+    assert cli.main(["status"]) == 0
+    assert "LOW (warmci prune)" in capsys.readouterr().err
 
 
 def test_one_unreadable_file_hides_nothing_else(settings: Settings) -> None:

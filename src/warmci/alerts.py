@@ -47,8 +47,7 @@ def alert(settings: Settings, console: Console, subject: str, message: str, hint
         raise ValueError(subject)
     message, hint = console.redact(message), console.redact(hint)
     console.say(f"alert: {message}", style="bold yellow")
-    before = next((known for known in standing(settings) if known.subject == subject), None)
-    if before is not None and before.message == message:
+    if (before := _read(_dir(settings) / f"{subject}.json")) is not None and before.message == message:
         return
     raised = Alert(subject=subject, message=message, hint=hint, host=socket.gethostname(), since=datetime.now(UTC))
     directory = _dir(settings)
@@ -57,6 +56,14 @@ def alert(settings: Settings, console: Console, subject: str, message: str, hint
         write_json(directory / f"{subject}.json", raised.model_dump(mode="json"))
     if settings.alert_webhook is not None:
         _post(settings.alert_webhook.get_secret_value(), raised, console)
+
+
+def _read(path: Path) -> Alert | None:
+    """The alert of that file; None where there is none that can be read: it is about to be replaced."""
+    try:
+        return Alert.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
 
 
 def _post(url: str, raised: Alert, console: Console) -> None:

@@ -9,8 +9,11 @@ import typer
 
 from warmci import (
     cli_canonical,
+    cli_completion,
     cli_demo,
     cli_keycloak,
+    cli_locks,
+    cli_metrics,
     cli_prune,
     cli_realms,
     cli_snapshot,
@@ -35,6 +38,9 @@ app.command()(cli_status.status)
 app.command()(cli_sweep.sweep)
 app.add_typer(cli_demo.app, name="demo")
 app.add_typer(cli_trigger.app, name="trigger", help="What a comment or a CI's event asks for.")
+app.command()(cli_locks.locks)
+app.command()(cli_metrics.metrics)
+app.command()(cli_completion.completion)
 app.command()(cli_prune.prune)
 
 
@@ -72,7 +78,7 @@ def doctor(json: Json = False) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return exits.run_main(app, list(sys.argv[1:] if argv is None else argv))
+    return exits.run_main(cli_completion.completing(app, "warmci"), list(sys.argv[1:] if argv is None else argv))
 
 
 def entry() -> None:

@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from warmci import settings
-from warmci.cli_common import DryRun, Json, Recipe, Yes, agreed, as_json, group, load_settings, size
+from warmci.cli_common import DryRun, Json, Recipe, Yes, agreed, as_json, group, load_settings, read_settings, size
 from warmci.console import Console, print_data
 from warmci.errors import InfraError
-from warmci.models import Mode, Verdict
 
 if TYPE_CHECKING:
     from warmci.fsck import Problem
@@ -25,7 +23,7 @@ def list_canonicals(json: Json = False) -> None:
     """Every recipe's canonical: version, state, lineage."""
     from warmci.registry import open_store  # noqa: PLC0415
 
-    store = open_store(settings.load())
+    store = open_store(read_settings())
     found: list[Canonical] = []
     unreadable: dict[str, InfraError] = {}
     for recipe in store.recipes():
@@ -51,7 +49,7 @@ def show(recipe: Recipe, json: Json = False) -> None:
     """One canonical; of its secrets only the names."""
     from warmci.registry import find_canonical, open_store  # noqa: PLC0415
 
-    found = _public(find_canonical(open_store(settings.load()), recipe))
+    found = _public(find_canonical(open_store(read_settings()), recipe))
     if json:
         print_data(as_json(found))
         return
@@ -160,6 +158,7 @@ def _public(canonical: Canonical) -> dict[str, object]:
 def drill(recipe: Recipe, json: Json = False) -> None:
     """Boot a canonical from its snapshot as it is, run its tests on its data, and roll back: can it be gone back to?"""
     from warmci.context import Request  # noqa: PLC0415
+    from warmci.models import Mode, Verdict  # noqa: PLC0415
     from warmci.registry import find_canonical, open_store  # noqa: PLC0415
     from warmci.run import run_recipe  # noqa: PLC0415
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.filesize import decimal
 
-from warmci import settings
+from warmci.cli_completion import recipe_names
 from warmci.errors import InterruptedRunError, UsageError
 from warmci.netns import enter
 
@@ -22,16 +22,23 @@ if TYPE_CHECKING:
 Json = Annotated[bool, typer.Option("--json", help="print JSON on standard output")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="say what would be done, and do nothing")]
 Yes = Annotated[bool, typer.Option("--yes", help="do not ask")]
-Recipe = Annotated[str, typer.Argument(help="name of the recipe")]
+Recipe = Annotated[str, typer.Argument(help="name of the recipe", autocompletion=recipe_names)]
 
 
 def group() -> typer.Typer:
     return typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
 
+def read_settings(**flags: Any) -> Settings:
+    """Settings alone, for what asks no engine."""
+    from warmci import settings  # noqa: PLC0415  (--help stays quick)
+
+    return settings.load(**flags)
+
+
 def load_settings(**flags: Any) -> Settings:
     """Settings, in the network namespace of the engine that they name."""
-    loaded = settings.load(**flags)
+    loaded = read_settings(**flags)
     if loaded.netns is not None:
         enter(loaded.netns)
     return loaded

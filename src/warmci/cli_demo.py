@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from warmci import settings
 from warmci.console import Console
 
 app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
@@ -29,7 +28,7 @@ def demo(
     if context.invoked_subcommand:
         return
     console = Console()
-    host = settings.default_docker_host()
+    host = _host()
     if clean:
         for line in story.clean(root, host, console):
             console.say(f"removed {line}")
@@ -44,5 +43,11 @@ def rollback(keep: Keep = False, root: Root = DEMO_ROOT) -> None:
     from warmci import demo as story  # noqa: PLC0415
     from warmci.demo_rollback import Proof  # noqa: PLC0415
 
-    if not story.play(root, settings.default_docker_host(), Console(), keep=keep, story=Proof):
+    if not story.play(root, _host(), Console(), keep=keep, story=Proof):
         raise typer.Exit(1)
+
+
+def _host() -> str:
+    from warmci.settings import default_docker_host  # noqa: PLC0415
+
+    return default_docker_host()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path  # noqa: TC003  (typer reads the annotation)
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import SecretStr
 
 from warmci.cli_common import Yes, as_json, group, load_settings
 from warmci.console import Console, print_data
 from warmci.errors import UsageError
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
 
 app = group()
 
@@ -44,25 +46,31 @@ def reconcile(
 @app.command()
 def bootstrap(
     url: Annotated[str, typer.Option(help="use a Keycloak that others run, at this URL")] = "",
-    username: Annotated[str, typer.Option(help="administrator of its master realm")] = "admin",
+    username: Annotated[str, typer.Option(help="administrator of its master realm; default: admin")] = "",
     password_file: Annotated[
         Path | None, typer.Option(help="file with the administrator's password, `-` for standard input; default: ask")
     ] = None,
 ) -> None:
-    """Make the service account that runs use, by an administrator; once, or again to replace its secret."""
+    """Make the service account that runs use, by an administrator; once, or again to replace its secret.
+
+    The live Keycloak's own administrator is known; name him where he was changed in Keycloak itself.
+    """
     from warmci import live  # noqa: PLC0415
 
     loaded, console = load_settings(), Console()
-    if url:
-        name = live.adopt(loaded, console, url, username, _password(password_file))
-    elif password_file is not None:
-        raise UsageError("--password-file goes with --url", hint="the live Keycloak's own password is known")
+    administrator = None
+    if url or username or password_file is not None:
+        administrator = live.Administrator(username or "admin", _password(password_file))
+    if url and administrator:
+        name = live.adopt(loaded, console, url, administrator)
     else:
-        name = live.bootstrap(loaded, console)
-    console.say(f"service account {name}: made, its secret is kept in {loaded.live_dir}")
+        name = live.bootstrap(loaded, console, administrator)
+    console.say(f"service account {name}: its secret is kept in {loaded.live_dir}")
 
 
 def _password(file: Path | None) -> SecretStr:
+    from pydantic import SecretStr  # noqa: PLC0415  (--help stays quick)
+
     if file is None:
         return SecretStr(typer.prompt("administrator's password", hide_input=True, err=True))
     try:

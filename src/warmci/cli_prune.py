@@ -25,20 +25,18 @@ def prune(
     images: Annotated[bool, typer.Option("--images", help="also images that runs pulled, while there is room")] = False,
     json: Json = False,
 ) -> None:
-    """Throw away trash, what dead runs left, snapshots that no canonical names, and old runs.
+    """Throw away trash, what dead runs left, snapshots that no canonical names, old runs and sweeps.
 
     Images that runs pulled and no canonical pins go too when the disk is below disk_high_mb, or with --images.
     """
     from warmci.disk import Watermarks  # noqa: PLC0415
-    from warmci.prune import Done, execute, rooms  # noqa: PLC0415
-    from warmci.prune_plan import make_plan  # noqa: PLC0415
+    from warmci.prune import Done, execute, plan_now, rooms  # noqa: PLC0415
     from warmci.registry import open_store  # noqa: PLC0415
 
     loaded, console = load_settings(), Console()
     store, engine, marks = open_store(loaded), _engine(loaded, console), Watermarks.of(loaded)
     before = rooms(loaded, engine)
-    wanted = images or not all(marks.is_high(room) for room in before)
-    plan = make_plan(loaded, store, engine, images=wanted)
+    plan = plan_now(loaded, store, engine, images=images)
     if not json:
         _show(console, plan, before)
     done = Done() if dry_run else execute(plan, loaded, store, engine)

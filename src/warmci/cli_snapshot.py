@@ -7,8 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from warmci import settings
-from warmci.cli_common import DryRun, Json, Recipe, Yes, agreed, as_json, group, load_settings, say_notes, size
+from warmci.cli_common import (
+    DryRun,
+    Json,
+    Recipe,
+    Yes,
+    agreed,
+    as_json,
+    group,
+    load_settings,
+    read_settings,
+    say_notes,
+    size,
+)
 from warmci.console import Console, print_data
 from warmci.errors import InfraError, UsageError
 
@@ -35,7 +46,7 @@ def list_all(recipe: One = "", json: Json = False) -> None:
     from warmci.inventory import list_snapshots  # noqa: PLC0415
     from warmci.registry import open_store  # noqa: PLC0415
 
-    store = open_store(settings.load())
+    store = open_store(read_settings())
     found = [info for name in ([recipe] if recipe else store.homes()) for info in list_snapshots(store, name)]
     if json:
         print_data(as_json([_with_totals(info) for info in found]))
@@ -52,7 +63,7 @@ def show(recipe: Recipe, id: Id = "", json: Json = False) -> None:  # noqa: A002
     from warmci.inventory import describe_snapshot  # noqa: PLC0415
     from warmci.registry import find_canonical, open_store  # noqa: PLC0415
 
-    store = open_store(settings.load())
+    store = open_store(read_settings())
     info = describe_snapshot(store, recipe, id or find_canonical(store, recipe).snapshot)
     if json:
         print_data(as_json(_with_totals(info)))
@@ -149,7 +160,7 @@ def verify(recipe: Recipe, read_data: ReadData = False, json: Json = False) -> N
     from warmci.registry import verify_canonical  # noqa: PLC0415
 
     console = Console()
-    found = verify_canonical(settings.load(), console, recipe, read_data=read_data)
+    found = verify_canonical(read_settings(), console, recipe, read_data=read_data)
     if json:
         print_data(found.model_dump_json(indent=2))
     else:

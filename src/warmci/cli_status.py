@@ -20,7 +20,7 @@ def status(
     json: Json = False,
     watch: Annotated[bool, typer.Option("--watch", help="look again every two seconds, until Ctrl-C")] = False,
 ) -> None:
-    """Canonicals, the live Keycloak, alerts: what is there and what needs a person."""
+    """Canonicals, Keycloak, what runs and ran, slots, disk, the last sweep, alerts: one screen."""
     from warmci.status import look  # noqa: PLC0415
 
     loaded, console = load_settings(), Console()
@@ -44,16 +44,39 @@ def _show(console: Console, seen: Status) -> None:
     ]
     columns = ("recipe", "version", "state", "age", "lineage", "last cold", "last quick")
     console.table("canonicals", columns, rows)
-    if seen.keycloak is None:
+    if any(problem.startswith("keycloak: ") for problem in seen.problems):
+        console.say("Keycloak: not known, see below", style="yellow")
+    elif seen.keycloak is None:
         console.say("Keycloak: no live one (warmci keycloak reconcile)")
     else:
         health = f"{seen.keycloak.realms} realms" if seen.keycloak.healthy else f"NOT healthy: {seen.keycloak.detail}"
         console.say(f"Keycloak: {seen.keycloak.version} at {seen.keycloak.url}, {health}")
+    _show_work(console, seen)
     for alert in seen.alerts:
         console.say(f"alert: {alert.subject} since {alert.since:%F %T} UTC: {alert.message}", style="bold yellow")
         console.say(f"hint: {alert.hint}")
     for problem in seen.problems:
         console.say(f"not known: {problem}", style="yellow")
+
+
+def _show_work(console: Console, seen: Status) -> None:
+    under_way = {
+        item.run: f"{item.recipe} {item.holder}, {item.phase or 'beginning'}" for item in seen.locks if item.run
+    }
+    said = f": {'; '.join(under_way.values())} (warmci locks)" if under_way else ""
+    console.say(f"slots: {seen.slots_held} of {seen.slots} in use{said}")
+    for run in seen.runs:
+        pr = f" PR {run.pr}" if run.pr else ""
+        ago = age((seen.at - run.started).total_seconds())
+        console.say(f"run: {run.verdict.upper()} {run.mode} {run.recipe}{pr}, {run.seconds:.0f} s, began {ago} ago")
+    if seen.disk is not None:
+        low = "; LOW (warmci prune)" if seen.disk.low else ""
+        console.say(f"disk: {seen.disk.room}{low}", style="bold yellow" if low else "")
+    if seen.sweep is None:
+        console.say("sweep: none yet (warmci sweep)")
+    else:
+        done = seen.sweep.verdict if seen.sweep.finished else "stopped or under way"
+        console.say(f"sweep: {seen.sweep.id}, {done}")
 
 
 def age(seconds: float) -> str:

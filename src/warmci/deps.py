@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -50,10 +51,10 @@ def open_realm(context: Context, apps: Sequence[Placement]) -> RunRealm:
                 email=f"{USER}@example.org",
                 first_name="Alice",
                 last_name="Example",
-                roles=config.roles,
+                roles=tuple(sorted(config.roles)),
             ),
         ),
-        roles=config.roles,
+        roles=tuple(sorted(config.roles)),
     )
     pool = ThreadPoolExecutor(1, thread_name_prefix="realm")
     with context.shielded():
@@ -94,20 +95,23 @@ def _delete(context: Context, serving: provider.Provider, name: str, made: Futur
 
 
 def _live(context: Context) -> provider.Provider | None:
-    """The live Keycloak, kept up until the run's clean-up is over; None, and why, when there is none that serves."""
+    """The live Keycloak, kept up until the run's clean-up is over; None when there is none that can be used."""
     settings = context.settings
-    context.cleanup.enter_context(
-        live_lock.shared(
-            settings.state_dir,
-            wait_s=settings.lock_wait_s,
-            on_wait=lambda: context.console.say("waiting for the live Keycloak to be replaced", style="yellow"),
+    with ExitStack() as use:
+        use.enter_context(
+            live_lock.shared(
+                settings.state_dir,
+                wait_s=settings.lock_wait_s,
+                on_wait=lambda: context.console.say("waiting for the live Keycloak to be replaced", style="yellow"),
+            )
         )
-    )
-    record = live_record.load_live(settings)
-    reason = "there is no live Keycloak" if record is None else provider.unhealthy(settings, record.url)
-    if record is not None and reason is None:
-        context.dependencies["keycloak"] = f"live-warm {record.version} at {record.url}"
-        return provider.Provider(record.access, record.domain, record.version)
+        record = live_record.load_live(settings)
+        reason = "there is no live Keycloak" if record is None else provider.unusable(settings, record.access)
+        if record is not None and reason is None:
+            context.cleanup.push(use.pop_all())
+            context.dependencies["keycloak"] = f"live-warm {record.version} at {record.url}"
+            return provider.Provider(record.access, record.domain, record.version)
+    # Let go of: whoever brings the live one back must not wait for a run that does without.
     context.dependencies["keycloak"] = f"co-deployed cold, because: {reason}"
     context.console.say(f"Keycloak is deployed cold for this run, because: {reason}", style="yellow")
     return None
@@ -128,7 +132,7 @@ def _cold(context: Context) -> provider.Provider:
             context.settings,
             provider.Site(placement, work / "volumes"),
             repository,
-            provider.newest_commit(repository, context.settings),
+            provider.wanted_releases(repository, context.settings)[-1].commit,
             work_dir=work,
             announce=context.journal.note,
             console=context.console,

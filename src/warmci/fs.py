@@ -26,11 +26,12 @@ def fsync_dir(path: Path) -> None:
 
 
 def write_atomic(path: Path, text: str, *, mode: int = 0o600) -> None:
-    """Replace path by text, durably: the old content or the new one, at every instant."""
+    """Replace path by text, durably: the old content or the new one, at every instant; with this mode, no less."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
         with os.fdopen(fd, "w", encoding="utf-8") as file:
+            os.fchmod(fd, mode)  # past the umask
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from warmci.models import Canonical
 
 
+_FIRST = ("restore", "unreadable")
+
+
 class Problem(Record):
     """Something wrong with one recipe's part of the registry."""
 
@@ -43,11 +46,10 @@ class Problem(Record):
 
 def examine(store: CanonicalStore, recipe: str, *, read_data: bool = False) -> list[Problem]:
     """Problems of one recipe, in the order in which they are repaired. Reads only."""
-    found = _restore(store, recipe)
-    try:
-        canonical = store.load(recipe)
-    except InfraError as error:
-        return [*found, _unreadable(store, recipe, error.message)]
+    found = [*_restore(store, recipe), *_unreadable(store, recipe)]
+    if any(problem.kind == "unreadable" for problem in found):
+        return found
+    canonical = store.load(recipe)
     if canonical is not None:
         found += _canonical(store, canonical, read_data=read_data)
     return found + _leftovers(store, recipe, canonical)
@@ -56,12 +58,14 @@ def examine(store: CanonicalStore, recipe: str, *, read_data: bool = False) -> l
 def repair_all(
     store: CanonicalStore, recipe: str, settle: Callable[[], str], *, read_data: bool = False
 ) -> list[Problem]:
-    """Examine and repair one recipe, under its lock; says what came of each problem."""
-    done = [repair(store, problem, settle) for problem in examine(store, recipe, read_data=read_data)]
-    if any(problem.kind == "unreadable" and problem.repaired for problem in done):
-        # What the canonical names is known only now, and so is what nothing names.
-        done += [repair(store, problem, settle) for problem in examine(store, recipe, read_data=read_data)]
-    return done
+    """Examine and repair one recipe, under its lock; says what came of each problem.
+
+    What a restore and an unreadable canonical stand in the way of is known only when they are put right.
+    """
+    done = [repair(store, problem, settle) for problem in _restore(store, recipe)]
+    done += [repair(store, problem, settle) for problem in _unreadable(store, recipe)]
+    rest = examine(store, recipe, read_data=read_data)
+    return done + [repair(store, problem, settle) for problem in rest if problem.kind not in _FIRST]
 
 
 def repair(store: CanonicalStore, problem: Problem, settle: Callable[[], str]) -> Problem:
@@ -102,17 +106,23 @@ def _restore(store: CanonicalStore, recipe: str) -> list[Problem]:
     return [Problem(recipe=recipe, kind="restore", what=what, remedy=remedy)]
 
 
-def _unreadable(store: CanonicalStore, recipe: str, what: str) -> Problem:
+def _unreadable(store: CanonicalStore, recipe: str) -> list[Problem]:
+    try:
+        store.load(recipe)
+    except InfraError as error:
+        what = error.message
+    else:
+        return []
     if _is_newer(store, recipe):
         hint = "use the WarmCI that wrote it, or a newer one"
-        return Problem(recipe=recipe, kind="unreadable", what=what, hint=hint)
+        return [Problem(recipe=recipe, kind="unreadable", what=what, hint=hint)]
     for name in _by_likelihood(store, recipe):
         entry = store.entry_of(recipe, name)
         if entry is not None and not store.damage(entry, read_data=True):
             remedy = f"rebuild it from snapshot {name}, whose data is as saved"
-            return Problem(recipe=recipe, kind="unreadable", what=what, remedy=remedy, snapshot=name)
+            return [Problem(recipe=recipe, kind="unreadable", what=what, remedy=remedy, snapshot=name)]
     hint = f"put a copy of it back; or, to start afresh: warmci canonical remove {recipe}"
-    return Problem(recipe=recipe, kind="unreadable", what=f"{what}, and no snapshot can stand for it", hint=hint)
+    return [Problem(recipe=recipe, kind="unreadable", what=f"{what}, and no snapshot can stand for it", hint=hint)]
 
 
 def _by_likelihood(store: CanonicalStore, recipe: str) -> list[str]:

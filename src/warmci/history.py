@@ -11,10 +11,11 @@ from pydantic import ValidationError
 from warmci.models import Mode, Record, RunResult, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 _RECENT = 10
+_TELLING = {Verdict.PASS, Verdict.PROMOTION_FAILED, Verdict.FAIL}
 
 
 class History(Record):
@@ -46,7 +47,7 @@ def read_results(runs_dir: Path) -> list[RunResult]:
 def history_of(recipe: str, results: Iterable[RunResult]) -> History:
     own = [result for result in results if result.recipe == recipe]
     cold = [result for result in own if result.ran is Mode.COLD and result.trusted]
-    telling = [result for result in cold if result.verdict in (Verdict.PASS, Verdict.PROMOTION_FAILED, Verdict.FAIL)]
+    telling = [result for result in cold if result.verdict in _TELLING]
     green = [result for result in telling if result.verdict is not Verdict.FAIL]
     promoted = [result for result in green if _is_promoted(result)]
     drills = [result for result in own if result.requested is Mode.DRILL and result.verdict is Verdict.PASS]
@@ -60,6 +61,13 @@ def history_of(recipe: str, results: Iterable[RunResult]) -> History:
         failure_rate=round(1 - sum(result in green for result in recent) / len(recent), 2) if recent else 0.0,
         last_drill=drills[-1].started if drills else None,
     )
+
+
+def expected_s(results: Sequence[RunResult], recipe: str, mode: str) -> float | None:
+    """Median seconds of the last runs of this recipe and mode that said something, their waiting for locks left out."""
+    own = [result for result in results if (result.recipe, result.requested) == (recipe, mode)]
+    telling = [sum(stage.seconds for stage in result.stages) for result in own if result.verdict in _TELLING]
+    return statistics.median(telling[-_RECENT:]) if telling else None
 
 
 def _is_promoted(result: RunResult) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
@@ -26,7 +27,10 @@ _OPERATION_DEADLINE_S = 240.0
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 """Creating a realm took up to 14 s on a busy server."""
 _HEALTH_TIMEOUT = httpx.Timeout(10.0, connect=5.0)
+_NO_URL = "not a plain http(s) URL"
+_HOST = re.compile(r"[A-Za-z0-9.:-]+")
 _LOGIN_HINT = "warmci keycloak bootstrap makes the service account anew"
+_ADMIN_HINT = "name the administrator as he is now: warmci keycloak bootstrap --username NAME --password-file FILE"
 
 
 class KeycloakAccess(Record):
@@ -43,9 +47,13 @@ class KeycloakAccess(Record):
     @field_validator("url")
     @classmethod
     def _plain_url(cls, value: str) -> str:
-        url = httpx.URL(value)
-        if url.scheme not in ("http", "https") or not url.host or url.userinfo or url.query:
-            raise ValueError("not a plain http(s) URL")
+        try:
+            url = httpx.URL(value)
+        except httpx.InvalidURL:
+            raise ValueError(_NO_URL) from None
+        odd = url.userinfo or url.query or url.fragment or not _HOST.fullmatch(url.host) or " " in value
+        if url.scheme not in ("http", "https") or odd:
+            raise ValueError(_NO_URL)
         return value.rstrip("/")
 
     @model_validator(mode="after")
@@ -104,7 +112,7 @@ class Keycloak:
 
     def __init__(self, access: KeycloakAccess, client: httpx.Client, protected: Collection[str] = ()) -> None:
         self.url = access.url
-        self._protected = frozenset(protected)
+        self.protected = frozenset(protected)
         self.redact = Redactor()
         self.redact.add(access.password.get_secret_value(), access.client_secret.get_secret_value())
         self._access = access
@@ -114,7 +122,7 @@ class Keycloak:
 
     def refuse_protected(self, name: str) -> None:
         """Raise UsageError for a realm that the operator's settings keep from us; `master` is no valid name at all."""
-        if name in self._protected:
+        if name in self.protected:
             raise UsageError(f"realm {name} is protected", hint="see protected_realms in the settings")
 
     def forget_token(self) -> None:
@@ -165,7 +173,8 @@ class Keycloak:
     def _accept_token(self, answer: Answer, began: float) -> str:
         if answer.status in (400, 401):
             raise InfraError(
-                f"Keycloak at {self.url} refuses the login of {self._access.login}: {answer.text}", hint=_LOGIN_HINT
+                f"Keycloak at {self.url} refuses the login of {self._access.login}: {answer.text}",
+                hint=_LOGIN_HINT if self._access.client_id else _ADMIN_HINT,
             )
         try:
             self._token = str(answer.body["access_token"])

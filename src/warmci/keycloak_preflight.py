@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import socket
 import time
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from pydantic import SecretStr
 
 from warmci import live_record, names, provider, sso
 from warmci.checks import Check, checked
+from warmci.locks import run_lock
 from warmci.state import open_state
 
 if TYPE_CHECKING:
@@ -52,11 +54,11 @@ def examine(settings: Settings) -> list[Check]:
 
 
 def _rights(settings: Settings, record: LiveRecord) -> Check:
-    """By a probe: a realm made, seen and deleted. Should we die meanwhile, it is a dead run's like any other."""
-    instance = open_state(settings.state_dir).instance
+    """By a probe: a realm made and deleted, in a run's name. Should we die meanwhile, it is a dead run's."""
+    instance, run = open_state(settings.state_dir).instance, names.new_id()
     spec = sso.RealmSpec(
         name=sso.new_realm_name("doctor", "", ""),
-        run=names.new_id(),
+        run=run,
         owner=instance,
         host=socket.gethostname(),
         ttl_s=settings.realm_ttl_s,
@@ -65,9 +67,10 @@ def _rights(settings: Settings, record: LiveRecord) -> Check:
         redirect_uris=(),
     )
     began = time.monotonic()
-    with provider.connected(settings, record.access) as keycloak:
+    with run_lock(settings.runs_dir / run) as lock, provider.connected(settings, record.access) as keycloak:
         sso.create_keycloak_realm(keycloak, spec, announce=lambda _: None)
         sso.delete_keycloak_realm(keycloak, spec.name)
+        shutil.rmtree(lock.dir)
     seconds = time.monotonic() - began
     detail = f"{record.client_id} made and deleted a probe realm in {seconds:.1f} s"
     return Check(name="Keycloak rights", status="ok", detail=detail)

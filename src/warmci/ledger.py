@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from warmci import live_record, provider, sso
 from warmci.attach import leftover_mounts
 from warmci.engine import INSTANCE_LABEL, LIVE_RUN, NAMESPACE_LABEL, RUN_LABEL
-from warmci.errors import WarmciError
+from warmci.errors import InfraError, WarmciError
 from warmci.locks import is_alive
 from warmci.models import Ledger
 
@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 
 
 def take(engine: Engine, settings: Settings, instance: str, run: str) -> Ledger:
-    """What there is now, leaving out the live Keycloak and what other live runs are just using."""
+    """What there is of this run now; for no run (""), of every run that is dead.
+
+    What another run left, or is using, is neither this one's fault nor its to clean up.
+    """
     ours = [f"{INSTANCE_LABEL}={instance}"]
 
     def counts(labels: dict[str, str] | None) -> bool:
         owner = (labels or {}).get(RUN_LABEL, "")
-        return owner == run or (owner != LIVE_RUN and not _is_run_alive(settings, owner))
+        return owner == run if run else owner != LIVE_RUN and not _is_run_alive(settings, owner)
 
     services = [item["Spec"] for item in engine.services(ours) if counts(item["Spec"]["Labels"])]
     networks = [item for item in engine.networks(ours) if counts(item["Labels"])]
@@ -62,19 +65,21 @@ def _is_run_alive(settings: Settings, run: str) -> bool:
 
 def _counts_mount(settings: Settings, parts: tuple[str, ...], run: str) -> bool:
     below = parts[len(settings.runs_dir.resolve().parts) :]
-    return bool(below) and (below[0] == run or not _is_run_alive(settings, below[0]))
+    return bool(below) and (below[0] == run if run else not _is_run_alive(settings, below[0]))
 
 
 def _realms(settings: Settings, instance: str, run: str) -> tuple[str, ...]:
     live = live_record.load_live(settings)
     if live is None or provider.unhealthy(settings, live.url) is not None:
         return ()
-    with provider.connected(settings, live.access) as keycloak:
-        realms = sso.list_realms(keycloak)
+    try:
+        with provider.connected(settings, live.access) as keycloak:
+            realms = sso.list_realms(keycloak)
+    except InfraError:
+        return ()  # a run's own realm is proved gone by its deletion; another run's is not at issue
+    ours = [realm for realm in realms if realm.owner == instance]
     return _sorted(
-        realm.name
-        for realm in realms
-        if realm.owner == instance and (realm.run == run or not _is_run_alive(settings, realm.run))
+        realm.name for realm in ours if (realm.run == run if run else not _is_run_alive(settings, realm.run))
     )
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from warmci import live_lock, live_record, provider, reap, snapshot, sso
+from pydantic import ValidationError
+
+from warmci import alerts, live_account, live_lock, live_record, provider, reap, snapshot, sso
 from warmci.engine import LIVE_RUN, Engine
 from warmci.errors import InfraError, UsageError
 from warmci.keycloak import Keycloak
-from warmci.live_reconcile import Converged, Reconciler, record_of
+from warmci.live_reconcile import SUBJECT, Converged, Reconciler
 from warmci.locks import Holder, app_lock
-from warmci.service_account import make_service_account
 from warmci.state import open_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from pydantic import SecretStr
 
@@ -24,6 +27,14 @@ if TYPE_CHECKING:
     from warmci.state import State
 
 _LOCK = "warm-keycloak"
+
+
+@dataclass(frozen=True)
+class Administrator:
+    """Of the master realm."""
+
+    name: str
+    password: SecretStr
 
 
 @contextmanager
@@ -50,42 +61,52 @@ def reconcile(settings: Settings, console: Console, *, accept: str = "") -> Conv
         return Reconciler(settings, console, state).converge(accept)
 
 
-def bootstrap(settings: Settings, console: Console) -> str:
-    """Make the service account of the live Keycloak anew, by its administrator; returns its name."""
-    with _locked(settings, console, "keycloak bootstrap") as state:
+def bootstrap(settings: Settings, console: Console, administrator: Administrator | None = None) -> str:
+    """Give the live Keycloak's service account a new secret, by its administrator; returns the account's name.
+
+    administrator: as he is now, where he was changed in Keycloak itself; he is remembered.
+    """
+    with _locked(settings, console, "keycloak bootstrap"), _alone(settings, console):
         record = live_record.load_live(settings)
         if record is None:
             raise UsageError("there is no live Keycloak", hint="warmci keycloak reconcile deploys one")
         if record.external:
-            raise UsageError(f"Keycloak at {record.url} is run by others", hint="name its administrator: --username")
-        kept = live_record.load_deployment(live_record.generation_dir(settings, record.generation))
-        admin = provider.admin_access(record.url, kept.plain_secrets())
-        with provider.client_for(settings, record.url) as client:
-            access = make_service_account(admin, client, state.instance)
+            raise UsageError(f"Keycloak at {record.url} is run by others", hint="name it: --url")
+        admin = live_account.admin_of(settings, record)
+        if administrator is not None:
+            admin = _access(record.url, administrator)
+        access = live_account.make(settings, admin, new_secret=True)
+        if administrator is not None:
+            home = live_record.generation_dir(settings, record.generation)
+            live_record.save_deployment(home, live_record.load_deployment(home).with_admin(administrator.password))
         update = {"client_id": access.client_id, "client_secret": access.client_secret}
         live_record.save_live(settings, record.model_copy(update=update))
         return access.client_id
 
 
-def adopt(settings: Settings, console: Console, url: str, username: str, password: SecretStr) -> str:
-    """Use a Keycloak that others run: make our service account there by its administrator; returns its name.
+def adopt(settings: Settings, console: Console, url: str, administrator: Administrator) -> str:
+    """Use a Keycloak that others run, by the account that all hosts share there; returns its name.
 
     Raises UsageError when this host has a live one of its own.
     """
-    with _locked(settings, console, "keycloak bootstrap") as state:
+    with _locked(settings, console, "keycloak bootstrap"), _alone(settings, console):
         record = live_record.load_live(settings)
         if record is not None and not record.external:
             raise UsageError("this host has a live Keycloak of its own", hint="warmci keycloak down removes it")
-        try:
-            admin = sso.KeycloakAccess(url=url, username=username, password=password)
-        except ValueError as error:
-            raise UsageError(f"{url} is not a plain http(s) URL", hint="as in https://sso.example.org") from error
+        admin = _access(url, administrator)
         with provider.client_for(settings, admin.url) as client:
             sso.check_health(client, admin.url)
             version = _version_of(Keycloak(admin, client))
-            access = make_service_account(admin, client, state.instance)
-        live_record.save_live(settings, record_of(access, url=access.url, version=version))
+        access = live_account.make(settings, admin, new_secret=False)
+        live_record.save_live(settings, live_record.of(access, url=access.url, version=version))
         return access.client_id
+
+
+def _access(url: str, administrator: Administrator) -> sso.KeycloakAccess:
+    try:
+        return sso.KeycloakAccess(url=url, username=administrator.name, password=administrator.password)
+    except ValidationError as error:
+        raise UsageError(f"{url!a}: {error.errors(include_input=False)[0]['msg']}", hint="--url, --username") from None
 
 
 def _version_of(keycloak: Keycloak) -> str:
@@ -101,14 +122,16 @@ def _version_of(keycloak: Keycloak) -> str:
 
 def take_down(settings: Settings, console: Console) -> list[str]:
     """Remove the live Keycloak for good: stack, secrets, data; one of others is only forgotten."""
-    with (
-        _locked(settings, console, "keycloak down") as state,
-        live_lock.alone(
-            settings.state_dir,
-            wait_s=settings.lock_wait_s,
-            on_wait=lambda: console.say("waiting for runs that use the live Keycloak", style="yellow"),
-        ),
-    ):
+    with _locked(settings, console, "keycloak down") as state, _alone(settings, console):
         removed = reap.remove_objects(Engine(settings.docker_host), state.instance, LIVE_RUN)
         snapshot.remove(settings.live_dir)
+        alerts.clear(settings, SUBJECT)
         return removed
+
+
+def _alone(settings: Settings, console: Console) -> AbstractContextManager[None]:
+    return live_lock.alone(
+        settings.state_dir,
+        wait_s=settings.lock_wait_s,
+        on_wait=lambda: console.say("waiting for runs that use the live Keycloak", style="yellow"),
+    )

@@ -32,7 +32,7 @@ class Action(StrEnum):
     """There is none yet."""
     UPGRADE = "upgrade"
     HOLD = "hold"
-    """A newer one is there, but a person must look first; the current one stays."""
+    """Newer ones are there, but a person must look first; the current one stays."""
 
 
 @dataclass(frozen=True)
@@ -49,34 +49,39 @@ class Known:
 class Plan:
     action: Action
     target: Release | None
-    reason: str = ""
+    """What is deployed or upgraded to."""
+    held: Release | None = None
+    """The newest release, where a person must look first."""
+    because: str = ""
+    """Why it is held."""
     start: bool = False
-    """Whether the current one has to be started all the same (hold)."""
-
-    def describe(self) -> str:
-        target = f" {self.target.version}" if self.target else ""
-        return f"{self.action}{target}" + (f": {self.reason}" if self.reason else "")
+    """Whether the current one has to be started all the same."""
 
 
-def plan(
-    known: Known | None, wanted: Release, between: Sequence[Release], notes: Mapping[str, str], accept: str
-) -> Plan:
-    """What leads from `known` to the wanted release.
+def plan(known: Known | None, releases: Sequence[Release], notes: Mapping[str, str], accept: str) -> Plan:
+    """The way to the newest release that needs no person.
 
-    between: the releases after the known one up to the wanted one; notes: their release notes by version; accept: the
+    releases: those that may be wanted, oldest first, at least one; notes: their release notes by version; accept: the
     version that an operator has looked at and lets through.
     """
+    newest = releases[-1]
     if known is None:
-        return Plan(Action.DEPLOY, wanted)
-    if known.commit == wanted.commit:
-        return Plan(Action.UNCHANGED if known.serves else Action.START, wanted)
-    reason = "" if wanted.version == accept else _why_hold(known, wanted, between, notes)
-    if reason:
-        return Plan(Action.HOLD, wanted, reason, start=not known.serves)
-    return Plan(Action.UPGRADE, wanted, f"from {known.version}")
+        return Plan(Action.DEPLOY, newest)
+    if known.commit == newest.commit:
+        return Plan(Action.UNCHANGED if known.serves else Action.START, newest)
+    held, because = None, ""
+    for wanted in reversed(releases):
+        if wanted.commit == known.commit:
+            break  # what is left is older
+        reason = "" if wanted.version == accept else _why_hold(known, wanted, releases, notes)
+        if not reason:
+            return Plan(Action.UPGRADE, wanted, held, because)
+        if held is None:
+            held, because = wanted, reason
+    return Plan(Action.HOLD, None, held, because, start=not known.serves)
 
 
-def _why_hold(known: Known, wanted: Release, between: Sequence[Release], notes: Mapping[str, str]) -> str:
+def _why_hold(known: Known, wanted: Release, releases: Sequence[Release], notes: Mapping[str, str]) -> str:
     if wanted.version in known.failed:
         return f"it was rolled back: {known.failed[wanted.version]}"
     was, now = version_key(known.version), version_key(wanted.version)
@@ -84,15 +89,18 @@ def _why_hold(known: Known, wanted: Release, between: Sequence[Release], notes: 
         return f"it is older than {known.version}, whose data it may not understand"
     if now[0] != was[0]:
         return f"major version of the recipe: {known.version} → {wanted.version}"
-    if _upstream_major(now[3]) != _upstream_major(was[3]):
+    if _upstream_major(wanted.version) != _upstream_major(known.version):
         return f"major version of Keycloak: {known.version} → {wanted.version}"
-    for release in between:
-        found = next((line for line in notes.get(release.version, "").splitlines() if _NEEDS_A_PERSON.search(line)), "")
-        if found:
-            return f"release notes of {release.version}: {found.strip()[:_EXCERPT]}"
+    for release in releases:
+        if was < version_key(release.version) <= now:
+            lines = notes.get(release.version, "").splitlines()
+            found = next((line for line in lines if _NEEDS_A_PERSON.search(line)), "")
+            if found:
+                return f"release notes of {release.version}: {found.strip()[:_EXCERPT]}"
     return ""
 
 
 def _upstream_major(version: str) -> str:
-    match = _UPSTREAM_MAJOR.match(version)
-    return match[1] if match else version
+    upstream = version.partition("+")[2]
+    match = _UPSTREAM_MAJOR.match(upstream)
+    return match[1] if match else upstream

@@ -1,18 +1,18 @@
-"""Converges the live-warm Keycloak to the recipe's newest release, and upgrades it with a way back."""
+"""Converges the live-warm Keycloak to the newest release that needs no person, and upgrades it with a way back."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from warmci import alerts, interrupts, live_lock, live_plan, live_record, names, provider, snapshot, sso
+from warmci import alerts, interrupts, live_account, live_lock, live_plan, live_record, names, provider, snapshot, sso
 from warmci.engine import Engine
 from warmci.errors import InfraError, InterruptedRunError, UsageError, WarmciError
-from warmci.live_plan import Action, Known
+from warmci.live_plan import Action, Known, Plan
 from warmci.live_record import LiveRecord, load_deployment, load_live, save_deployment, save_live
-from warmci.live_stack import LiveStack, copy_data
-from warmci.recipe import clone, list_releases, version_key
-from warmci.service_account import make_service_account
+from warmci.live_releases import candidates, release_notes
+from warmci.live_stack import LiveStack, copy_data, require_room
 from warmci.stages import Recorder
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from warmci.provider import Provider
     from warmci.recipe import Release
     from warmci.settings import Settings
-    from warmci.sso import KeycloakAccess
     from warmci.state import State
 
 SUBJECT = "keycloak"
@@ -48,76 +47,76 @@ class Reconciler:
         self._stage = Recorder(console).stage
         self._instance = state.instance
 
-    # --- what is to be done
-
     def converge(self, accept: str) -> Converged:
+        """Raises InfraError, with an alert, when it does not serve in the end or an upgrade was rolled back."""
         record = load_live(self._settings)
-        if record is not None and record.external:
-            return self._look_at_external(record)
-        plan = self._plan(record, accept)
-        if record is None:
-            if plan.target is None:
-                raise AssertionError("nothing known and nothing wanted")
-            return self._fresh(plan.target)
-        if plan.action is Action.UPGRADE and plan.target is not None:
-            return self._upgrade(record, plan.target)
-        if plan.action is Action.START or plan.start:
-            record = self._start(record)
-        self._collect(record)
-        if plan.action is Action.HOLD and plan.target is not None:
-            message = f"Keycloak stays at {record.version}; {plan.target.version} is held back: {plan.reason}"
-            hint = f"read its release notes; then: warmci keycloak reconcile --accept {plan.target.version}"
-            alerts.alert(self._settings, self._console, SUBJECT, message, hint)
-        elif not plan.reason:
-            alerts.clear(self._settings, SUBJECT)
-        return Converged(plan.action, record.version, record.url, plan.reason)
-
-    def _plan(self, record: LiveRecord | None, accept: str) -> live_plan.Plan:
-        known = None
-        if record is not None:
-            known = Known(record.version, record.commit, self._serves(record), record.failed)
         try:
-            releases = list_releases(self._settings, provider.RECIPE)
-        except InfraError as error:
-            if known is None:
+            if record is not None and record.external:
+                return self._look_at_external(record)
+            return self._converge(record, accept)
+        except (InterruptedRunError, UsageError):
+            raise
+        except WarmciError as error:
+            alerts.alert(self._settings, self._console, SUBJECT, error.message, error.hint or "warmci doctor")
+            if isinstance(error, InfraError):
                 raise
-            # A forge that is down is no reason to be without a Keycloak.
+            # A recipe that cannot be deployed is no verdict on a recipe under test.
+            raise InfraError(error.message, hint=error.hint or "warmci keycloak reconcile") from error
+
+    def _converge(self, record: LiveRecord | None, accept: str) -> Converged:
+        plan, unknown = self._plan(record, accept)
+        if record is None:
+            return self._fresh(_target(plan))
+        if plan.action is Action.UPGRADE:
+            done = self._upgrade(record, _target(plan))
+            record = load_live(self._settings) or record
+        else:
+            if plan.action is Action.START or plan.start:
+                record = self._start(record)
+            record = live_account.ensure(self._settings, self._console, self._instance, record)
+            done = Converged(plan.action, record.version, record.url, unknown or plan.because)
+        self._collect(record)
+        if plan.held is not None:
+            message = f"Keycloak stays at {record.version}; {plan.held.version} is held back: {plan.because}"
+            hint = f"read its release notes; then: warmci keycloak reconcile --accept {plan.held.version}"
+            alerts.alert(self._settings, self._console, SUBJECT, message, hint)
+        elif not unknown:
+            alerts.clear(self._settings, SUBJECT)
+        return done
+
+    def _plan(self, record: LiveRecord | None, accept: str) -> tuple[Plan, str]:
+        """What to do, and why it is not known whether there is something newer: a forge that is down, mostly."""
+        if record is None:
+            return live_plan.plan(None, candidates(self._settings, None, self._work_dir), {}, ""), ""
+        known = Known(record.version, record.commit, self._serves(record), record.failed)
+        try:
+            releases = candidates(self._settings, record.commit, self._work_dir)
+            if accept and accept not in {release.version for release in releases}:
+                newest = releases[-1].version
+                raise UsageError(f"{accept} is not a release that is waiting", hint=f"the newest one is {newest}")
+            notes = release_notes(self._work_dir, releases)
+        except InterruptedRunError:
+            raise
+        except WarmciError as error:
+            if accept:
+                raise
             self._console.say(f"warning: {error.message}", style="yellow")
             action = Action.UNCHANGED if known.serves else Action.START
-            return live_plan.Plan(action, None, "whether there is a newer release is not known")
-        wanted = self._wanted(releases)
-        between: list[Release] = []
-        notes: dict[str, str] = {}
-        if known is not None and known.commit != wanted.commit:
-            span = version_key(known.version), version_key(wanted.version)
-            between = [release for release in releases if span[0] < version_key(release.version) <= span[1]]
-            notes = self._notes(wanted, between)
-        return live_plan.plan(known, wanted, between, notes, accept)
+            return Plan(action, None), f"whether there is a newer release is not known: {error.message}"
+        finally:
+            snapshot.remove(self._work_dir)
+        return live_plan.plan(known, releases, notes, accept), ""
 
-    def _wanted(self, releases: list[Release]) -> Release:
-        wanted = self._settings.keycloak_ref
-        found = [release for release in releases if not wanted or release.version == wanted]
-        if not found:
-            what = f"no release {wanted}" if wanted else "no release"
-            raise UsageError(f"the keycloak recipe has {what}", hint="see keycloak_ref in the settings")
-        return found[-1]
-
-    def _notes(self, wanted: Release, between: list[Release]) -> dict[str, str]:
-        work = self._settings.live_dir / "work"
-        snapshot.remove(work)
-        work.mkdir(mode=0o700, parents=True)
-        repository = clone(self._settings, provider.RECIPE, work)
-        notes = {release.version: repository.release_note(wanted.commit, release.version) for release in between}
-        snapshot.remove(work)
-        return notes
+    @property
+    def _work_dir(self) -> Path:
+        return self._settings.live_dir / "work"
 
     def _serves(self, record: LiveRecord) -> bool:
         return self._stack.runs_as(record) and provider.unhealthy(self._settings, record.url) is None
 
     def _look_at_external(self, record: LiveRecord) -> Converged:
-        reason = provider.unhealthy(self._settings, record.url)
+        reason = provider.unusable(self._settings, record.access)
         if reason is not None:
-            alerts.alert(self._settings, self._console, SUBJECT, f"Keycloak does not serve: {reason}", "warmci doctor")
             raise InfraError(f"Keycloak does not serve: {reason}", hint="it is run by others: ask them")
         alerts.clear(self._settings, SUBJECT)
         return Converged(Action.UNCHANGED, record.version, record.url, "it is run by others")
@@ -127,16 +126,22 @@ class Reconciler:
     def _fresh(self, wanted: Release) -> Converged:
         generation = names.new_id()
         home = live_record.generation_dir(self._settings, generation)
-        with self._stage(f"keycloak {wanted.version}: deploy") as stage:
-            self._stack.undeploy(keep_data=False)
-            self._collect(None)
-            serving, kept = self._stack.deploy(home, wanted.commit, None)
-            stage.detail = serving.url
-        with self._stage("service account"), provider.client_for(self._settings, serving.url) as client:
-            access = make_service_account(serving.access, client, self._instance)
-        save_deployment(home, kept)
-        facts = {"url": serving.url, "version": serving.version, "commit": wanted.commit, "generation": generation}
-        save_live(self._settings, record_of(access, **facts))
+        self._stack.undeploy(keep_data=False)
+        self._collect(None)
+        try:
+            with self._stage(f"keycloak {wanted.version}: deploy") as stage:
+                serving, kept = self._stack.deploy(home, wanted.commit, None)
+                stage.detail = serving.url
+            with self._stage("service account"):
+                access = live_account.make(self._settings, serving.access, new_secret=True)
+            save_deployment(home, kept)
+            facts = {"url": serving.url, "version": serving.version, "commit": wanted.commit, "generation": generation}
+            save_live(self._settings, live_record.of(access, **facts))
+        except BaseException:
+            with interrupts.shielded(), suppress(WarmciError):
+                self._stack.undeploy(keep_data=False)
+                self._collect(None)
+            raise
         alerts.clear(self._settings, SUBJECT)
         return Converged(Action.DEPLOY, serving.version, serving.url)
 
@@ -162,71 +167,81 @@ class Reconciler:
         self._stack.undeploy(keep_data=True)
         serving, kept = self._stack.deploy(home, record.commit, load_deployment(home), record.url)
         save_deployment(home, kept)
-        record = record.model_copy(update={"url": serving.url})
-        save_live(self._settings, record)
+        if serving.url != record.url:
+            record = record.model_copy(update={"url": serving.url})
+            save_live(self._settings, record)
         return record
 
     def _upgrade(self, record: LiveRecord, wanted: Release) -> Converged:
         """On a copy of the data: the record names the old generation, untouched, until the new one has proved good."""
+        old = live_record.generation_dir(self._settings, record.generation)
         generation = names.new_id()
         home = live_record.generation_dir(self._settings, generation)
+        require_room(old)
         with self._alone():
-            realms, before = (self._realms(record) if self._serves(record) else set()), record.version
+            realms = self._realms(record) if self._serves(record) else set()
             try:
-                serving = self._try_upgrade(record, wanted, home, realms)
-                upgraded = {"version": serving.version, "url": serving.url, "commit": wanted.commit, "failed": {}}
-                record = record.model_copy(update={**upgraded, "generation": generation})
-                save_live(self._settings, record)
+                self._move_data(record, old, home)
+                serving = self._try(record, wanted, home, realms)
+                facts = {"url": serving.url, "version": serving.version, "commit": wanted.commit, "failed": {}}
+                save_live(self._settings, record.model_copy(update={**facts, "generation": generation}))
             except BaseException as error:
                 with interrupts.shielded():
                     self._roll_back(record, wanted, error)
                 raise
-        self._collect(record)
-        alerts.clear(self._settings, SUBJECT)
-        return Converged(Action.UPGRADE, record.version, record.url, f"from {before}")
+        return Converged(Action.UPGRADE, serving.version, serving.url, f"from {record.version}")
 
-    def _try_upgrade(self, record: LiveRecord, wanted: Release, home: Path, realms: set[str]) -> Provider:
-        old = live_record.generation_dir(self._settings, record.generation)
+    def _move_data(self, record: LiveRecord, old: Path, home: Path) -> None:
         with self._stage(f"keycloak {record.version}: undeploy"):
             killed = self._stack.undeploy(keep_data=True)
             if killed:
                 raise InfraError(f"{', '.join(killed)} did not stop within its grace period: its data is not at rest")
+        self._collect(record)
         with self._stage("copy the data") as stage:
             copy_data(old, home)
             stage.detail = f"{old.name} → {home.name}"
-        with self._stage(f"keycloak {wanted.version}: deploy") as stage:
-            serving, kept = self._stack.deploy(home, wanted.commit, load_deployment(old), record.url)
-            stage.detail = serving.url
-        with self._stage("health gate") as stage:
-            lost = realms - self._realms(record.model_copy(update={"url": serving.url}))
-            if lost:
-                raise InfraError(f"{wanted.version} no longer has realm {min(lost)}")
-            stage.detail = f"the service account logs in, {len(realms)} realms are there"
-        save_deployment(home, kept)
+
+    def _try(self, record: LiveRecord, wanted: Release, home: Path, realms: set[str]) -> Provider:
+        """Deploy the new version and see that it is as good. Its failures are its own, and remembered."""
+        old = live_record.generation_dir(self._settings, record.generation)
+        try:
+            with self._stage(f"keycloak {wanted.version}: deploy") as stage:
+                serving, kept = self._stack.deploy(home, wanted.commit, load_deployment(old), record.url)
+                stage.detail = serving.url
+            with self._stage("health gate") as stage:
+                lost = realms - self._realms(record.model_copy(update={"url": serving.url}))
+                if lost:
+                    raise InfraError(f"{wanted.version} no longer has realm {min(lost)}")
+                stage.detail = f"the service account logs in, {len(realms)} realms are there"
+            save_deployment(home, kept)
+        except InterruptedRunError:
+            raise
+        except WarmciError as error:
+            failed = {**record.failed, wanted.version: self._console.redact(error.message)}
+            save_live(self._settings, record.model_copy(update={"failed": failed}))
+            raise
         return serving
 
     def _realms(self, record: LiveRecord) -> set[str]:
         with provider.connected(self._settings, record.access) as keycloak:
             return {realm.name for realm in sso.list_realms(keycloak)}
 
-    def _roll_back(self, record: LiveRecord, wanted: Release, failure: BaseException) -> None:
-        """The old version on its own data, which nobody touched. Raises InfraError that says how it went."""
+    def _roll_back(self, old: LiveRecord, wanted: Release, failure: BaseException) -> None:
+        """What the record on disk names now, on its data. Raises InfraError that says how it went."""
         reason = self._console.redact(str(failure)) or type(failure).__name__
         message, hint = f"upgrade of Keycloak to {wanted.version} failed: {reason}", "warmci keycloak reconcile"
         try:
+            # On disk, not in memory: an upgrade that failed at its very last write may have been recorded all the same.
+            record = load_live(self._settings) or old
             with self._stage(f"roll back to {record.version}"):
                 record = self._redeploy(record)
+            self._collect(record)
         except (WarmciError, OSError) as error:
-            message = f"{message}; and {record.version} does not come back: {error}"
-            alerts.alert(self._settings, self._console, SUBJECT, message, hint)
-            raise InfraError(message, hint=hint) from failure
-        self._collect(record)
+            raise InfraError(f"{message}; and {old.version} does not come back: {error}", hint=hint) from failure
         if isinstance(failure, WarmciError | OSError) and not isinstance(failure, InterruptedRunError):
-            save_live(self._settings, record.model_copy(update={"failed": {**record.failed, wanted.version: reason}}))
-            message = f"{message}; {record.version} is back with its data"
-            hint = f"mend the recipe, or try again: warmci keycloak reconcile --accept {wanted.version}"
-            alerts.alert(self._settings, self._console, SUBJECT, message, hint)
-            raise InfraError(message, hint=hint) from failure
+            if wanted.version in record.failed:
+                hint = f"mend the recipe, or try again: warmci keycloak reconcile --accept {wanted.version}"
+            raise InfraError(f"{message}; {record.version} is back with its data", hint=hint) from failure
 
     def _alone(self) -> AbstractContextManager[None]:
         return live_lock.alone(
@@ -242,6 +257,7 @@ class Reconciler:
                 snapshot.remove(path)
 
 
-def record_of(access: KeycloakAccess, **facts: str) -> LiveRecord:
-    account = {"client_id": access.client_id, "client_secret": access.client_secret}
-    return LiveRecord.model_validate({**facts, **account})
+def _target(plan: Plan) -> Release:
+    if plan.target is None:
+        raise AssertionError(f"{plan.action} without a target")
+    return plan.target

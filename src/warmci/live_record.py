@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from warmci.settings import Settings
 
+ADMIN_SECRET = "admin_password"  # noqa: S105  (the secret's name in the recipe)
 _HINT = "warmci keycloak down, then warmci keycloak reconcile make it anew"
 
 
@@ -80,8 +81,19 @@ class DeploymentRecord(_Kept):
     """Commit whose .env.sample made the .env; upgrades keep it."""
     secrets: dict[str, SecretStr]
 
+    def with_admin(self, password: SecretStr) -> DeploymentRecord:
+        """The same, with the administrator's password as it is now."""
+        changed = {name: password if name.startswith(ADMIN_SECRET) else value for name, value in self.secrets.items()}
+        return self.model_copy(update={"secrets": changed})
+
     def plain_secrets(self) -> dict[str, str]:
         return {name: value.get_secret_value() for name, value in self.secrets.items()}
+
+
+def of(access: KeycloakAccess, **facts: str) -> LiveRecord:
+    """A record of a Keycloak and the service account for it."""
+    account = {"client_id": access.client_id, "client_secret": access.client_secret}
+    return LiveRecord.model_validate({**facts, **account})
 
 
 def load_live(settings: Settings) -> LiveRecord | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from warmci import live_record, names, process, provider, reap
+import httpx
+
+from warmci import disk, fs, live_record, names, provider, reap
 from warmci.copying import copy_volumes
 from warmci.deployment import undeploy_stack
 from warmci.engine import COMMIT_LABEL, INSTANCE_LABEL, LIVE_RUN, NAMESPACE_LABEL, RUN_LABEL
@@ -15,6 +17,7 @@ from warmci.manifest import compare, new_manifest
 from warmci.ports import Ports
 from warmci.recipe import Repository, clone
 from warmci.render import Placement, has_ipvs
+from warmci.state import check_space
 from warmci.tree import walk
 
 if TYPE_CHECKING:
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from warmci.engine import Engine
     from warmci.settings import Settings
 
-_SYNC_TIMEOUT_S = 300.0
+_RESERVE_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class LiveStack:
         env_commit = kept.env_commit if kept else commit
         ports = Ports(self.settings.locks_dir, self.settings.ports)
         try:
-            port = int(url.rpartition(":")[2]) if url else ports.take(self.domain)
+            port = ports.take(self.domain, first=httpx.URL(url).port if url else None)
             serving, deployment = provider.deploy(
                 self.engine,
                 self.settings,
@@ -99,6 +102,14 @@ class LiveStack:
         return killed
 
 
+def require_room(generation: Path) -> None:
+    """Raise InfraError "no space" before anything is stopped, if there is none for a copy of the generation's data."""
+    volumes = generation / "volumes"
+    size = disk.sizes([volumes])[volumes]  # it is written to while we look: an estimate
+    needed = size.bytes * 11 // 10 + _RESERVE_BYTES
+    check_space(generation, "a copy of Keycloak's data", bytes_needed=needed, inodes_needed=size.inodes + 64)
+
+
 def copy_data(old: Path, new: Path) -> None:
     """Copy a generation's volumes, prove the copy against the original, and make it durable."""
     target = new / "volumes"
@@ -109,4 +120,4 @@ def copy_data(old: Path, new: Path) -> None:
     wrong = compare(new_manifest(provider.RECIPE, new.name, entries), target, read_data=True)
     if wrong:
         raise InfraError(f"the copy of Keycloak's data differs: {wrong[0]}", hint="is the disk sound? see dmesg")
-    process.run(["sync", "--file-system", "--", str(target)], timeout_s=_SYNC_TIMEOUT_S)
+    fs.sync_file_system(target)

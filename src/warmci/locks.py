@@ -20,7 +20,7 @@ from warmci.names import recipe_name, record_id
 from warmci.state import disk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
 POLL_S = 0.1
@@ -38,17 +38,25 @@ class Holder(Record):
     since: datetime
     command: str
     phase: str = ""
+    pr: str = ""
 
     @classmethod
-    def here(cls, run: str, recipe: str, command: str, phase: str = "") -> Self:
-        now = datetime.now(UTC)
+    def here(cls, run: str, recipe: str, command: str, phase: str = "", pr: str = "") -> Self:
         return cls(
-            run=run, recipe=recipe, pid=os.getpid(), host=socket.gethostname(), since=now, command=command, phase=phase
+            run=run,
+            recipe=recipe,
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            since=datetime.now(UTC),
+            command=command,
+            phase=phase,
+            pr=pr,
         )
 
     def __str__(self) -> str:
-        phase = f", {self.phase}" if self.phase else ""
-        return f"run {self.run} of {self.recipe} ({self.command}, pid {self.pid}{phase}) since {self.since:%F %T} UTC"
+        pr, phase = f" PR {self.pr}" if self.pr else "", f", {self.phase}" if self.phase else ""
+        what = f"run {self.run} of {self.recipe}{pr} ({self.command}, pid {self.pid}{phase})"
+        return f"{what} since {self.since:%F %T} UTC"
 
 
 @dataclass
@@ -61,6 +69,11 @@ class Lock:
     def set_phase(self, phase: str) -> None:
         self.holder = self.holder.model_copy(update={"phase": phase})
         _write_holder(self.fd, self.holder)
+
+
+def show_phase(held_locks: Iterable[Lock], phase: str) -> None:
+    for lock in held_locks:
+        lock.set_phase(phase)
 
 
 @contextmanager
@@ -93,6 +106,17 @@ def slot(
         yield lock
 
 
+def held(state_dir: Path) -> dict[str, Holder | None]:
+    """Locks that somebody holds now, by file name: app-RECIPE, slot-N, sweep. None: he has not said who he is."""
+    found = {}
+    for kind in ("app-*", "slot-*", "sweep"):
+        for path in sorted(_locks_dir(state_dir).glob(kind)):
+            holder, is_held = _look(path)
+            if is_held:
+                found[path.name] = holder
+    return found
+
+
 @contextmanager
 def sweep_lock(state_dir: Path, holder: Holder) -> Iterator[Lock]:
     """One sweep at a time on this host. Raises BusyError at once."""
@@ -102,17 +126,21 @@ def sweep_lock(state_dir: Path, holder: Holder) -> Iterator[Lock]:
 
 def read_holder(path: Path) -> Holder | None:
     """Who holds this lock now; None when it is free or its holder has not written yet."""
+    return _look(path)[0]
+
+
+def _look(path: Path) -> tuple[Holder | None, bool]:
     try:
         fd = os.open(path, _FLAGS)
     except FileNotFoundError:
-        return None
+        return None, False
     try:
         # A shared probe is over at once; _held grants every contender a grace that outlasts it.
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return _parse_holder(fd)
+        return _parse_holder(fd), True
     else:
-        return None
+        return None, False
     finally:
         os.close(fd)
 
@@ -262,7 +290,9 @@ def _acquire(
         left = deadline - time.monotonic()
         if left <= 0:
             held = "; ".join(str(read_holder(path) or "someone who has not said who") for path in paths)
-            raise BusyError(f"{what}: busy after {wait_s:.0f} s, held by {held}", hint="try later or raise lock_wait_s")
+            raise BusyError(
+                f"{what}: busy after {wait_s:.0f} s, held by {held}", hint="warmci locks says who holds what; try later"
+            )
         if on_wait and wait_s > 0:
             on_wait(read_holder(paths[0]))
             on_wait = None

@@ -23,11 +23,15 @@ class Ports:
         self._held: dict[int, int] = {}
         self._by_domain: dict[str, int] = {}
 
-    def take(self, domain: str) -> int:
-        """The domain's own port if nobody has it, else the next free one; the same domain gets the same one again."""
+    def take(self, domain: str, *, first: int | None = None) -> int:
+        """The domain's own port if nobody has it, else the next free one; the same domain gets the same one again.
+
+        first: the one to try before all others, where the domain has had one.
+        """
         if domain in self._by_domain:
             return self._by_domain[domain]
-        first = names.preferred_port(domain, self._allowed)
+        if first is None or first not in self._allowed:
+            first = names.preferred_port(domain, self._allowed)
         for offset in range(len(self._allowed)):
             port = self._allowed[(first - self._allowed.start + offset) % len(self._allowed)]
             if port not in self._held and self._reserve(port):

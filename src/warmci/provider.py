@@ -10,7 +10,8 @@ from pydantic import SecretStr
 
 from warmci import http, sso
 from warmci.deployment import Deployment
-from warmci.errors import InfraError
+from warmci.errors import InfraError, UsageError
+from warmci.live_record import ADMIN_SECRET
 from warmci.recipe_config import filled, load_config
 from warmci.render import Placement, kept_env, render
 
@@ -22,12 +23,11 @@ if TYPE_CHECKING:
 
     from warmci.console import Console
     from warmci.engine import Engine
-    from warmci.recipe import Repository
+    from warmci.recipe import Release, Repository
     from warmci.settings import Settings
 
 RECIPE = "keycloak"
 ADMIN = "admin"
-_ADMIN_SECRET = "admin_password"  # noqa: S105  (the secret's name in the recipe)
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,15 @@ def connected(settings: Settings, access: sso.KeycloakAccess) -> Iterator[sso.Ke
         yield sso.Keycloak(access, client, settings.protected_realms)
 
 
-def newest_commit(repository: Repository, settings: Settings) -> str:
-    if settings.keycloak_ref:
-        return repository.resolve(settings.keycloak_ref)
-    releases = repository.releases(repository.resolve(repository.default_ref()))
-    if not releases:
-        raise InfraError("the keycloak recipe has no release", hint="set keycloak_ref in the settings")
-    return releases[-1].commit
+def wanted_releases(repository: Repository, settings: Settings) -> list[Release]:
+    """Releases on the recipe's default branch, oldest first; only that of keycloak_ref where it is set."""
+    found = repository.releases(f"refs/remotes/origin/{repository.default_ref()}")
+    pinned = settings.keycloak_ref
+    wanted = [release for release in found if not pinned or release.version == pinned]
+    if not wanted:
+        what = f"no release {pinned}" if pinned else "no release"
+        raise UsageError(f"the keycloak recipe has {what}", hint="see keycloak_ref in the settings")
+    return wanted
 
 
 def deploy(
@@ -109,9 +111,9 @@ def deploy(
 
 def admin_access(url: str, secrets: Mapping[str, str]) -> sso.KeycloakAccess:
     """The administrator's login, from the recipe's secrets."""
-    password = next((value for key, value in secrets.items() if key.startswith(_ADMIN_SECRET)), None)
+    password = next((value for key, value in secrets.items() if key.startswith(ADMIN_SECRET)), None)
     if password is None:
-        raise InfraError(f"the keycloak recipe has no secret {_ADMIN_SECRET}", hint="set keycloak_ref to one that has")
+        raise InfraError(f"the keycloak recipe has no secret {ADMIN_SECRET}", hint="set keycloak_ref to one that has")
     return sso.KeycloakAccess(url=url, username=ADMIN, password=SecretStr(password))
 
 
@@ -119,3 +121,16 @@ def unhealthy(settings: Settings, url: str) -> str | None:
     """Why the Keycloak at url cannot serve a run; None when it can."""
     with client_for(settings, url) as client:
         return sso.unhealthy_reason(client, url)
+
+
+def unusable(settings: Settings, access: sso.KeycloakAccess) -> str | None:
+    """Why runs can't use that Keycloak by that account; None when they can."""
+    reason = unhealthy(settings, access.url)
+    if reason is not None:
+        return reason
+    try:
+        with connected(settings, access) as keycloak:
+            keycloak.new_token()
+    except InfraError as error:
+        return error.message
+    return None

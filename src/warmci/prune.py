@@ -41,6 +41,13 @@ def rooms(settings: Settings, engine: Engine | None) -> list[Room]:
     return [Room.of(path) for path in found]
 
 
+def plan_now(settings: Settings, store: CanonicalStore, engine: Engine | None, *, images: bool = False) -> Plan:
+    """The plan of `warmci prune` and of the sweep; images only on request, or below the high mark."""
+    marks = Watermarks.of(settings)
+    short = not all(marks.is_high(room) for room in rooms(settings, engine))
+    return make_plan(settings, store, engine, images=images or short)
+
+
 def execute(
     plan: Plan,
     settings: Settings,
@@ -76,6 +83,8 @@ def _pass(
         try:
             if item.kind == "image":
                 _remove_image(item, settings, store, engine)
+            elif item.kind == "sweep":
+                snapshot.remove(settings.state_dir / item.name)
             elif item.kind in {"run", "work"}:
                 _remove_run(item, settings)
             else:

@@ -20,15 +20,16 @@ if TYPE_CHECKING:
     from warmci.engine import Engine
     from warmci.settings import Settings
 
-Kind = Literal["trash", "staging", "work", "snapshot", "run", "image"]
+Kind = Literal["trash", "staging", "work", "snapshot", "run", "sweep", "image"]
 _KINDS: dict[str, Kind] = {"trash": "trash", "staging": "staging", "snapshots": "snapshot"}
-_ORDER: list[Kind] = ["trash", "staging", "work", "snapshot", "run", "image"]
+_ORDER: list[Kind] = ["trash", "staging", "work", "snapshot", "run", "sweep", "image"]
 _REASONS: dict[Kind, str] = {
     "trash": "thrown away already",
     "staging": "its run is dead",
     "work": "checkout and data of a dead run",
     "snapshot": "no canonical names it",
     "run": "older than the runs that are kept",
+    "sweep": "older than the sweeps that are kept",
     "image": "pulled for a run, pinned by no canonical, used by nothing",
 }
 
@@ -55,7 +56,7 @@ def make_plan(settings: Settings, store: CanonicalStore, engine: Engine | None, 
     left: list[str] = []
     home = settings.state_dir.resolve()
     with checked("what can be pruned"):
-        found = [*_garbage(home, store, left), *_runs(settings)]
+        found = [*_garbage(home, store, left), *_runs(settings), *_sweeps(settings)]
         found.sort(key=lambda item: _ORDER.index(item.kind))
         measured = disk.sizes([home / item.name for item in found])
     sized = [_sized(item, measured[home / item.name]) for item in found]
@@ -88,25 +89,34 @@ def _garbage(state_dir: Path, store: CanonicalStore, left: list[str]) -> list[It
 
 
 def _runs(settings: Settings) -> list[Item]:
-    """Work of dead runs, and finished runs beyond keep_runs of their recipe, oldest first."""
+    """Work of dead runs, and finished runs beyond keep_runs of their kind, oldest first."""
     found, finished = [], defaultdict(list)
     for run in dead_runs(settings.state_dir):
         home = settings.runs_dir / run
+        kind = kind_of(home)
         if (home / "work").exists():
-            found.append(_item("work", f".runs/{run}/work", recipe_of(home)))
+            found.append(_item("work", f".runs/{run}/work", kind[0]))
         else:
-            finished[recipe_of(home)].append(run)
-    old = [(run, recipe) for recipe, runs in finished.items() for run in runs[: -settings.keep_runs]]
+            finished[kind].append(run)
+    old = [(run, kind[0]) for kind, runs in finished.items() for run in runs[: -settings.keep_runs]]
     return found + [_item("run", f".runs/{run}", recipe) for run, recipe in sorted(old)]
 
 
-def recipe_of(run_dir: Path) -> str:
-    """The recipe that a run was for; empty when it was killed before it could say."""
+def _sweeps(settings: Settings) -> list[Item]:
+    ended = sorted(path.name for path in (settings.state_dir / ".sweeps").glob("[0-9]*"))
+    return [_item("sweep", f".sweeps/{sweep}") for sweep in ended[: -settings.keep_runs]]
+
+
+def kind_of(run_dir: Path) -> tuple[str, str, bool]:
+    """Recipe, mode and whether for a pull request: many runs of one kind must not push out the few of another.
+
+    Empty where the run was killed before it could say.
+    """
     try:
-        recipe = json.loads((run_dir / "result.json").read_bytes())["recipe"]
+        value = json.loads((run_dir / "result.json").read_bytes())
+        return str(value["recipe"]), str(value["ran"] or value["requested"]), bool(value["pr"])
     except (OSError, ValueError, KeyError, TypeError):
-        return ""
-    return recipe if isinstance(recipe, str) else ""
+        return "", "", False
 
 
 def _images(settings: Settings, store: CanonicalStore, engine: Engine, left: list[str]) -> list[Item]:

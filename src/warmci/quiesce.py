@@ -10,6 +10,9 @@ from typing import NamedTuple
 from warmci.errors import InfraError
 from warmci.state import disk
 
+_ENGINES_MOUNT = "/_data"
+"""Where the engine mounts a volume before it shows it to containers."""
+
 
 class _Mounted(NamedTuple):
     device: str
@@ -34,16 +37,22 @@ def mount_users(tree: Path) -> list[str]:
 
     Read from /proc/*/mountinfo (proc_pid_mountinfo(5)): the engine's own list of containers is not complete after a
     live restore. A bind mount is known by device and root, wherever its target lies.
+
+    A namespace that somebody else made while a run was mounted (unshare, a service with PrivateMounts) has copies of
+    the run's mounts and keeps them after we have unmounted ours. They are no users: nothing runs on them, as in the
+    namespace of a container, which has a root of its own.
     """
     real = tree.resolve()
     own = _own_mounts()
     home = _containing(own, real)
     place = str(PurePosixPath(home.root) / real.relative_to(home.target))
     found: dict[str, None] = {}
-    for pid, mounts in _namespaces():
+    for pid, has_copies, mounts in _namespaces():
         for mount in mounts:
             shows = mount.device == home.device and _at_or_below(mount.root, place)
-            if shows or any(_at_or_below(layer, str(real)) for layer in _layers(mount.options)):
+            layered = any(_at_or_below(layer, str(real)) for layer in _layers(mount.options))
+            is_copy = has_copies and (layered or mount.target.endswith(_ENGINES_MOUNT))
+            if (shows or layered) and not is_copy:
                 found[f"{mount.target} (pid {pid})"] = None
     found.update((f"{mount.target} (mounted inside)", None) for mount in own if _at_or_below(mount.target, str(real)))
     return list(found)
@@ -77,17 +86,27 @@ def _containing(mounts: list[_Mounted], path: Path) -> _Mounted:
     return max(reversed(around), key=lambda mount: len(mount.target))
 
 
-def _namespaces() -> list[tuple[int, list[_Mounted]]]:
-    """The mounts of each mount namespace, with one process that lives in it."""
+def _namespaces() -> list[tuple[int, bool, list[_Mounted]]]:
+    """The mounts of each mount namespace, with one process that lives in it, and whether they may be copies of ours.
+
+    They may where the namespace is another than ours, and its root directory is the same.
+    """
     seen: set[int] = set()
     found = []
+    own, root = Path("/proc/self/ns/mnt").stat().st_ino, _identity(Path("/proc/self/root"))
     for process in Path("/proc").glob("[1-9]*"):
         with suppress(OSError):  # the process ended meanwhile
             namespace = (process / "ns" / "mnt").stat().st_ino
             if namespace not in seen:
-                found.append((int(process.name), _read(process / "mountinfo")))
+                has_copies = namespace != own and _identity(process / "root") == root
+                found.append((int(process.name), has_copies, _read(process / "mountinfo")))
                 seen.add(namespace)
     return found
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    facts = path.stat()
+    return facts.st_dev, facts.st_ino
 
 
 def _read(path: Path) -> list[_Mounted]:

@@ -6,12 +6,12 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from warmci.errors import InfraError
+from warmci.errors import InterruptedRunError, WarmciError
 from warmci.models import Record
 from warmci.sso import Realm, delete_keycloak_realm, is_as_listed, list_realms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from warmci.keycloak import Keycloak
 
@@ -37,14 +37,20 @@ class Reaped(Record):
 
 
 def plan_reap(
-    realms: Iterable[Realm], owner: str, is_alive: Callable[[str], bool], now: datetime
+    realms: Iterable[Realm],
+    owner: str,
+    is_alive: Callable[[str], bool],
+    now: datetime,
+    protected: Collection[str] = (),
 ) -> tuple[StaleRealm, ...]:
     """Realms to delete: this instance's whose run is dead, however young, and others' that outlived their own TTL.
 
-    Runs of other instances cannot be probed from here.
+    Runs of other instances cannot be probed from here. Protected realms are nobody's to delete.
     """
     found = []
     for realm in realms:
+        if realm.name in protected:
+            continue
         if realm.owner == owner:
             if not is_alive(realm.run):
                 found.append(StaleRealm(realm=realm, reason=f"its run {realm.run} is dead"))
@@ -55,7 +61,7 @@ def plan_reap(
 
 def look_for_stale(keycloak: Keycloak, owner: str, is_alive: Callable[[str], bool]) -> tuple[StaleRealm, ...]:
     """One look: what a pass would delete. Raises InfraError when Keycloak does not list its realms."""
-    return plan_reap(list_realms(keycloak), owner, is_alive, datetime.now(UTC))
+    return plan_reap(list_realms(keycloak), owner, is_alive, datetime.now(UTC), keycloak.protected)
 
 
 def reap_stale_realms(
@@ -77,6 +83,8 @@ def reap_stale_realms(
         try:
             if is_as_listed(keycloak, realm) and delete_keycloak_realm(keycloak, realm.name):
                 deleted.append(realm.name)
-        except InfraError as error:
+        except InterruptedRunError:
+            raise
+        except WarmciError as error:
             failed[realm.name] = error.message
     return Reaped(deleted=tuple(deleted), failed=failed, postponed=tuple(realm.name for realm in stale[most:]))

@@ -39,9 +39,12 @@ def _git(*arguments: str, cwd: Path | None = None, timeout_s: float = _LOCAL_TIM
 
 
 def version_key(version: str) -> tuple[int, int, int, str]:
-    """Order of recipe versions: `1.2.3+upstream`, the recipe's own part first."""
+    """Order of recipe versions: `1.2.3+upstream`, the recipe's own part first; upstream's numbers count as numbers."""
     match = _RELEASE.fullmatch(version)
-    return (int(match[1]), int(match[2]), int(match[3]), match[4]) if match else (-1, 0, 0, version)
+    if match is None:
+        return (-1, 0, 0, version)
+    upstream = re.sub(r"\d+", lambda number: number[0].zfill(8), match[4])
+    return (int(match[1]), int(match[2]), int(match[3]), upstream)
 
 
 class Repository:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import string
 import tomllib
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
@@ -34,8 +34,8 @@ SSO_PLACEHOLDERS = frozenset(
 class SsoConfig(Record):
     """How the run's realm reaches the app: its env names, its secrets, its redirect paths."""
 
-    redirect_paths: tuple[str, ...] = ("/*",)
-    roles: tuple[str, ...] = ()
+    redirect_paths: tuple[Annotated[str, Field(pattern=r"^/")], ...] = ("/*",)
+    roles: frozenset[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_. -]{0,63}$")]] = frozenset()
     """Realm roles that exist, and that the test user has."""
     fixed_realm: bool = False
     """One realm name for all runs of the recipe, for apps that store the issuer; its runs then wait for each other."""
@@ -67,7 +67,10 @@ class RecipeConfig(Record):
 
 def _check_placeholders(values: dict[str, str], known: frozenset[str]) -> dict[str, str]:
     for name, template in values.items():
-        fields = {field for _, field, _, _ in string.Formatter().parse(template) if field is not None}
+        parts = [part for part in string.Formatter().parse(template) if part[1] is not None]
+        if any(spec or conversion for _, _, spec, conversion in parts):
+            raise ValueError(f"{name}: a placeholder is a name in braces and no more")
+        fields = {field for _, field, _, _ in parts if field is not None}
         if unknown := sorted(fields - known):
             raise ValueError(f"{name}: unknown placeholder {{{unknown[0]}}}; known: {', '.join(sorted(known))}")
     return values

@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from warmci import cold, fs, ledger, names, promote, quick, snapshot
+from warmci import cold, fs, ledger, metrics, names, promote, quick, snapshot
 from warmci.canonical import CanonicalStore
 from warmci.claim import claimed
 from warmci.context import Context, Request
@@ -26,7 +26,7 @@ from warmci.errors import (
 from warmci.history import CANONICAL_IS_HEAD
 from warmci.interrupts import shielded
 from warmci.journal import Journal
-from warmci.locks import Holder, run_lock, slot
+from warmci.locks import Holder, run_lock, show_phase, slot
 from warmci.models import EXIT_CODES, Mode, Promotion, RunResult, Verdict
 from warmci.ports import Ports
 from warmci.prune import make_room
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from warmci.console import Console
+    from warmci.locks import Lock
     from warmci.models import Canonical
     from warmci.settings import Settings
     from warmci.state import State
@@ -113,18 +114,20 @@ class Run:
         state = open_state(self.settings.state_dir, floor_bytes=0)
         make_room(self.settings, CanonicalStore(state.dir), engine, lambda text: self.console.say(text, style="yellow"))
         check_space(state.dir, "a run")
-        holder = Holder.here(self.id, self.request.recipe, f"run {self.request.mode}")
-        wait_s = self.settings.lock_wait_s
+        holder = Holder.here(self.id, self.request.recipe, f"run {self.request.mode}", pr=self.request.pr)
+        wait_s, began = self.settings.lock_wait_s, time.monotonic()
         with ExitStack() as locks:
             locks.enter_context(run_lock(self.dir))
             (self.dir / "work").mkdir(mode=0o700)
+            held: list[Lock] = []
             if self._needs_app_lock():
-                locks.enter_context(
-                    claimed(self.settings, self.request.recipe, holder, wait_s=wait_s, say=self._say_yellow)
-                )
-            locks.enter_context(
-                slot(state.dir, self.settings.max_tests, holder, wait_s=wait_s, on_wait=self._say_waiting)
-            )
+                wait = claimed(self.settings, self.request.recipe, holder, wait_s=wait_s, say=self._say_yellow)
+                held.append(locks.enter_context(wait))
+                held[0].set_phase("waiting for a slot")
+            left_s = max(0.0, wait_s - (time.monotonic() - began))
+            place = slot(state.dir, self.settings.max_tests, holder, wait_s=left_s, on_wait=self._say_waiting)
+            held.append(locks.enter_context(place))
+            self.recorder.on_stage = lambda name: show_phase(held, name)
             self._prepared(engine, state)
 
     def _needs_app_lock(self) -> bool:
@@ -146,7 +149,7 @@ class Run:
     def _prepared(self, engine: Engine, state: State) -> None:
         """Locks are held: clean up after dead runs, check out, run the pipeline, undo everything."""
         store = CanonicalStore(state.dir)
-        for line in recover(engine, self.settings, state.instance, store):
+        for line in recover(engine, self.settings, state.instance, store, needs_keycloak=False):
             self.console.say(f"recovered: {line}", style="yellow")
         if self._needs_app_lock():
             self._collect_garbage(store)
@@ -369,4 +372,6 @@ class Run:
 
 def run_recipe(settings: Settings, console: Console, request: Request) -> RunResult:
     """Test a recipe and say the verdict. Never raises a WarmciError."""
-    return Run(settings, console, request).execute()
+    result = Run(settings, console, request).execute()
+    metrics.write(settings, lambda text: console.say(text, style="yellow"))
+    return result

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from warmci import exits, report, settings
+from warmci import exits
+from warmci.cli_common import load_settings
+from warmci.cli_completion import completing, recipe_names
 from warmci.console import Console, print_data
-from warmci.models import Mode, RunResult, Verdict
-from warmci.netns import enter
+from warmci.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from warmci.models import RunResult
 
 _EPILOG = (
     "Exit codes: 0 pass · 1 the recipe failed · 2 usage or settings · 3 infrastructure, retry · 4 passed, promotion"
@@ -25,24 +28,29 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 @app.command(epilog=_EPILOG)
 def run(
-    recipe: Annotated[str, typer.Argument(help="name of the recipe")],
+    recipe: Annotated[str, typer.Argument(help="name of the recipe", autocompletion=recipe_names)],
     quick: Annotated[
         bool, typer.Option("--quick", help="upgrade the canonical's data in place; lower confidence, gates no merge")
     ] = False,
     ref: Annotated[str, typer.Option(help="branch, tag or commit to test; default: the default branch")] = "",
     pr: Annotated[str, typer.Option(help="the pull request's number; its code is never promoted")] = "",
     reseed: Annotated[bool, typer.Option("--reseed", help="cold: start the canonical's data afresh")] = False,
+    wait: Annotated[
+        float | None, typer.Option(min=0, help="seconds to wait for the recipe's lock and a slot; default: lock_wait_s")
+    ] = None,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="end with 75 at once when somebody else is at it")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON on standard output")] = False,
 ) -> None:
     """Test a recipe on a real swarm: cold (fresh and authoritative), or quick on warm data."""
     from warmci.announce import announced  # noqa: PLC0415  (--help must not wait for the engine's SDK)
     from warmci.context import Request  # noqa: PLC0415
+    from warmci.models import Mode  # noqa: PLC0415
     from warmci.run import run_recipe  # noqa: PLC0415
     from warmci.trigger import job_link  # noqa: PLC0415
 
-    loaded = settings.load()
-    if loaded.netns is not None:
-        enter(loaded.netns)
+    if no_wait and wait is not None:
+        raise UsageError("--wait and --no-wait exclude each other", hint="run_recipe_ci.py --help")
+    loaded = load_settings(lock_wait_s=0.0 if no_wait else wait)
     console = Console()
     request = Request(recipe, Mode.QUICK if quick else Mode.COLD, ref, pr, reseed)
     link = job_link(os.environ)
@@ -54,20 +62,22 @@ def run(
 
 
 def _say_verdict(console: Console, result: RunResult, path: str) -> None:
+    from warmci import report  # noqa: PLC0415
+
     if result.log_excerpt:
         console.say("--- the failing task's log", style="dim")
         console.say(result.log_excerpt)
         console.say("---", style="dim")
-    if result.verdict is not Verdict.PASS:
+    if not report.is_green(result):
         console.error(result.summary, result.hint or f"all that was seen is in {path}")
     for note in report.notes(result):
         console.say(note)
-    style = "bold green" if result.verdict is Verdict.PASS else "bold red"
+    style = "bold green" if report.is_green(result) else "bold red"
     console.say(f"{report.headline(result)} in {result.seconds:.1f} s: {path}", style)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return exits.run_main(app, list(sys.argv[1:] if argv is None else argv))
+    return exits.run_main(completing(app, "run_recipe_ci.py"), list(sys.argv[1:] if argv is None else argv))
 
 
 def entry() -> None:

@@ -14,6 +14,7 @@ from warmci.keycloak import Keycloak, KeycloakAccess
 if TYPE_CHECKING:
     import httpx
 
+ACCOUNT = "warmci"
 _ROLE = "create-realm"
 _CLIENTS = "/admin/realms/master/clients"
 
@@ -36,20 +37,17 @@ class _Admin:
         return next((str(item["id"]) for item in found if item.get("clientId") == client_id), "")
 
 
-def client_id_of(instance: str) -> str:
-    """One account per instance: Keycloak's own rule then keeps each host to the realms that it made."""
-    return f"warmci-{instance}"
+def make_service_account(
+    access: KeycloakAccess, client: httpx.Client, *, new_secret: bool, name: str = ACCOUNT
+) -> KeycloakAccess:
+    """Make the account by the administrator's `access`, or set right the one that is there.
 
-
-def make_service_account(access: KeycloakAccess, client: httpx.Client, instance: str) -> KeycloakAccess:
-    """Make this instance's account by the administrator's `access`, or give the one that is there a new secret.
-
-    It is never made anew: its realms would be orphans that only an administrator can delete. Light-weight tokens keep
-    it below proxies' header limits (22.9 kB with 40 realms otherwise) and let rights on a new realm count at once.
-    Raises InfraError when Keycloak refuses.
+    One account for all hosts that use this Keycloak, so that each can reap what a host that is gone has left; without
+    new_secret they all keep the one they have. It is never made anew: its realms would be orphans that only an
+    administrator can delete. Light-weight tokens keep it below proxies' header limits (22.9 kB with 40 realms
+    otherwise) and let rights on a new realm count at once. Raises InfraError when Keycloak refuses.
     """
     admin = _Admin(Keycloak(access, client))
-    name = client_id_of(instance)
     ident = admin.find(name)
     if not ident:
         admin.must("POST", _CLIENTS, _client(name), done=(201, 409))
@@ -64,7 +62,7 @@ def make_service_account(access: KeycloakAccess, client: httpx.Client, instance:
         admin.must("DELETE", f"/admin/realms/master/users/{user}/role-mappings/realm", unwanted)
     role = admin.must("GET", f"/admin/realms/master/roles/{_ROLE}")
     admin.must("POST", f"/admin/realms/master/users/{user}/role-mappings/realm", [role])
-    secret = str(admin.must("POST", f"{_CLIENTS}/{ident}/client-secret")["value"])
+    secret = str(admin.must("POST" if new_secret else "GET", f"{_CLIENTS}/{ident}/client-secret")["value"])
     return KeycloakAccess(url=access.url, client_id=name, client_secret=SecretStr(secret))
 
 

@@ -1,4 +1,4 @@
-"""Settings: defaults < file < environment (WARMCI_…). Loaded once by the entry files and passed down."""
+"""Settings: defaults < file < credentials < environment (WARMCI_…). Loaded once by the entry files and passed down."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
+    SecretsSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
@@ -19,6 +20,9 @@ from warmci.names import recipe_name
 
 DEFAULT_FILE = Path("/etc/warmci/settings.toml")
 FILE_VARIABLE = "WARMCI_SETTINGS"
+CREDENTIALS_VARIABLE = "CREDENTIALS_DIRECTORY"
+"""Set by systemd for a unit with LoadCredential= (systemd.exec(5))."""
+PREFIX = "WARMCI_"
 
 
 def default_docker_host() -> str:
@@ -33,7 +37,7 @@ def _max_tests() -> int:
 class Settings(BaseSettings):
     """Each field is a setting; its description is what docs/settings.md says."""
 
-    model_config = SettingsConfigDict(env_prefix="WARMCI_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
     state_dir: Path = Field(Path("/var/lib/ci-warm"), description="canonicals, runs and locks; 0700, one file system")
     recipes_dir: Path = Field(
@@ -83,7 +87,10 @@ class Settings(BaseSettings):
     disk_high_mb: int = Field(4096, ge=0, description="such a run prunes until this much is free (MiB)")
     disk_low_inodes: int = Field(10_000, ge=0, description="as disk_low_mb, in inodes")
     disk_high_inodes: int = Field(40_000, ge=0, description="as disk_high_mb, in inodes")
-    keep_runs: int = Field(30, ge=1, description="finished runs of each recipe whose results and logs are kept")
+    keep_runs: int = Field(30, ge=1, description="results and logs that are kept of each recipe and kind of run")
+    metrics_file: Path | None = Field(
+        None, description="NAME.prom in node_exporter's textfile directory; written after each run and sweep"
+    )
     forge_url: str = Field(
         "",
         pattern=r"^$|^https://[^\s@?#]+$|^http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/[^\s@?#]*)?$",
@@ -99,9 +106,12 @@ class Settings(BaseSettings):
     )
 
     @model_validator(mode="after")
-    def _check_watermarks(self) -> Self:
+    def _check_together(self) -> Self:
         if self.disk_high_mb < self.disk_low_mb or self.disk_high_inodes < self.disk_low_inodes:
             raise ValueError("disk_high_mb and disk_high_inodes must not be below disk_low_mb and disk_low_inodes")
+        file = self.metrics_file
+        if file is not None and (file.suffix != ".prom" or not file.is_absolute()):
+            raise ValueError("metrics_file must be an absolute path that ends in .prom")
         return self
 
     @field_validator("recipes")
@@ -137,15 +147,40 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  (signature of pydantic-settings)
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, settings_file())
+        file = TomlConfigSettingsSource(settings_cls, settings_file())
+        return init_settings, env_settings, SecretsSettingsSource(settings_cls, credentials_dir()), file
 
 
 def settings_file() -> Path:
     return Path(os.environ.get(FILE_VARIABLE) or DEFAULT_FILE)
 
 
+def credentials_dir() -> Path | None:
+    """Where systemd put this unit's credentials: a file WARMCI_NAME, in small letters, is the setting NAME."""
+    directory = os.environ.get(CREDENTIALS_VARIABLE)
+    return Path(directory) if directory and Path(directory).is_dir() else None
+
+
+def _check_credentials() -> None:
+    """A credential that is misspelt or empty would silently leave its setting without the secret."""
+    directory = credentials_dir()
+    for path in sorted(directory.iterdir()) if directory else ():
+        name = path.name.removeprefix(PREFIX.lower())
+        if name == path.name:
+            continue  # somebody else's
+        if name not in Settings.model_fields:
+            raise UsageError(f"credential {path.name}: there is no setting {name}", hint="see docs/settings.md")
+        try:
+            empty = not path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            raise UsageError(f"credential {path.name} is not readable text", hint="see docs/settings.md") from None
+        if empty:
+            raise UsageError(f"credential {path.name} is empty", hint="write the secret into its file")
+
+
 def load(**flags: Any) -> Settings:
     """Settings of this process; flags win over everything. Raises UsageError naming file and field."""
+    _check_credentials()
     path = settings_file()
     if os.environ.get(FILE_VARIABLE) and not path.is_file():
         raise UsageError(f"settings file {path} does not exist", hint=f"unset {FILE_VARIABLE} or correct it")
@@ -175,7 +210,9 @@ def as_markdown() -> str:
     head = (
         "# Settings\n\n"
         f"Generated by `make docs`. Read from `{DEFAULT_FILE}` (TOML), or from the file that `${FILE_VARIABLE}` names."
-        "\nThe environment wins over the file: `WARMCI_NAME` sets `name`.\n\n"
+        "\nThe environment wins over the file: `WARMCI_NAME` sets `name`. Between the two stand systemd's credentials:"
+        f"\nthe file `warmci_name` in `${CREDENTIALS_VARIABLE}` sets `name`. That is the place for secrets: it is never"
+        "\nin a file or an environment that others read.\n\n"
         "| setting | default | meaning |\n| --- | --- | --- |\n"
     )
     return head + "\n".join(rows) + "\n"

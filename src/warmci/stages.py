@@ -12,7 +12,7 @@ from warmci.errors import RecipeFailedError, WarmciError
 from warmci.models import StageResult, TestOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from warmci.console import Console
 
@@ -52,11 +52,14 @@ class Recorder:
         self._console = console
         self._lock = threading.Lock()
         self.stages: list[StageResult] = []
+        self.on_stage: Callable[[str], None] = lambda _name: None
+        """Called with the name of each stage that begins."""
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Stage]:
         stage, begin = Stage(name), time.monotonic()
         outcome = "failed"
+        self.on_stage(name)
         try:
             with self._console.working(name):
                 yield stage

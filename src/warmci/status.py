@@ -5,16 +5,21 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from warmci import alerts, live_record, provider, sso
+from warmci import alerts, live_record, lock_table, provider, sso, sweep_record
 from warmci.alerts import Alert
 from warmci.canonical import CanonicalStore
-from warmci.errors import InterruptedRunError, WarmciError
+from warmci.disk import Room, Watermarks
+from warmci.errors import InfraError, InterruptedRunError, WarmciError
+from warmci.history import read_results
+from warmci.lock_table import HeldLock
 from warmci.models import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from warmci.settings import Settings
+
+_RECENT_RUNS = 5
 
 
 class CanonicalState(Record):
@@ -35,6 +40,30 @@ class KeycloakState(Record):
     realms: int | None = None
 
 
+class LastRun(Record):
+    run: str
+    recipe: str
+    pr: str
+    mode: str
+    verdict: str
+    started: datetime
+    seconds: float
+
+
+class LastSweep(Record):
+    id: str
+    started: datetime
+    finished: datetime | None
+    verdict: str
+    exit_code: int | None
+
+
+class DiskState(Record):
+    room: Room
+    low: bool
+    """Whether a run would have to prune first."""
+
+
 class Status(Record):
     """`warmci status --json`."""
 
@@ -42,17 +71,28 @@ class Status(Record):
     at: datetime
     canonicals: tuple[CanonicalState, ...] = ()
     keycloak: KeycloakState | None = None
+    locks: tuple[HeldLock, ...] = ()
+    slots: int = 0
+    slots_held: int = 0
+    runs: tuple[LastRun, ...] = ()
+    """The newest of those that came to an end, newest first."""
+    disk: DiskState | None = None
+    sweep: LastSweep | None = None
     alerts: tuple[Alert, ...] = ()
     problems: tuple[str, ...] = ()
     """What could not be looked at, and why."""
 
 
 def look(settings: Settings) -> Status:
-    facts: dict[str, object] = {"at": datetime.now(UTC)}
+    facts: dict[str, object] = {"at": datetime.now(UTC), "slots": settings.max_tests}
     problems: list[str] = []
     parts: dict[str, Callable[[Settings], object]] = {
         "canonicals": _canonicals,
         "keycloak": _keycloak,
+        "locks": lambda known: tuple(lock_table.look(known)),
+        "runs": _runs,
+        "disk": _disk,
+        "sweep": _sweep,
         "alerts": lambda known: tuple(alerts.standing(known)),
     }
     for name, part in parts.items():
@@ -62,7 +102,8 @@ def look(settings: Settings) -> Status:
             raise
         except (WarmciError, OSError) as error:
             problems.append(f"{name}: {error}")
-    return Status.model_validate({**facts, "problems": tuple(problems)})
+    seen = Status.model_validate({**facts, "problems": tuple(problems)})
+    return seen.model_copy(update={"slots_held": sum(item.lock.startswith("slot-") for item in seen.locks)})
 
 
 def _canonicals(settings: Settings) -> tuple[CanonicalState, ...]:
@@ -90,6 +131,40 @@ def _keycloak(settings: Settings) -> KeycloakState | None:
     reason = provider.unhealthy(settings, record.url)
     facts = {"version": record.version, "url": record.url, "healthy": reason is None, "detail": reason or ""}
     if reason is None:
-        with provider.connected(settings, record.access) as keycloak:
-            facts["realms"] = len(sso.list_realms(keycloak))
+        try:
+            with provider.connected(settings, record.access) as keycloak:
+                facts["realms"] = len(sso.list_realms(keycloak))
+        except InfraError as error:
+            facts |= {"healthy": False, "detail": error.message}
     return KeycloakState.model_validate(facts)
+
+
+def _runs(settings: Settings) -> tuple[LastRun, ...]:
+    newest = reversed(read_results(settings.runs_dir)[-_RECENT_RUNS:])
+    return tuple(
+        LastRun(
+            run=result.run,
+            recipe=result.recipe,
+            pr=result.pr,
+            mode=result.ran or result.requested,
+            verdict=result.verdict,
+            started=result.started,
+            seconds=result.seconds,
+        )
+        for result in newest
+    )
+
+
+def _disk(settings: Settings) -> DiskState:
+    room = Room.of(settings.state_dir)
+    return DiskState(room=room, low=Watermarks.of(settings).is_low(room))
+
+
+def _sweep(settings: Settings) -> LastSweep | None:
+    known = sweep_record.load_sweeps(settings.state_dir)
+    if not known:
+        return None
+    last = known[-1]
+    return LastSweep(
+        id=last.id, started=last.started, finished=last.finished, verdict=last.verdict, exit_code=last.exit_code
+    )

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from warmci import alerts, fs, history, live, live_record, names, sweep_plan, sweep_report
+from warmci import alerts, fs, history, live, live_record, metrics, names, prune, sweep_plan, sweep_report
 from warmci.canonical import CanonicalStore
+from warmci.engine import Engine
 from warmci.errors import InterruptedRunError, WarmciError
 from warmci.locks import Holder, sweep_lock
 from warmci.models import RunResult, Verdict
@@ -78,6 +79,7 @@ class _Sweep:
         try:
             self._recipes()
             self._drill()
+            self._prune()
         except BaseException:
             self._children.stop()
             raise
@@ -211,6 +213,22 @@ class _Sweep:
             alerts.alert(self._settings, self._console, SUBJECT, f"the sweep is not green: {verdict}", f"see {report}")
         else:
             alerts.clear(self._settings, SUBJECT)
+        metrics.write(self._settings, lambda text: self._console.say(text, style="yellow"))
+
+    def _prune(self) -> None:
+        """As `warmci prune` does; what cannot be pruned tonight is no reason for a red sweep: runs look at the disk."""
+        store = CanonicalStore(self._settings.state_dir)
+        try:
+            engine = Engine(self._settings.docker_host)
+            done = prune.execute(prune.plan_now(self._settings, store, engine), self._settings, store, engine)
+        except InterruptedRunError:
+            raise
+        except (WarmciError, OSError) as error:
+            self._console.say(f"warning: nothing is pruned: {error}", style="yellow")
+            return
+        self._update(pruned=tuple(item.name for item in done.removed))
+        for name, reason in done.stayed.items():
+            self._console.say(f"still there: {name}: {reason}", style="yellow")
 
     def _stale(self) -> tuple[str, ...]:
         limit = datetime.now(UTC) - timedelta(days=self._settings.sweep_stale_days)

@@ -231,7 +231,7 @@ def test_realm_lives_and_dies(keycloak: sso.Keycloak) -> None:
 
 def test_wrong_secret_of_the_service_account(live_keycloak: KeycloakAccess, http_client: httpx.Client) -> None:
     wrong = live_keycloak.model_copy(update={"client_secret": SecretStr("wrong-canary")})
-    with pytest.raises(InfraError, match=r"refuses the login of client warmci-[0-9a-f]{12}: Invalid client") as caught:
+    with pytest.raises(InfraError, match=r"refuses the login of client warmci: Invalid client") as caught:
         sso.list_realms(sso.Keycloak(wrong, http_client))
     assert "canary" not in repr(caught.value)
 
@@ -300,10 +300,10 @@ def test_the_service_account_owns_its_own_realms_only(admin: sso.Keycloak, keycl
 
 
 def test_a_service_account_is_kept_and_gets_a_new_secret(admin: sso.Keycloak, http_client: httpx.Client) -> None:
-    first = make_service_account(admin._access, http_client, OWNER)
+    first = make_service_account(admin._access, http_client, new_secret=True, name=OWNER)
     name = made(sso.Keycloak(first, http_client))
-    second = make_service_account(admin._access, http_client, OWNER)
-    assert (first.client_id, second.client_id) == (f"warmci-{OWNER}",) * 2
+    second = make_service_account(admin._access, http_client, new_secret=True, name=OWNER)
+    assert (first.client_id, second.client_id) == (OWNER, OWNER)
     with pytest.raises(InfraError, match="refuses the login"):
         sso.list_realms(sso.Keycloak(first, http_client))
     renewed = sso.Keycloak(second, http_client)
@@ -314,7 +314,7 @@ def test_a_service_account_is_kept_and_gets_a_new_secret(admin: sso.Keycloak, ht
 
 def test_who_is_no_administrator_makes_no_account(live_keycloak: KeycloakAccess, http_client: httpx.Client) -> None:
     with pytest.raises(InfraError, match="refuses GET /admin/realms/master/clients") as caught:
-        make_service_account(live_keycloak, http_client, "0123456789ab")
+        make_service_account(live_keycloak, http_client, new_secret=True, name=OWNER)
     assert "administrator" in (caught.value.hint or "")
 
 
@@ -333,8 +333,10 @@ def test_realms_are_listed_and_reaped(bench: Bench, keycloak: sso.Keycloak) -> N
     assert json.loads(bench.call("warmci", "realms", "reap", "--json").stdout)["deleted"] == []
 
 
-def test_a_keycloak_of_others_is_adopted(bench: Bench, admin: sso.Keycloak, tmp_path: Path) -> None:
-    """A second WarmCI, with a state directory of its own, uses the first one's Keycloak by an account of its own."""
+def test_a_keycloak_of_others_is_adopted(
+    bench: Bench, admin: sso.Keycloak, keycloak: sso.Keycloak, tmp_path: Path
+) -> None:
+    """A second WarmCI, with a state directory of its own, uses the first one's Keycloak by the account of both."""
     state = str(tmp_path / "second")
     (tmp_path / "password").write_text(admin._access.password.get_secret_value())
     command = ("warmci", "keycloak", "bootstrap", "--url", admin.url, "--password-file", str(tmp_path / "password"))
@@ -345,10 +347,16 @@ def test_a_keycloak_of_others_is_adopted(bench: Bench, admin: sso.Keycloak, tmp_
     assert "26." in found["Keycloak"]["detail"]
     assert "run by others" in found["Keycloak"]["detail"]
     assert found["Keycloak rights"]["status"] == "ok"
+    theirs = made(keycloak, run=new_id(), ttl_s=60)
+    shown = json.loads(bench.call("warmci", "realms", "list", "--json", WARMCI_STATE_DIR=state).stdout)
+    assert {row["realm"]["name"]: row["state"] for row in shown}[theirs] == "foreign"
+    assert bench.call("warmci", "realms", "reap", WARMCI_STATE_DIR=state).code == 0
+    assert theirs in {realm.name for realm in sso.list_realms(keycloak)}
     unchanged = bench.call("warmci", "keycloak", "reconcile", "--json", WARMCI_STATE_DIR=state)
     assert json.loads(unchanged.stdout)["action"] == "unchanged"
     assert bench.call("warmci", "keycloak", "down", "--yes", WARMCI_STATE_DIR=state).code == 0
     assert sso.unhealthy_reason(admin._client, admin.url) is None
+    assert theirs in {realm.name for realm in sso.list_realms(keycloak)}, "the account of both goes on"
     secret = admin._access.password.get_secret_value()
     assert secret not in "".join(path.read_text() for path in (tmp_path / "second").rglob("*.json"))
 

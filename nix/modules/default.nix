@@ -1,0 +1,10 @@
+# Everything: `imports = [ ./nix/modules ]`, or `nixosModules.default` of the flake.
+{
+  imports = [
+    ./warmci.nix
+    ./alert.nix
+    ./warm-keycloak.nix
+    ./canonicals.nix
+    ./sweep.nix
+  ];
+}

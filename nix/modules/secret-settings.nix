@@ -1,0 +1,5 @@
+# Settings whose value is a secret (SecretStr in settings.py): given by services.warmci.credentials only.
+[
+  "alert_webhook"
+  "forge_token"
+]
