@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytest_plugins = ["bench", "machine"]
+pytest_plugins = ["bench", "crash_results", "machine"]
 
 
 @pytest.fixture(autouse=True)

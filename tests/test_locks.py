@@ -197,6 +197,14 @@ def test_a_run_lives_as_long_as_its_lock(state: Path) -> None:
     assert dead_runs(state) == [run]
 
 
+def test_a_lock_that_cannot_be_read_is_told_in_words(state: Path) -> None:
+    run = new_id()
+    (state / ".runs" / run).mkdir()
+    (state / ".runs" / run / "lock").symlink_to("lock")
+    with pytest.raises(InfraError, match=f"whether run {run} lives cannot be told"):
+        is_alive(state, run)
+
+
 def test_a_killed_run_is_dead(state: Path) -> None:
     run = new_id()
     script = (

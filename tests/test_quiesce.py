@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from trees import save
-from warmci import attach, process, snapshot
+from warmci import attach, process, quiesce, snapshot
 from warmci.errors import InfraError
 from warmci.names import new_id
 from warmci.quiesce import mount_users, refuse_mounted
@@ -173,3 +174,12 @@ def test_a_snapshot_in_use_is_neither_made_nor_removed(tmp_path: Path) -> None:
 def test_finished_snapshots_are_quiet(tmp_path: Path) -> None:
     manifest = save(tmp_path)
     assert mount_users(snapshot.snapshot_dir(tmp_path, "demo", manifest.id)) == []
+
+
+def test_a_mount_table_that_cannot_be_read_is_told_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreadable(path: Path) -> list[object]:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(path))
+
+    monkeypatch.setattr(quiesce, "_read", unreadable)
+    with pytest.raises(InfraError, match="the mount table: Too many open files"):
+        refuse_mounted(tmp_path)

@@ -184,10 +184,13 @@ def run_lock(run_dir: Path) -> RunLock:
 
 def is_alive(state_dir: Path, run: str) -> bool:
     """Whether the process of this run still lives, by its lock alone. The shared probe disturbs nobody."""
+    path = state_dir / ".runs" / record_id(run) / "lock"
     try:
-        fd = os.open(state_dir / ".runs" / record_id(run) / "lock", _FLAGS)
+        fd = os.open(path, _FLAGS)
     except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError as error:
+        raise InfraError(f"whether run {run} lives cannot be told: {path}: {error.strerror}") from error
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

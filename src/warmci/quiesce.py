@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from warmci.errors import InfraError
+from warmci.state import disk
 
 _ENGINES_MOUNT = "/_data"
 """Where the engine mounts a volume before it shows it to containers."""
@@ -42,7 +43,7 @@ def mount_users(tree: Path) -> list[str]:
     namespace of a container, which has a root of its own.
     """
     real = tree.resolve()
-    own = _read(Path("/proc/self/mountinfo"))
+    own = _own_mounts()
     home = _containing(own, real)
     place = str(PurePosixPath(home.root) / real.relative_to(home.target))
     found: dict[str, None] = {}
@@ -70,8 +71,13 @@ def is_mounted_for(pid: int | None, target: Path) -> bool:
 def mounts_inside(tree: Path) -> list[Path]:
     """Mount points at or below tree in our own namespace, innermost first: the order in which they can be unmounted."""
     real = str(tree.resolve())
-    targets = [mount.target for mount in _read(Path("/proc/self/mountinfo"))]
+    targets = [mount.target for mount in _own_mounts()]
     return [Path(target) for target in reversed(targets) if _at_or_below(target, real)]
+
+
+def _own_mounts() -> list[_Mounted]:
+    with disk("the mount table"):
+        return _read(Path("/proc/self/mountinfo"))
 
 
 def _at_or_below(path: str, tree: str) -> bool:
