@@ -100,18 +100,21 @@ def test_engine_that_is_no_swarm(bench: Bench, tmp_path: Path) -> None:
         private_engine.destroy(tmp_path / "engine")
 
 
-def test_wrong_password_of_keycloak(seeded: Bench) -> None:
+def test_a_keycloak_that_refuses_the_account_is_done_without(seeded: Bench) -> None:
     path = seeded.settings.live_dir / "keycloak.json"
     kept = path.read_text(encoding="utf-8")
-    record = json.loads(kept)
-    wrong = dict.fromkeys(record["secrets"], "not-the-password")
-    path.write_text(json.dumps({**record, "secrets": wrong}), encoding="utf-8")
+    record = {**json.loads(kept), "client_secret": "not-the-secret"}
+    path.write_text(json.dumps(record), encoding="utf-8")
     try:
-        answer = seeded.call("run_recipe_ci.py", "miniflux", "--ref", "good", "--pr", "7", "--quick")
+        answer = seeded.run("miniflux", "--ref", "good", "--pr", "7", "--quick")
     finally:
         path.write_text(kept, encoding="utf-8")
-    check(answer, 3, "refuses the login of admin")
-    assert "not-the-password" not in answer.stderr
+    assert answer.code == 0, answer.stderr
+    used = answer.result.dependencies["keycloak"]
+    assert used.startswith("co-deployed cold, because: ")
+    assert "refuses the login of client warmci" in used
+    assert "not-the-secret" not in answer.stderr + answer.stdout
+    assert answer.result.leftovers == ()
 
 
 def test_no_space(bench: Bench, tmp_path: Path) -> None:
