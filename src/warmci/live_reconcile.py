@@ -86,6 +86,12 @@ class Reconciler:
 
     def _plan(self, record: LiveRecord | None, accept: str) -> tuple[Plan, str]:
         """What to do, and why it is not known whether there is something newer: a forge that is down, mostly."""
+        try:
+            return self._planned(record, accept)
+        finally:
+            snapshot.remove(self._work_dir)
+
+    def _planned(self, record: LiveRecord | None, accept: str) -> tuple[Plan, str]:
         if record is None:
             return live_plan.plan(None, candidates(self._settings, None, self._work_dir), {}, ""), ""
         known = Known(record.version, record.commit, self._serves(record), record.failed)
@@ -103,8 +109,6 @@ class Reconciler:
             self._console.say(f"warning: {error.message}", style="yellow")
             action = Action.UNCHANGED if known.serves else Action.START
             return Plan(action, None), f"whether there is a newer release is not known: {error.message}"
-        finally:
-            snapshot.remove(self._work_dir)
         return live_plan.plan(known, releases, notes, accept), ""
 
     @property
