@@ -195,7 +195,7 @@ class _Hashes:
 
     def add(self, path: str, fd: int, size: int, pool: ThreadPoolExecutor) -> None:
         if size <= _INLINE_BYTES:
-            self._found[path] = _digest(fd, self._progress)
+            self._found[path] = _digest_small(fd, size, self._progress)
             return
         if len(self._open) >= _OPEN_FILES:
             self._open.popleft().result()
@@ -247,6 +247,19 @@ def _digest(fd: int, progress: Progress | None) -> str:
             digest.update(buffer[:count])
             progress(count)
         return digest.hexdigest()
+
+
+def _digest_small(fd: int, size: int, progress: Progress | None) -> str:
+    """In one read of its size: a big buffer, fresh for each of many small files, costs more than the hash."""
+    try:
+        digest = hashlib.sha256()
+        while data := os.read(fd, size + 1):
+            digest.update(data)
+            if progress is not None:
+                progress(len(data))
+        return digest.hexdigest()
+    finally:
+        os.close(fd)
 
 
 def _xattrs(path: str) -> dict[str, str]:
