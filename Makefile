@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/sh
 
-.PHONY: demo test test-unit lint bench bench-realms docs clean
+.PHONY: demo test test-unit test-long lint bench bench-realms docs clean
 
 demo: $(VENV)/.runtime
 	scripts/install-tools engine
@@ -15,6 +15,11 @@ test: lint
 
 test-unit: $(VENV)/.dev
 	$(BIN)/python -m pytest -m "not integration"
+
+# A night's sweep over five recipes, thirty cycles of runs: ten minutes.
+test-long: $(VENV)/.dev
+	scripts/install-tools engine test
+	$(BIN)/python -m pytest -m long
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check

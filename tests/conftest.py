@@ -24,9 +24,9 @@ def own_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def pytest_configure() -> None:
-    """The same for what a session makes before its first test."""
-    for name in list(os.environ):
-        if name.startswith(("WARMCI_", "DOCKER_")) or name == "MAX_TESTS":
+    """The same for what a session makes before its first test; WARMCI_NIXPKGS_LIB is the tests' own."""
+    for name in set(os.environ) - {"WARMCI_NIXPKGS_LIB"}:
+        if name.startswith(("WARMCI_", "DOCKER_")) or name in {"MAX_TESTS", "CREDENTIALS_DIRECTORY"}:
             del os.environ[name]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,7 @@ from warmci.attach import attach, detach, leftover_mounts
 from warmci.errors import InfraError
 from warmci.fs import mounts_below
 from warmci.names import new_id
-from warmci.quiesce import mounts_inside
+from warmci.quiesce import is_mounted_for, mounts_inside
 from warmci.state import open_state
 
 if TYPE_CHECKING:
@@ -249,3 +250,29 @@ def test_no_trusted_attributes_no_overlay(tmp_path: Path, state: Path, torture: 
         assert "trusted attributes" in attachment
     finally:
         process.run(["umount", str(ram)], timeout_s=10)
+
+
+@pytest.mark.integration
+def test_an_engine_that_does_not_see_the_mount_gets_a_copy(torture: Path, work: Path) -> None:
+    attachment = attach(torture, work, ["data", "more"], is_seen=lambda target: not os.path.ismount(target))
+    assert attachment.method in {"copy", "reflink"}
+    assert "does not see" in attachment.reason
+    assert mounts_inside(work) == []
+    assert_shown(torture, attachment.volumes["data"])
+    detach(work)
+    assert_untouched(torture)
+
+
+@pytest.mark.integration
+def test_who_sees_a_mount(torture: Path, work: Path) -> None:
+    argv = ["unshare", "-m", "--propagation", "private", "sh", "-c", "echo ready && read _"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout
+        assert other.stdout.readline() == "ready\n"
+        attach(torture, work, ["data"])
+        assert is_mounted_for(os.getpid(), work / "m")
+        assert not is_mounted_for(other.pid, work / "m")
+        assert not is_mounted_for(None, work / "m")
+        assert not is_mounted_for(2**22 + 1, work / "m"), "a process that is gone"
+        other.communicate("\n")
+    detach(work)

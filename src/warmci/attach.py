@@ -17,7 +17,7 @@ from warmci.snapshot import COPY_ONLY, remove
 from warmci.state import disk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
 _MOUNT_TIMEOUT_S = 30.0
@@ -45,9 +45,17 @@ class Attachment:
 
 
 def attach(
-    snapshot_dir: Path, work_dir: Path, volumes: Iterable[str], *, prefer: Literal["overlay", "copy"] = "overlay"
+    snapshot_dir: Path,
+    work_dir: Path,
+    volumes: Iterable[str],
+    *,
+    prefer: Literal["overlay", "copy"] = "overlay",
+    is_seen: Callable[[Path], bool] = lambda _: True,
 ) -> Attachment:
     """Give a run the snapshot's volumes in work_dir; the snapshot itself is only read.
+
+    is_seen: whether the engine sees what is mounted there. From inside a container it does not: its containers would
+    find an empty directory.
 
     Raises InfraError when a volume is not in the snapshot, work_dir is attached already, or neither way works.
     """
@@ -62,8 +70,11 @@ def attach(
         reason = _no_overlay(snapshot_dir, work_dir, prefer)
         if not reason:
             reason, mounted = _overlay(snapshot_dir, work_dir)
-            if mounted:
+            if mounted and is_seen(work_dir / "m"):
                 return Attachment("overlay", reason, {name: work_dir / "m" / name for name in names})
+            if mounted:
+                detach(work_dir)
+                reason = "the engine does not see what is mounted here (another mount namespace)"
         return _copy(snapshot_dir, work_dir, names, reason)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import socket
+import struct
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +31,7 @@ LIVE_RUN = "live"
 """Run label of what belongs to no run: the live-warm Keycloak."""
 
 _PARALLEL = 8
+_POLL_S = 0.1
 _CHUNK = 1 << 20
 _logger = logging.getLogger(__name__)
 
@@ -68,6 +71,21 @@ class Engine:
         with self._asking("ping"):
             self._client.ping()
 
+    def process_id(self) -> int | None:
+        """The process behind the engine's socket, by SO_PEERCRED (unix(7)); None where it is none of this host's.
+
+        That is the case over TCP, and from inside a container that has only the socket.
+        """
+        if not self.docker_host.startswith("unix://"):
+            return None
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(self.docker_host.removeprefix("unix://"))
+                credentials = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+            except OSError as error:
+                raise InfraError(f"no Docker engine answers at {self.docker_host}", hint="warmci doctor") from error
+        return int(struct.unpack("3i", credentials)[0]) or None
+
     def version(self) -> str:
         with self._asking("version"):
             return str(self._client.version()["Version"])
@@ -87,6 +105,19 @@ class Engine:
                 f"the engine at {self.docker_host} is not a swarm manager",
                 hint="docker swarm init, or let `warmci demo` start a private engine",
             )
+
+    def await_leader(self, deadline_s: float) -> None:
+        """Return when the swarm has a leader: after a boot its managers first elect one. Raises InfraError."""
+        end = time.monotonic() + deadline_s
+        while True:
+            try:
+                self.services()
+            except InfraError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(_POLL_S)
+            else:
+                return
 
     def init_swarm(self, advertise: str, pool: str) -> None:
         with self._asking("swarm init"):
@@ -190,6 +221,13 @@ class Engine:
             except NotFound:
                 raise InfraError(f"the engine has no network {network}", hint="docker swarm init makes it") from None
         return str(found["IPAM"]["Config"][0]["Gateway"])
+
+    def endpoints(self) -> dict[str, int]:
+        """Network to the number of endpoints that hold an address of it on this node."""
+        with self._asking("networks"):
+            names = [str(network["Name"]) for network in self._api.networks()]
+            found = {name: self._api.inspect_network(name) for name in names}
+        return {name: len(network.get("Containers") or {}) for name, network in found.items()}
 
     def create_volume(self, name: str, path: Path, labels: dict[str, str]) -> None:
         """A volume on a directory of ours. The engine answers 201 with the OLD options for a name in use: refused."""

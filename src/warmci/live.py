@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from warmci.state import State
 
 _LOCK = "warm-keycloak"
+_LEADER_S = 60.0
+"""A unit calls this at boot, when the swarm has none yet."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,9 @@ def reconcile(settings: Settings, console: Console, *, accept: str = "") -> Conv
 
     Raises InfraError when it does not serve, or when an upgrade was rolled back.
     """
-    Engine(settings.docker_host).require_swarm()
+    engine = Engine(settings.docker_host)
+    engine.require_swarm()
+    engine.await_leader(_LEADER_S)
     with _locked(settings, console, "keycloak reconcile") as state:
         return Reconciler(settings, console, state).converge(accept)
 

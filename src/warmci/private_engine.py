@@ -115,7 +115,7 @@ def start(root: Path, report: Callable[[str], None]) -> PrivateEngine:
             with closing(_answering(places)) as engine:
                 if not engine.is_swarm_manager():
                     engine.init_swarm(_ADDRESS, _POOL)
-                _await_leader(engine)
+                engine.await_leader(_START_S)
                 version = engine.version()
         except BaseException:
             _clear(places)
@@ -196,20 +196,6 @@ def _answering(places: _Places) -> Engine:
             said = " | ".join(text.strip().splitlines()[-_LOG_LINES:]) or "nothing"
             raise InfraError(f"the private engine does not answer; its log ends: {said}", hint=f"see {log}")
         time.sleep(_POLL_S)
-
-
-def _await_leader(engine: Engine) -> None:
-    """After a kill the one manager first has to elect itself again."""
-    end = time.monotonic() + _START_S
-    while True:
-        try:
-            engine.services()
-        except InfraError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(_POLL_S)
-        else:
-            return
 
 
 # --- the end

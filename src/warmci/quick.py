@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from warmci import attach, snapshot
+from warmci import attach, quiesce, snapshot
 from warmci.app import App
 from warmci.deps import open_realm
 from warmci.errors import InfraError, RollbackError, UnverifiedError, WarmciError
@@ -95,7 +95,14 @@ def _attach(context: Context, canonical: Canonical) -> dict[str, Path]:
     with context.recorder.stage("attach the canonical") as stage:
         context.cleanup.callback(attach.detach, target)
         names = sorted(load_manifest(source / "manifest.json").volumes)
-        attached = attach.attach(source, target, names, prefer=context.config.attach)
+        engine_pid = context.engine.process_id()
+        attached = attach.attach(
+            source,
+            target,
+            names,
+            prefer=context.config.attach,
+            is_seen=lambda mounted: quiesce.is_mounted_for(engine_pid, mounted),
+        )
         context.attached = attached.method
         stage.detail = f"{attached.method}{f' ({attached.reason})' if attached.reason else ''}"
     return dict(attached.volumes)

@@ -57,6 +57,16 @@ def mount_users(tree: Path) -> list[str]:
     return list(found)
 
 
+def is_mounted_for(pid: int | None, target: Path) -> bool:
+    """Whether the process has something mounted at target; None, a process that cannot be looked at, has not."""
+    if pid is None:
+        return False
+    try:
+        return any(mount.target == str(target.resolve()) for mount in _read(Path("/proc") / str(pid) / "mountinfo"))
+    except OSError:
+        return False
+
+
 def mounts_inside(tree: Path) -> list[Path]:
     """Mount points at or below tree in our own namespace, innermost first: the order in which they can be unmounted."""
     real = str(tree.resolve())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import json
 import tomllib
 from typing import Any
 
 import pytest
 
-from nixeval import ROOT, evaluate
+from nixeval import ROOT, evaluate, nix
+from warmci.settings import Settings
 
 # Which package of nixpkgs has each tool that a run calls.
 PACKAGES = {
@@ -69,6 +71,13 @@ def test_every_tool_that_is_called_is_wrapped_in(arguments: Any) -> None:
     (flags,) = arguments["makeWrapperArgs"]
     wrapped = {path.rpartition("/bin")[0][44:] for path in flags.removeprefix("--prefix PATH : ").split(":")}
     assert {PACKAGES[tool] for tool in tools} <= wrapped
+
+
+def test_the_modules_know_every_setting_that_is_a_secret() -> None:
+    secrets = [name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)]
+    known = json.loads(nix("--eval", "--strict", "--json", str(ROOT / "nix" / "modules" / "secret-settings.nix")))
+    assert sorted(known) == sorted(secrets)
+    assert secrets
 
 
 def test_the_collector_sees_calls() -> None:

@@ -111,6 +111,14 @@ def test_the_oneshot_converges_and_takes_its_alert_back(host: Machine, settings:
     assert host.show(UNIT, "InvocationID") != invocation
     assert "as wanted already" in said(host)
 
+    # The canonicals: nothing is enrolled and nothing kept, so there is nothing to do, and an old alert is over.
+    host.run("/usr/local/lib/warmci/alert", "raise", str(settings.state_dir), "warmci-canonicals")
+    assert [item.subject for item in alerts.standing(settings)] == ["warmci-canonicals"]
+    host.run("systemctl", "start", "warmci-canonicals.service")
+    host.wait("canonicals", lambda: host.show("warmci-canonicals.service", "SubState") == ["dead"])
+    assert host.show("warmci-canonicals.service", "Result", "ExecMainStatus") == ["success", "0"]
+    assert alerts.standing(settings) == []
+
     # The same engine, seen by the sweep: nobody is enrolled, so nothing was swept, and that is not green.
     host.systemctl("start", "warmci-sweep.service")
     assert host.show("warmci-sweep.service", "ExecMainStatus") == ["6"]
