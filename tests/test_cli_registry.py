@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+import typer
 
 from test_cli import canonical, own_process_state, state
 from trees import canonical_of, save
@@ -62,6 +63,16 @@ def test_nothing_is_thrown_away_unasked(state: Path, canonical: str, group: list
     assert gone not in CanonicalStore(state).snapshots("demo")
 
 
+def test_the_end_of_the_input_is_a_no(state: Path, canonical: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(*_: object, **__: object) -> bool:
+        raise typer.Abort
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("typer.confirm", end)
+    assert cli.main(["canonical", "remove", "demo"]) == 130
+    assert CanonicalStore(state).recipes() == ["demo"]
+
+
 @pytest.mark.parametrize(("answer", "code"), [("n\n", 130), ("y\n", 0)])
 def test_the_answer_counts(
     state: Path, canonical: str, answer: str, code: int, monkeypatch: pytest.MonkeyPatch, capsys: Said
@@ -76,6 +87,9 @@ def test_the_answer_counts(
 def test_fsck_tells_and_repairs(state: Path, canonical: str, capsys: Said) -> None:
     assert cli.main(["canonical", "fsck"]) == 0
     assert "in order" in capsys.readouterr().err
+    for command in (["canonical", "fsck"], ["snapshot", "list"]):
+        assert cli.main([*command, "dem0"]) == 2, "a mistyped name is not in order"
+    capsys.readouterr()
     save(state, content="orphan")
     assert cli.main(["canonical", "fsck", "--dry-run", "--json"]) == 3
     said = capsys.readouterr()
@@ -108,6 +122,7 @@ def test_a_copy_to_look_at_needs_no_engine(state: Path, canonical: str, tmp_path
     target = tmp_path / "look"
     assert cli.main(["snapshot", "restore", "demo", "--to", str(target)]) == 0
     assert (target / "db" / "content").read_text() == "data"
-    assert cli.main(["snapshot", "restore", "demo", "--to", str(target)]) == 3
+    for taken in (target, state / "demo" / "look"):
+        assert cli.main(["snapshot", "restore", "demo", "--to", str(taken)]) == 2
     assert cli.main(["snapshot", "restore", "demo", "--to", str(tmp_path / "x"), "--dry-run"]) == 2
     assert "canary" not in capsys.readouterr().err

@@ -8,7 +8,6 @@ from warmci import attach, quiesce, snapshot
 from warmci.app import App
 from warmci.deps import open_realm
 from warmci.errors import InfraError, RollbackError, UnverifiedError, WarmciError
-from warmci.manifest import load_manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +56,7 @@ def run_drill(context: Context, canonical: Canonical) -> None:
     Every byte is compared with the manifest first. Raises at the first red stage.
     """
     with context.recorder.stage("read the snapshot") as stage:
-        wrong = snapshot.verify(context.settings.state_dir, canonical.recipe, canonical.snapshot, read_data=True)
+        wrong = context.store.damage(canonical, read_data=True)
         stage.check("the snapshot is as saved", not wrong, "; ".join(wrong[:3]))
     app = _on_canonical(context, canonical, "drill")
     try:
@@ -94,7 +93,7 @@ def _attach(context: Context, canonical: Canonical) -> dict[str, Path]:
     target = context.work_dir / "attach"
     with context.recorder.stage("attach the canonical") as stage:
         context.cleanup.callback(attach.detach, target)
-        names = sorted(load_manifest(source / "manifest.json").volumes)
+        names = sorted(snapshot.load_committed(context.settings.state_dir, canonical).volumes)
         engine_pid = context.engine.process_id()
         attached = attach.attach(
             source,
@@ -121,7 +120,7 @@ def _roll_back(context: Context, app: App, canonical: Canonical) -> None:
         except (WarmciError, OSError) as error:
             failure = error
         with context.recorder.stage("roll back") as stage:
-            wrong = _changes(context, canonical)
+            wrong = "; ".join(context.store.damage(canonical, read_data=False)[:3])
             if wrong:
                 reason = f"the roll-back of {context.run_id} left the snapshot changed: {wrong}"
                 context.store.mark_dirty(canonical.recipe, reason)
@@ -130,11 +129,3 @@ def _roll_back(context: Context, app: App, canonical: Canonical) -> None:
             stage.detail = f"snapshot {canonical.snapshot} unchanged"
     if failure is not None:
         raise InfraError(f"the roll-back is incomplete: {failure}", hint="warmci recover") from failure
-
-
-def _changes(context: Context, canonical: Canonical) -> str:
-    try:
-        wrong = snapshot.verify(context.settings.state_dir, canonical.recipe, canonical.snapshot, read_data=False)
-    except (WarmciError, OSError) as error:
-        return str(error)
-    return "; ".join(wrong[:3])
