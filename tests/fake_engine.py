@@ -49,6 +49,9 @@ class FakeEngine:
     def remove_services(self, ids: Sequence[str]) -> None:
         assert not ids
 
+    def remove_volume(self, name: str) -> None:
+        del self._volumes[name]
+
     remove_secrets = remove_configs = remove_networks = kill_containers = remove_services
 
     def services(self, labels: Sequence[str] = ()) -> list[dict[str, Any]]:

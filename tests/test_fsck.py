@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import pathlib
 import shutil
 from typing import TYPE_CHECKING, cast
 
@@ -11,18 +13,18 @@ import pytest
 
 from test_canonical import DAMAGE
 from trees import canonical_of, save
-from warmci import claim, registry, restore, restore_journal, snapshot
+from warmci import claim, fsck, registry, restore, restore_journal, snapshot
 from warmci.canonical import CanonicalStore
 from warmci.console import Console
 from warmci.context import Request
-from warmci.errors import InfraError, UsageError
+from warmci.errors import InfraError, InterruptedRunError, UsageError
 from warmci.locks import run_lock
-from warmci.models import Mode
+from warmci.models import Mode, VolumeSummary
 from warmci.names import new_id
 from warmci.quick import why_not
 from warmci.run import Run
 from warmci.settings import Settings
-from warmci.state import open_state
+from warmci.state import disk, open_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -173,7 +175,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 def test_a_damaged_snapshot_makes_the_canonical_dirty(store: CanonicalStore, case: str) -> None:
     canonical = committed(store)
     DAMAGES[case](snapshot.snapshot_dir(store.dir, "demo", canonical.snapshot))
-    data = {name: text for name, text in shape(store).items() if not name.endswith("demo/canonical.json")}
+    data = {name: text for name, text in shape(store).items() if not name.endswith("/canonical.json")}
     (problem,) = [found for found in fix(store) if found.kind == "damaged"]
     assert problem.repaired
     assert not problem.is_over, "quick refuses it until a cold run has seeded it anew"
@@ -181,7 +183,7 @@ def test_a_damaged_snapshot_makes_the_canonical_dirty(store: CanonicalStore, cas
     found = store.load("demo")
     assert found is not None
     assert (found.state, canonical.snapshot in found.reason) == ("dirty", True)
-    assert {name: text for name, text in shape(store).items() if not name.endswith("demo/canonical.json")} == data
+    assert {name: text for name, text in shape(store).items() if not name.endswith("/canonical.json")} == data
     assert [again.kind for again in fix(store) if again.kind != "stray"] == ["dirty"]
 
 
@@ -315,7 +317,7 @@ def test_every_other_command_stops_at_a_restore_it_cannot_settle(
         registry.remove_canonical(settings, console, "demo", lambda _: True)
     (problem,) = fix(store)
     assert (problem.kind, problem.repaired, "mv " in problem.hint) == ("restore", False, True)
-    assert {name for name in shape(store) if name != str(path)} == set(before)
+    assert set(shape(store)) == set(before)
 
 
 @pytest.mark.parametrize("mode", [Mode.QUICK, Mode.COLD, Mode.DRILL])
@@ -346,3 +348,159 @@ def test_a_dirty_canonical_is_not_for_quick(store: CanonicalStore) -> None:
     nowhere = cast("Context", None)  # not looked at before the state
     dirty = committed(store).model_copy(update={"state": "dirty", "reason": "verify found 3 differences"})
     assert why_not(dirty, nowhere) == "the canonical is dirty: verify found 3 differences"
+
+
+def test_what_a_rebuild_knows_of_dirt(store: CanonicalStore) -> None:
+    committed(store)
+    store.mark_dirty("demo", "a roll-back failed")
+    (store.dir / "demo" / "canonical.json").write_text("{")
+    fix(store)
+    found = store.load("demo")
+    assert found is not None
+    assert (found.state, found.reason) == ("dirty", "a roll-back failed")
+
+
+def test_what_cannot_be_read_now_is_not_rebuilt(store: CanonicalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    committed(store)
+    before = shape(store)
+    real = pathlib.Path.read_bytes
+
+    def read(path: pathlib.Path) -> bytes:
+        if path == store.dir / "demo" / "canonical.json":
+            raise OSError(errno.EMFILE, "Too many open files", str(path))
+        return real(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pathlib.Path, "read_bytes", read)
+        (problem,) = fix(store)
+    assert (problem.kind, problem.repaired, problem.remedy) == ("unreadable", False, "")
+    assert shape(store) == before
+
+
+@pytest.mark.parametrize(("code", "is_damage"), [(errno.EIO, True), (errno.EMFILE, False), (errno.EACCES, False)])
+def test_an_error_that_may_pass_is_no_damage(
+    store: CanonicalStore, monkeypatch: pytest.MonkeyPatch, code: int, *, is_damage: bool
+) -> None:
+    canonical = committed(store)
+
+    def fail(*_: object, **__: object) -> list[str]:
+        with disk("reading"):
+            raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(snapshot, "verify", fail)
+    if is_damage:
+        assert store.damage(canonical, read_data=True) != []
+        return
+    with pytest.raises(InfraError, match="reading"):
+        store.damage(canonical, read_data=True)
+    with pytest.raises(InfraError, match="reading"):
+        registry.verify_canonical(
+            Settings(state_dir=store.dir, lock_wait_s=0), Console(quiet=True), "demo", read_data=True
+        )
+    assert store.load("demo") == canonical
+
+
+def test_a_link_in_the_place_of_a_recipe_leads_nowhere(store: CanonicalStore) -> None:
+    canonical = committed(store)
+    (store.dir / "alias").symlink_to("demo")
+    assert store.homes() == store.recipes() == ["demo"]
+    settings, console = Settings(state_dir=store.dir, lock_wait_s=0), Console(quiet=True)
+    with pytest.raises(InfraError, match="alias is a link"):
+        registry.remove_canonical(settings, console, "alias", lambda _: True)
+    for act in (
+        store.load,
+        store.collect_garbage,
+        store.remove,
+        lambda name: snapshot.stage(store.dir, name, new_id()),
+    ):
+        with pytest.raises(InfraError, match="alias is a link"):
+            act("alias")
+    assert store.load("demo") == canonical
+    assert [problem.what for problem in fsck.strange(store)] == [
+        f"{store.dir}/alias is neither a recipe's nor a snapshot"
+    ]
+
+
+def test_anothers_canonical_is_not_removed_as_unreadable(store: CanonicalStore) -> None:
+    canonical = committed(store)
+    shutil.copytree(store.dir / "demo", store.dir / "copy")
+    settings, console = Settings(state_dir=store.dir, lock_wait_s=0), Console(quiet=True)
+    with pytest.raises(InfraError, match="is the canonical of demo"):
+        registry.remove_canonical(settings, console, "copy", lambda _: True)
+    assert store.load("demo") == canonical
+    assert store.snapshots("copy") == [canonical.snapshot]
+
+
+def test_odd_things_among_the_recipes_stop_nobody(store: CanonicalStore) -> None:
+    canonical = committed(store)
+    shutil.copytree(store.dir / "demo", store.dir / "demo.bak")
+    (store.dir / "Notes").write_text("mine")
+    (store.dir / "demo" / "snapshots" / "README").write_text("mine")
+    (store.dir / "demo" / "snapshots" / "old").mkdir()
+    save(store.dir, content="orphan")
+    assert store.recipes() == ["demo"]
+    assert store.snapshots("demo")[0] <= canonical.snapshot
+    assert store.collect_garbage("demo") == []
+    assert store.snapshots("demo") == [canonical.snapshot]
+    found = registry.check_registry(
+        Settings(state_dir=store.dir, lock_wait_s=0), Console(quiet=True), [], read_data=False, dry_run=False
+    )
+    assert {(problem.kind, problem.recipe) for problem in found} == {
+        ("stray", name) for name in ("demo.bak", "Notes", "README", "old")
+    }
+    assert (store.dir / "demo" / "snapshots" / "README").read_text() == "mine"
+
+
+def test_a_link_to_nowhere_is_not_absent(store: CanonicalStore) -> None:
+    committed(store)
+    path = store.dir / "demo" / "canonical.json"
+    path.unlink()
+    path.symlink_to("lost")
+    with pytest.raises(InfraError, match="link to nowhere"):
+        store.collect_garbage("demo")
+    assert len(store.snapshots("demo")) == 1
+
+
+def test_a_removal_takes_every_copy_of_the_secrets(store: CanonicalStore) -> None:
+    committed(store)
+    path = store.dir / "demo" / "canonical.json"
+    path.write_bytes(path.read_bytes()[:-3])
+    fix(store)
+    assert len(list(path.parent.glob("canonical.json.unreadable-*"))) == 1
+    assert store.remove("demo") == []
+    assert not any("canary" in text.decode(errors="replace") for text in shape(store).values())
+
+
+def test_an_interrupt_is_never_a_warning(store: CanonicalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    committed(store)
+    save(store.dir, content="orphan")
+
+    def interrupt(*_: object) -> None:
+        raise InterruptedRunError("interrupted by SIGINT")
+
+    monkeypatch.setattr(snapshot, "discard", interrupt)
+    with pytest.raises(InterruptedRunError):
+        store.collect_garbage("demo")
+    with pytest.raises(InterruptedRunError):
+        fix(store)
+
+
+def test_a_discard_that_was_killed_half_way_is_finished(store: CanonicalStore) -> None:
+    manifest = save(store.dir)
+    path = snapshot.snapshot_dir(store.dir, "demo", manifest.id)
+    trash = store.dir / "demo" / "trash"
+    trash.mkdir(exist_ok=True)
+    path.rename(trash / manifest.id)
+    snapshot.discard(store.dir, "demo", manifest.id)
+    assert list(trash.iterdir()) == []
+
+
+def test_a_loss_is_nine_tenths() -> None:
+    def volume(files: int, size: int) -> VolumeSummary:
+        return VolumeSummary(name="db", files=files, bytes=size)
+
+    assert snapshot.shrunk([volume(100, 1000)], [volume(10, 100)]) == []
+    assert len(snapshot.shrunk([volume(100, 1000)], [volume(9, 1000)])) == 1
+    assert len(snapshot.shrunk([volume(100, 1000)], [volume(100, 99)])) == 1
+    assert len(snapshot.shrunk([volume(1, 1)], [])) == 1
+    assert snapshot.shrunk([], [volume(0, 0)]) == snapshot.shrunk([volume(0, 0)], []) == []

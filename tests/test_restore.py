@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
 from test_snapshot import HOSTILE
 from trees import canonical_of, plant_deep, plant_torture, save
-from warmci import fs, manifest, process, restore, restore_journal, snapshot, tree
-from warmci.errors import InfraError
+from warmci import fs, interrupts, manifest, process, restore, restore_journal, snapshot, tree
+from warmci.errors import InfraError, InterruptedRunError
 from warmci.names import new_id
 from warmci.restore_journal import RestoredVolume, RestoreJournal
 from warmci.state import open_state
@@ -140,8 +141,8 @@ def test_whoever_comes_next_undoes_or_finishes(tmp_path: Path, *, exchange: bool
 
 
 def test_a_failure_before_the_swap_leaves_no_trace(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(path: Path) -> None:
-        raise OSError(5, "Input/output error", str(path))
+    def fail(_: object) -> None:
+        raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(fs, "sync_file_system", fail)
     with pytest.raises(InfraError, match="Input/output error"):
@@ -232,7 +233,7 @@ def test_a_volume_that_is_neither_is_not_touched(world: World, what: str) -> Non
     assert restore_journal.load(world.state, "demo") is not None
 
 
-@pytest.mark.parametrize("text", ["", "{", "{}", "\0" * 50, '{"schema_version": 2}', "null"])
+@pytest.mark.parametrize("text", ["", "{", "{}", "\0" * 50, "null"])
 def test_an_unreadable_journal_touches_nothing(world: World, text: str) -> None:
     _interrupted(world)
     (world.state / "demo" / "restore.json").write_text(text)
@@ -386,17 +387,90 @@ def test_every_state_of_a_swap_is_known_by_inodes(world: World) -> None:
 
 
 def test_marks_of_new_volumes_count(world: World) -> None:
-    """A file that somebody puts into a volume between swap and look is told, and the journal stays."""
+    """A file that somebody puts into a volume between swap and look is told, and does not stand in the way."""
     journal = _interrupted(world)
     new = journal.new(journal.volumes[0])
     (new / "smuggled").write_text("x")
     assert len(tree.marks(new)) == journal.volumes[0].objects + 1
-    with pytest.raises(InfraError, match="not what was restored"):
-        restore.settle(world.state, "demo")
-    (world.targets["db"] / "smuggled").unlink()
-    assert "finished" in restore.settle(world.state, "demo")
+    said = restore.settle(world.state, "demo")
+    assert f"volume db of {STACK} has {journal.volumes[0].objects + 1} files and directories" in said
+    assert (world.targets["db"] / "smuggled").exists()
+    assert world.residue() == []
 
 
 def test_a_volume_record_keeps_its_path(tmp_path: Path) -> None:
     volume = RestoredVolume(name="db", path=tmp_path / "_data", live_inode=1)
     assert RestoredVolume.model_validate_json(volume.model_dump_json()) == volume
+
+
+def test_only_the_committed_manifest_is_restored(world: World, tmp_path: Path) -> None:
+    """Data and manifest changed together agree with each other, not with the canonical."""
+    other = save(world.state, content="another")
+    home = snapshot.snapshot_dir(world.state, "demo", world.canonical.snapshot)
+    snapshot.remove(home)
+    snapshot.snapshot_dir(world.state, "demo", other.id).rename(home)
+    with pytest.raises(InfraError, match="not the one that was committed"):
+        world.restore()
+    with pytest.raises(InfraError, match="not the one that was committed"):
+        restore.copy_out(world.state, world.canonical, tmp_path / "look")
+    assert world.contents() == {"live"}
+    assert not (tmp_path / "look").exists()
+
+
+def test_an_interrupt_during_the_swap_waits_and_says_what_is_done(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = fs.exchange
+
+    def interrupted(one: Path, other: Path) -> bool:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+        return real(one, other)
+
+    monkeypatch.setattr(fs, "exchange", interrupted)
+    handlers = {number: signal.getsignal(number) for number in interrupts._SIGNALS}
+    interrupts.install()
+    try:
+        with pytest.raises(InterruptedRunError, match="but the restore is complete"):
+            world.restore()
+        with interrupts.shielded():
+            pass  # nothing is left over for the next one
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    assert world.is_restored()
+    assert world.residue() == []
+
+
+def test_a_journal_of_another_recipe_or_version_touches_nothing(world: World) -> None:
+    _interrupted(world)
+    path = world.state / "demo" / "restore.json"
+    text = path.read_text()
+    for old, new, said in (
+        ('"recipe": "demo"', '"recipe": "other"', "restore of other"),
+        ('"schema_version": 1', '"schema_version": 2', "another version"),
+        ('"id": "', '"id": "../', "not a id name"),
+    ):
+        path.write_text(text.replace(old, new))
+        with pytest.raises(InfraError, match=said):
+            restore.settle(world.state, "demo")
+    path.unlink()
+    path.symlink_to("lost")
+    with pytest.raises(InfraError, match="link to nowhere"):
+        restore.settle(world.state, "demo")
+    assert world.contents() == {"live"}
+
+
+def test_a_journal_that_cannot_be_written_leaves_no_copies(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = restore_journal.write
+
+    def full(state_dir: Path, journal: RestoreJournal) -> None:
+        if journal.phase == "swap":
+            raise InfraError("no space")
+        real(state_dir, journal)
+
+    monkeypatch.setattr(restore, "write", full)
+    with pytest.raises(InfraError, match="no space"):
+        world.restore()
+    assert world.contents() == {"live"}
+    assert world.residue() == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,12 +11,13 @@ import pytest
 from fake_engine import FakeEngine, container, service
 from test_snapshot import HOSTILE
 from trees import plant_torture
-from warmci import claim, copying, demo_recipes, fs, process, save, snapshot, tree
+from warmci import claim, copying, demo_recipes, fs, interrupts, process, save, snapshot, tree
 from warmci.canonical import CanonicalStore
 from warmci.console import Console
 from warmci.engine import NAMESPACE_LABEL
-from warmci.errors import BusyError, InfraError, UsageError
+from warmci.errors import BusyError, InfraError, InterruptedRunError, UsageError
 from warmci.locks import Holder, app_lock
+from warmci.names import new_id
 from warmci.saved_app import SaveRequest, read_secrets
 from warmci.settings import Settings
 from warmci.state import open_state
@@ -277,8 +279,9 @@ def test_empty_or_emptied_is_a_loss_unless_it_is_meant(place: Place, content: Pa
 
 def test_an_empty_first_save_is_refused(place: Place) -> None:
     place.engine.volume(STACK, "content")
-    with pytest.raises(InfraError, match="holds no file"):
+    with pytest.raises(UsageError, match="hold no file") as caught:
         place.save(ref=FIRST)
+    assert "--force" in str(caught.value.hint)
     assert place.litter() == []
     assert place.save(ref=FIRST, force=True) is not None
 
@@ -286,7 +289,7 @@ def test_an_empty_first_save_is_refused(place: Place) -> None:
 def test_a_writer_nobody_knows_of_is_noticed(place: Place, content: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = place.save(ref=FIRST)
 
-    def write(_: Path) -> None:
+    def write(_: object) -> None:
         (content / "page0").write_text("pagE 0")
 
     monkeypatch.setattr(fs, "sync_file_system", write)
@@ -299,7 +302,7 @@ def test_a_writer_nobody_knows_of_is_noticed(place: Place, content: Path, monkey
 def test_a_user_that_comes_during_the_copy_is_noticed(
     place: Place, content: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def come(_: Path) -> None:
+    def come(_: object) -> None:
         place.engine.running.append(container("late", STACK, state="running"))
 
     monkeypatch.setattr(fs, "sync_file_system", come)
@@ -387,3 +390,47 @@ def test_the_lock_outlives_us_as_long_as_cp_does(place: Place, content: Path, mo
     monkeypatch.setattr(process, "start", start)
     assert place.save(ref=FIRST) is not None
     assert [len(fds) for fds in passed] == [1]
+
+
+@pytest.mark.parametrize(
+    "domain", ["warm-keycloak.warmci.localhost", "warm-miniflux.warmci.localhost", "Up.example", "a/b", "..", "-x"]
+)
+def test_a_domain_that_is_anothers_or_none_is_refused(place: Place, content: Path, domain: str) -> None:
+    (place.settings.state_dir / "miniflux").mkdir()
+    with pytest.raises(UsageError, match=r"is the domain of|not a domain name"):
+        place.save(ref=FIRST, domain=domain)
+    assert place.litter() == []
+
+
+def test_a_lost_manifest_does_not_keep_from_saving(place: Place, content: Path) -> None:
+    first = place.save(ref=FIRST)
+    assert first is not None
+    home = snapshot.snapshot_dir(place.settings.state_dir, "custom-html", first.snapshot)
+    (home / "manifest.json").unlink()
+    snapshot.stage(place.settings.state_dir, "custom-html", new_id(), run=new_id())
+    again = place.save()
+    assert again is not None
+    assert "cannot be compared" in place.plans[-1].notes[0]
+
+
+def test_an_interrupt_at_the_commit_says_what_is_committed(
+    place: Place, content: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = CanonicalStore._write_entry
+
+    def interrupted(store: CanonicalStore, entry: Canonical) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        real(store, entry)
+
+    monkeypatch.setattr(CanonicalStore, "_write_entry", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, interrupts._received)
+    try:
+        with pytest.raises(InterruptedRunError, match="is the canonical of custom-html now"):
+            place.save(ref=FIRST)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    found = place.store.load("custom-html")
+    assert found is not None
+    assert place.store.damage(found, read_data=True) == []
+    assert place.litter() == []

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from warmci import snapshot
-from warmci.errors import InfraError, UsageError, WarmciError
+from warmci.errors import InfraError, UsageError
 from warmci.fs import fsync_dir, write_json
+from warmci.interrupts import shielded
 from warmci.locks import is_alive
 from warmci.manifest import load_manifest
 from warmci.models import Canonical, Mode
 from warmci.names import new_id, recipe_name, record_id
 from warmci.restore_journal import JOURNAL
-from warmci.state import disk
+from warmci.state import disk, recipe_home
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
     from pathlib import Path
 
 _FILE = "canonical.json"
 VERSION = 1
+
+
+_LOST = (errno.ENOENT, errno.ENOTDIR, errno.EIO, errno.EUCLEAN, errno.EBADMSG, errno.ELOOP, errno.EISDIR)
+"""What a disk says of data that is gone for good; anything else may pass, and says nothing about the data."""
+
+
+class _StrangerError(InfraError):
+    """Another recipe's canonical in this one's place."""
 
 
 class CanonicalStore:
@@ -43,6 +54,8 @@ class CanonicalStore:
                 raise InfraError(f"{path}: schema version {version!r} is not {VERSION}", hint=hint)
             found = Canonical.model_validate_json(path.read_bytes())
         except FileNotFoundError:
+            if path.is_symlink():
+                raise InfraError(f"{path} is a link to nowhere", hint=hint) from None
             return None
         except ValidationError as error:
             first = error.errors(include_input=False)[0]  # the input holds secrets
@@ -53,7 +66,7 @@ class CanonicalStore:
         except OSError as error:
             raise InfraError(f"{path}: {error.strerror}", hint=hint) from error
         if found.recipe != recipe:
-            raise InfraError(f"{path} is the canonical of {found.recipe}", hint=hint)
+            raise _StrangerError(f"{path} is the canonical of {found.recipe}", hint=hint)
         return found
 
     def commit(self, canonical: Canonical) -> list[str]:
@@ -65,19 +78,19 @@ class CanonicalStore:
         """
         before = self.load(canonical.recipe)
         manifest = snapshot.snapshot_dir(self.dir, canonical.recipe, canonical.snapshot) / "manifest.json"
-        with disk(f"canonical of {canonical.recipe}"):
-            if hashlib.sha256(manifest.read_bytes()).hexdigest() != canonical.manifest_sha256:
-                raise InfraError(f"{manifest} is not the manifest that was to be committed")
-            # Not a second truth: fsck rebuilds an unreadable canonical.json from it.
-            write_json(manifest.with_name(_FILE), canonical.model_dump(mode="json"))
-            self._write(canonical)
-        if before is None or before.snapshot == canonical.snapshot:
-            return []
-        return self._discard(canonical.recipe, before.snapshot)
+        with shielded(f"snapshot {canonical.snapshot} is the canonical of {canonical.recipe} now"):
+            with disk(f"canonical of {canonical.recipe}"):
+                if hashlib.sha256(manifest.read_bytes()).hexdigest() != canonical.manifest_sha256:
+                    raise InfraError(f"{manifest} is not the manifest that was to be committed")
+                self._write_entry(canonical)
+                self._write(canonical)
+            if before is None or before.snapshot == canonical.snapshot:
+                return []
+            return self._discard(canonical.recipe, before.snapshot)
 
     def mark_dirty(self, recipe: str, reason: str) -> None:
         """Say that the canonical's data is not to be trusted; nothing to do where there is none."""
-        self._update(recipe, {"state": "dirty", "reason": reason})
+        self._update(recipe, {"state": "dirty", "reason": reason}, with_entry=True)
 
     def note_verdict(self, recipe: str, mode: Mode, text: str) -> None:
         """Keep what the last run of this mode said; nothing to do where there is no canonical."""
@@ -86,36 +99,38 @@ class CanonicalStore:
     def damage(self, canonical: Canonical, *, read_data: bool | None = None) -> list[str]:
         """What is wrong with the canonical's snapshot, one line each.
 
-        None looks at its manifest alone, False at sizes and times as well, True at every byte.
+        None looks at its manifest alone, False at sizes and times as well, True at every byte. Raises InfraError for
+        what may pass and says nothing about the data: no descriptors left, no permission.
         """
-        home = snapshot.snapshot_dir(self.dir, canonical.recipe, canonical.snapshot)
         try:
-            with disk(f"snapshot {canonical.snapshot}"):
-                sha256 = hashlib.sha256((home / "manifest.json").read_bytes()).hexdigest()
-            if sha256 != canonical.manifest_sha256:
-                return [f"{home}/manifest.json is not the one that was committed"]
+            snapshot.load_committed(self.dir, canonical)
             if read_data is None:
                 return []
             return snapshot.verify(self.dir, canonical.recipe, canonical.snapshot, read_data=read_data)
         except InfraError as error:
-            return [error.message]
+            cause = error.__cause__
+            lost = isinstance(cause, OSError) and cause.errno in _LOST
+            if lost or isinstance(cause, ValidationError) or isinstance(error, snapshot.NotCommittedError):
+                return [error.message]
+            raise
 
     def remove(self, recipe: str, *, even_unreadable: bool = False) -> list[str]:
         """Forget the canonical, then throw away its snapshot; returns warnings about data that is still there.
 
         even_unreadable: what it named is then not known, so every snapshot of the recipe goes.
         """
-        home = self.dir / recipe_name(recipe)
+        home = recipe_home(self.dir, recipe)
         try:
             found = self.load(recipe)
             doomed = [found.snapshot] if found else []
-        except InfraError:
-            if not even_unreadable:
+        except InfraError as error:
+            if not even_unreadable or isinstance(error, _StrangerError):
                 raise
             found, doomed = None, [path.name for path in _below(home / "snapshots")]
         with disk(f"canonical of {recipe}"):
-            if self._path(recipe).exists():
-                self._path(recipe).unlink()
+            for path in (*home.glob(f"{_FILE}.unreadable-*"), self._path(recipe)):
+                path.unlink(missing_ok=True)  # all hold secrets; the one that counts goes last
+            if home.is_dir():
                 fsync_dir(home)
         return [line for snapshot_id in doomed for line in self._discard(recipe, snapshot_id)]
 
@@ -141,15 +156,26 @@ class CanonicalStore:
 
     def recipes(self) -> list[str]:
         """Recipes that have a canonical.json, readable or not."""
-        return sorted(path.parent.name for path in self.dir.glob(f"[a-z0-9]*/{_FILE}"))
+        return [name for name in self.homes() if os.path.lexists(self.dir / name / _FILE)]
 
     def homes(self) -> list[str]:
         """Recipes that have anything here, a canonical.json or only leftovers."""
-        return sorted(path.name for path in self.dir.glob("[a-z0-9]*") if path.is_dir() and _is_recipe(path.name))
+        found = (path for path in _below(self.dir) if path.is_dir() and not path.is_symlink())
+        return [path.name for path in found if _is(recipe_name, path.name)]
+
+    def strange(self) -> list[Path]:
+        """What lies among the recipes and their snapshots and is neither; nothing touches it."""
+        homes = set(self.homes())
+        odd = [path for path in _below(self.dir) if path.name not in homes and not path.name.startswith(".")]
+        for recipe in sorted(homes):
+            known = set(self.snapshots(recipe))
+            odd += [path for path in _below(self.dir / recipe / "snapshots") if path.name not in known]
+        return odd
 
     def snapshots(self, recipe: str) -> list[str]:
         """Ids of the recipe's snapshots on disk, oldest first."""
-        return [path.name for path in _below(self.dir / recipe_name(recipe) / "snapshots")]
+        found = _below(recipe_home(self.dir, recipe) / "snapshots")
+        return [path.name for path in found if path.is_dir() and not path.is_symlink() and _is(record_id, path.name)]
 
     def garbage(self, recipe: str, *, keep: Collection[str] = ()) -> list[Path]:
         """Trash, staging of dead runs, snapshots that canonical.json does not name; what frees space first, first.
@@ -157,23 +183,24 @@ class CanonicalStore:
         keep: ids of the caller's own. Raises InfraError when canonical.json or a manifest is unreadable, or a restore
         was interrupted: what is needed is then not known.
         """
-        home = self.dir / recipe_name(recipe)
+        home = recipe_home(self.dir, recipe)
         current = self.load(recipe)
         if (home / JOURNAL).exists():
             raise InfraError(f"{recipe}: a restore was interrupted", hint="warmci recover")
         named = {*keep, *([current.snapshot] if current else [])}
-        unnamed = [path for path in _below(home / "snapshots") if path.name not in named]
+        there = [home / "snapshots" / name for name in self.snapshots(recipe)]
+        unnamed = [path for path in there if path.name not in named]
         dead = [path for path in _below(home / "staging") if path.name not in keep and not self._owned(path)]
         trash = _below(home / "trash")
         leftovers = sorted(home.glob(".*.json.*.tmp"))
         if unnamed or dead or trash:
-            for path in _below(home / "snapshots"):
+            for path in there:
                 load_manifest(path / "manifest.json")
         return [*leftovers, *trash, *dead, *unnamed]
 
     def collect_garbage(self, recipe: str, *, keep: Collection[str] = ()) -> list[str]:
         """Under the app lock: throw away the garbage. Returns warnings; raises before anything is deleted."""
-        if (self.dir / recipe_name(recipe) / JOURNAL).exists():
+        if (recipe_home(self.dir, recipe) / JOURNAL).exists():
             return [f"{recipe}: a restore was interrupted, nothing is collected while its {JOURNAL} is there"]
         return self.throw_away(recipe, self.garbage(recipe, keep=keep))
 
@@ -182,11 +209,11 @@ class CanonicalStore:
         warnings = []
         for path in garbage:
             try:
-                if path.parent == self.dir / recipe_name(recipe) / "snapshots":
+                if path.parent == recipe_home(self.dir, recipe) / "snapshots":
                     snapshot.discard(self.dir, recipe, path.name)
                 else:
                     snapshot.remove(path)
-            except WarmciError as error:
+            except (InfraError, UsageError) as error:
                 warnings.append(f"{path} is still there: {error.message}")
         return warnings
 
@@ -204,26 +231,35 @@ class CanonicalStore:
     def _discard(self, recipe: str, snapshot_id: str) -> list[str]:
         try:
             snapshot.discard(self.dir, recipe, snapshot_id)
-        except WarmciError as error:
+        except (InfraError, UsageError) as error:
             return [f"snapshot {snapshot_id} of {recipe} is still there: {error.message}"]
         return []
 
-    def _update(self, recipe: str, changes: dict[str, Any]) -> None:
+    def _update(self, recipe: str, changes: dict[str, Any], *, with_entry: bool = False) -> None:
         found = self.load(recipe)
-        if found is not None:
-            with disk(f"canonical of {recipe}"):
-                self._write(found.model_copy(update=changes))
+        if found is None:
+            return
+        changed = found.model_copy(update=changes)
+        with disk(f"canonical of {recipe}"):
+            self._write(changed)
+            if with_entry and snapshot.snapshot_dir(self.dir, recipe, found.snapshot).is_dir():
+                self._write_entry(changed)
+
+    def _write_entry(self, canonical: Canonical) -> None:
+        """Beside its snapshot. Not a second truth: fsck rebuilds an unreadable canonical.json from it."""
+        home = snapshot.snapshot_dir(self.dir, canonical.recipe, canonical.snapshot)
+        write_json(home / _FILE, canonical.model_dump(mode="json"))
 
     def _write(self, canonical: Canonical) -> None:
         write_json(self._path(canonical.recipe), canonical.model_dump(mode="json"))
 
     def _path(self, recipe: str) -> Path:
-        return self.dir / recipe_name(recipe) / _FILE
+        return recipe_home(self.dir, recipe) / _FILE
 
 
-def _is_recipe(name: str) -> bool:
+def _is(checked: Callable[[str], str], name: str) -> bool:
     try:
-        return recipe_name(name) == name
+        return checked(name) == name
     except UsageError:
         return False
 

@@ -108,10 +108,10 @@ def fsck(
     json: Json = False,
 ) -> None:
     """Find what is wrong in the registry and repair it; never deletes what it cannot account for."""
-    from warmci.registry import check_registry, open_store  # noqa: PLC0415
+    from warmci.registry import check_registry, open_store, require_home  # noqa: PLC0415
 
     loaded, console = load_settings(), Console()
-    recipes = [recipe] if recipe else open_store(loaded).homes()
+    recipes = [require_home(open_store(loaded), recipe)] if recipe else []
     found = check_registry(loaded, console, recipes, read_data=read_data, dry_run=dry_run)
     if json:
         print_data(as_json([problem.model_dump() for problem in found]))

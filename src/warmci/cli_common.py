@@ -50,7 +50,11 @@ def agreed(question: str, *, yes: bool) -> bool:
         return True
     if not sys.stdin.isatty():
         raise UsageError("this asks first, and there is no terminal to ask at", hint="--yes; --dry-run shows the plan")
-    if not typer.confirm(question, err=True):
+    try:
+        said_yes = typer.confirm(question, err=True)
+    except typer.Abort:  # the end of the input is a no
+        said_yes = False
+    if not said_yes:
         raise InterruptedRunError("nothing was changed")
     return True
 

@@ -44,10 +44,14 @@ ReadData = Annotated[bool, typer.Option("--read-data", help="read every byte, no
 def list_all(recipe: One = "", json: Json = False) -> None:
     """Snapshots on disk, and which of them a canonical is on."""
     from warmci.inventory import list_snapshots  # noqa: PLC0415
-    from warmci.registry import open_store  # noqa: PLC0415
+    from warmci.registry import open_store, require_home  # noqa: PLC0415
 
     store = open_store(read_settings())
-    found = [info for name in ([recipe] if recipe else store.homes()) for info in list_snapshots(store, name)]
+    found = [
+        info
+        for name in ([require_home(store, recipe)] if recipe else store.homes())
+        for info in list_snapshots(store, name)
+    ]
     if json:
         print_data(as_json([_with_totals(info) for info in found]))
         return
@@ -136,6 +140,8 @@ def restore(
             raise UsageError("--to goes with neither --dry-run nor --stack", hint="it only makes a directory")
         found = restore_to(loaded, console, recipe, to.absolute())
         console.say(f"snapshot {found.snapshot} of {recipe} is in {to}; when you are done: rm -r {to}")
+        if json:
+            print_data(as_json({"recipe": recipe, "snapshot": found.snapshot, "directory": str(to.absolute())}))
         return
 
     def agree(plan: RestorePlan) -> bool:

@@ -56,7 +56,7 @@ def copying(
     with disk(what):
         target.mkdir(mode=0o700)
     command = ["cp", "-a", "--reflink=auto", "--sparse=always", "--", f"{source}/.", str(target)]
-    with process.start(command, pass_fds=pass_fds) as child, _watched(child.pid, progress):
+    with process.start(command, env={"LC_ALL": "C"}, pass_fds=pass_fds) as child, _watched(child.pid, progress):
         try:
             yield
             said = process.finish(child, command, timeout_s=_TIMEOUT_S).stderr

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from warmci import compose, convergence
-from warmci.engine import INSTANCE_LABEL, NAMESPACE_LABEL
+from warmci.engine import INSTANCE_LABEL, LIVE_RUN, NAMESPACE_LABEL, RUN_LABEL
 from warmci.envfile import generate_secret
 from warmci.errors import InfraError, RecipeFailedError
 from warmci.process import CommandError
@@ -51,7 +51,8 @@ class Deployment:
         found = [item["Spec"]["Labels"] for item in self.engine.services(label)]
         found += [item["Labels"] for item in self.engine.networks(label)]
         for labels in found:
-            if labels.get(INSTANCE_LABEL) != ours:
+            of_live = (labels.get(RUN_LABEL) == LIVE_RUN) != (self.placement.run == LIVE_RUN)
+            if labels.get(INSTANCE_LABEL) != ours or of_live:
                 raise InfraError(
                     f"the engine has a stack {self.placement.stack} that is not this WarmCI's",
                     hint="give this one a base_domain of its own in the settings",

@@ -8,9 +8,13 @@ import json
 import os
 import re
 import shutil
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -68,15 +72,28 @@ def exchange(one: Path, other: Path) -> bool:
     return True
 
 
-def sync_file_system(path: Path) -> None:
-    """Make everything on path's file system durable; one syncfs is ten times faster than a fsync per file."""
+@contextmanager
+def opened(path: Path) -> Iterator[int]:
+    """A directory's descriptor, for a sync_file_system that is to hear of errors from now on."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        if _libc.syncfs(fd):
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code), str(path))
+        yield fd
     finally:
         os.close(fd)
+
+
+def sync_file_system(place: Path | int) -> None:
+    """Make everything on a file system durable; one syncfs is ten times faster than a fsync per file.
+
+    Open the directory before writing: an error that another one's sync has been told of is not told to those who come
+    later (syncfs(2), errseq_t).
+    """
+    if not isinstance(place, int):
+        with opened(place) as fd:
+            sync_file_system(fd)
+    elif _libc.syncfs(place):
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
 
 
 def remove_tree(path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from warmci import restore_journal
 from warmci.canonical import VERSION
-from warmci.errors import InfraError, WarmciError
+from warmci.errors import InfraError, UsageError
 from warmci.manifest import load_manifest
 from warmci.models import Record
 from warmci.snapshot import snapshot_dir
@@ -74,7 +74,7 @@ def repair(store: CanonicalStore, problem: Problem, settle: Callable[[], str]) -
         return problem
     try:
         said = _repair(store, problem, settle)
-    except WarmciError as error:
+    except (InfraError, UsageError) as error:
         return problem.model_copy(update={"what": f"{problem.what}; {error.message}", "hint": error.hint or ""})
     return problem.model_copy(update={"repaired": True, "remedy": said or problem.remedy})
 
@@ -111,6 +111,8 @@ def _unreadable(store: CanonicalStore, recipe: str) -> list[Problem]:
         store.load(recipe)
     except InfraError as error:
         what = error.message
+        if isinstance(error.__cause__, OSError):  # what cannot be read now may be whole
+            return [Problem(recipe=recipe, kind="unreadable", what=what, hint="warmci doctor")]
     else:
         return []
     if _is_newer(store, recipe):
@@ -123,6 +125,16 @@ def _unreadable(store: CanonicalStore, recipe: str) -> list[Problem]:
             return [Problem(recipe=recipe, kind="unreadable", what=what, remedy=remedy, snapshot=name)]
     hint = f"put a copy of it back; or, to start afresh: warmci canonical remove {recipe}"
     return [Problem(recipe=recipe, kind="unreadable", what=f"{what}, and no snapshot can stand for it", hint=hint)]
+
+
+def strange(store: CanonicalStore) -> list[Problem]:
+    """What lies among the recipes and is none of them; nobody's business but the operator's."""
+    return [
+        Problem(
+            recipe=path.name, kind="stray", what=f"{path} is neither a recipe's nor a snapshot", hint=f"ls -ld {path}"
+        )
+        for path in store.strange()
+    ]
 
 
 def _by_likelihood(store: CanonicalStore, recipe: str) -> list[str]:

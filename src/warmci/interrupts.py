@@ -30,22 +30,31 @@ def _received(number: int, _frame: FrameType | None) -> None:
         name = signal.Signals(number).name
         sys.stderr.write(f"\n{name}: please wait until this step is over\n")
         return
-    raise _error(number)
+    raise _error(number, "")
 
 
-def _error(number: int) -> InterruptedRunError:
+def _error(number: int, done: str) -> InterruptedRunError:
     name = signal.Signals(number).name
+    if done:
+        return InterruptedRunError(f"interrupted by {name}, but {done}")
     return InterruptedRunError(f"interrupted by {name}", hint="what the run had made is removed; start it again")
 
 
 @contextmanager
-def shielded() -> Iterator[None]:
-    """Within, signals wait: what is under way runs to its end. One that came meanwhile is raised afterwards."""
+def shielded(done: str = "") -> Iterator[None]:
+    """Within, signals wait: what is under way runs to its end. One that came meanwhile is raised afterwards.
+
+    done: what is complete then, for whoever reads of the interrupt. Where the block failed, that is the news.
+    """
     global _shielded  # noqa: PLW0603  (signals are the process's, and so is this)
     before, _shielded = _shielded, True
+    received: list[int] = []
     try:
         yield
     finally:
         _shielded = before
-    if _pending and not before:
-        raise _error(_pending.pop())
+        if not before:
+            received = list(_pending)
+            _pending.clear()
+    if received:
+        raise _error(received[0], done)

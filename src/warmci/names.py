@@ -14,6 +14,7 @@ _VOLUME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}")
 _REALM = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+/@-]{0,199}")
 _PR = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+_DOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?")
 _ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
 STACK_NAME_MAX = 45
 """abra cuts stack names there (its source, as recalled; swarm's own limit is 63 for a service name)."""
@@ -71,6 +72,10 @@ def stack_name(domain: str) -> str:
     if len(name) <= STACK_NAME_MAX:
         return name
     return f"{name[: STACK_NAME_MAX - 9]}_{zlib.crc32(domain.encode()):08x}"
+
+
+def domain_name(value: str) -> str:
+    return _checked("domain", _DOMAIN, value)
 
 
 def cold_domain(recipe: str, base_domain: str) -> str:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from warmci import cold, names, snapshot
 from warmci.app import App
 from warmci.errors import RecipeFailedError
-from warmci.manifest import load_manifest
-from warmci.models import Canonical, CanonicalUse, Lineage
+from warmci.models import Canonical, CanonicalUse, Lineage, VolumeSummary
 
 if TYPE_CHECKING:
     from warmci.context import Context
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 def seed(context: Context, grown: cold.Seed) -> Canonical:
     """Make the cold run's own data the canonical: a rename, whatever its size."""
     with context.recorder.stage("promote: seed") as stage:
-        made = _commit(context, grown, (), past_files=0)
+        made = _commit(context, grown, (), ())
         stage.detail = f"canonical {made.version}, snapshot {made.snapshot}"
     return made
 
@@ -33,10 +32,9 @@ def advance(context: Context, current: Canonical) -> Canonical:
     staging = snapshot.stage(state_dir, recipe, names.new_id(), run=context.run_id)
     context.cleanup.callback(snapshot.remove, staging)
     with context.recorder.stage("advance: copy the canonical") as stage:
+        past = snapshot.load_committed(state_dir, current).summary()
         snapshot.copy_from(snapshot.snapshot_dir(state_dir, recipe, current.snapshot), staging)
         stage.detail = f"snapshot {current.snapshot}"
-    source = snapshot.snapshot_dir(state_dir, recipe, current.snapshot)
-    past_files = sum(volume.files for volume in load_manifest(source / "manifest.json").summary())
     volumes = {path.name: path for path in (staging / "volumes").iterdir()}
     placement = context.with_hosts(context.place(current.domain, quick=True))
     env_commit = current.env_commit or current.commit
@@ -49,19 +47,26 @@ def advance(context: Context, current: Canonical) -> Canonical:
     versions = ((app.version, context.head),)
     grown = cold.Seed(staging, placement, dict(app.secrets), env_commit, versions, images, killed)
     with context.recorder.stage("promote: advance") as stage:
-        made = _commit(context, grown, current.lineage, past_files=past_files)
+        made = _commit(context, grown, current.lineage, past)
         stage.detail = f"canonical {current.version} → {made.version}, snapshot {made.snapshot}"
     return made
 
 
-def _commit(context: Context, grown: cold.Seed, past: tuple[Lineage, ...], *, past_files: int) -> Canonical:
-    """past_files: how many files the data had before; where there were any, none left is a loss, not a promotion."""
+def _commit(
+    context: Context, grown: cold.Seed, past: tuple[Lineage, ...], volumes: tuple[VolumeSummary, ...]
+) -> Canonical:
+    """volumes: those that the data had before; where one lost nearly all of it, that is no promotion."""
     if grown.killed:
         raise RecipeFailedError(
             f"{', '.join(grown.killed)} did not stop within its grace period: its data is not at rest",
             hint="raise stop_grace_period in the recipe, or let its process 1 obey TERM (init: true)",
         )
-    manifest = snapshot.finish(grown.staging, allow_empty=not past_files)
+    manifest = snapshot.finish(grown.staging, allow_empty=not any(volume.files for volume in volumes))
+    if lost := snapshot.shrunk(volumes, manifest.summary()):
+        raise RecipeFailedError(
+            f"the upgrade lost data: {lost[0]}",
+            hint=f"if it is meant to: run_recipe_ci.py {context.request.recipe} --reseed",
+        )
     for volume in manifest.summary():
         if not volume.files:
             context.deviate(f"volume {volume.name} holds no file")

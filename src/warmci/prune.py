@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from warmci import pulled, snapshot
 from warmci.disk import Room, Watermarks
-from warmci.errors import BusyError, InfraError, WarmciError
+from warmci.errors import BusyError, InfraError, UsageError
 from warmci.locks import Holder, app_lock, claimed_run, read_holder
 from warmci.prune_plan import Item, Plan, in_use, is_only_ours, make_plan, pinned
 from warmci.state import no_space
@@ -89,8 +89,8 @@ def _pass(
                 _remove_run(item, settings)
             else:
                 _remove_garbage(item, settings, store)
-        except (WarmciError, OSError) as error:
-            done.stayed[item.name] = error.message if isinstance(error, WarmciError) else str(error)
+        except (InfraError, UsageError, OSError) as error:
+            done.stayed[item.name] = str(error)
         else:
             done.removed.append(item)
 

@@ -75,8 +75,7 @@ def _item(kind: Kind, name: str, recipe: str = "") -> Item:
 
 def _garbage(state_dir: Path, store: CanonicalStore, left: list[str]) -> list[Item]:
     found = []
-    parts = (*_KINDS, ".canonical.json.*.tmp")
-    for recipe in sorted({path.parent.name for part in parts for path in state_dir.glob(f"[a-z0-9]*/{part}")}):
+    for recipe in store.homes():
         try:
             paths = store.garbage(recipe)
         except WarmciError as error:

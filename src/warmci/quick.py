@@ -8,7 +8,7 @@ from warmci import attach, quiesce, snapshot
 from warmci.app import App
 from warmci.deps import open_realm
 from warmci.errors import InfraError, RollbackError, UnverifiedError, WarmciError
-from warmci.manifest import compare, load_manifest
+from warmci.manifest import compare
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +58,7 @@ def run_drill(context: Context, canonical: Canonical) -> None:
     RollbackError, with the canonical marked dirty, when the snapshot is not what was saved.
     """
     with context.recorder.stage("read the snapshot") as stage:
-        wrong = snapshot.verify(context.settings.state_dir, canonical.recipe, canonical.snapshot, read_data=True)
+        wrong = context.store.damage(canonical, read_data=True)
         if wrong:
             reason = f"snapshot {canonical.snapshot} is damaged in {len(wrong)} places: {wrong[0]}"
             context.store.mark_dirty(canonical.recipe, reason)
@@ -98,7 +98,7 @@ def _restore(context: Context, canonical: Canonical) -> dict[str, Path]:
     """A copy in scratch, proved against the manifest: what a restore would put into place."""
     source = snapshot.snapshot_dir(context.settings.state_dir, canonical.recipe, canonical.snapshot)
     target = context.work_dir / "attach"
-    manifest = load_manifest(source / "manifest.json")
+    manifest = snapshot.load_committed(context.settings.state_dir, canonical)
     with context.recorder.stage("restore to scratch") as stage:
         context.cleanup.callback(attach.detach, target)
         attached = attach.attach(source, target, sorted(manifest.volumes), prefer="copy")
@@ -114,7 +114,7 @@ def _attach(context: Context, canonical: Canonical) -> dict[str, Path]:
     target = context.work_dir / "attach"
     with context.recorder.stage("attach the canonical") as stage:
         context.cleanup.callback(attach.detach, target)
-        names = sorted(load_manifest(source / "manifest.json").volumes)
+        names = sorted(snapshot.load_committed(context.settings.state_dir, canonical).volumes)
         engine_pid = context.engine.process_id()
         attached = attach.attach(
             source,
@@ -141,7 +141,7 @@ def _roll_back(context: Context, app: App, canonical: Canonical) -> None:
         except (WarmciError, OSError) as error:
             failure = error
         with context.recorder.stage("roll back") as stage:
-            wrong = _changes(context, canonical)
+            wrong = "; ".join(context.store.damage(canonical, read_data=False)[:3])
             if wrong:
                 reason = f"the roll-back of {context.run_id} left the snapshot changed: {wrong}"
                 context.store.mark_dirty(canonical.recipe, reason)
@@ -150,11 +150,3 @@ def _roll_back(context: Context, app: App, canonical: Canonical) -> None:
             stage.detail = f"snapshot {canonical.snapshot} unchanged"
     if failure is not None:
         raise InfraError(f"the roll-back is incomplete: {failure}", hint="warmci recover") from failure
-
-
-def _changes(context: Context, canonical: Canonical) -> str:
-    try:
-        wrong = snapshot.verify(context.settings.state_dir, canonical.recipe, canonical.snapshot, read_data=False)
-    except (WarmciError, OSError) as error:
-        return str(error)
-    return "; ".join(wrong[:3])

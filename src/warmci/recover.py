@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 from warmci import attach, fs, live_record, provider, realms, reap, snapshot
 from warmci.claim import claimed
 from warmci.engine import INSTANCE_LABEL, RUN_LABEL
-from warmci.errors import BusyError, InfraError, WarmciError
+from warmci.errors import BusyError, InfraError, UsageError
 from warmci.journal import Journal
 from warmci.locks import Holder, claimed_run, dead_runs, is_alive
 from warmci.restore_journal import JOURNAL
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from warmci.canonical import CanonicalStore
     from warmci.engine import Engine
     from warmci.settings import Settings
@@ -38,16 +36,16 @@ def recover(
             if dead:
                 try:
                     removed += _recover_run(engine, settings, instance, run)
-                except (WarmciError, OSError) as error:
+                except (InfraError, UsageError, OSError) as error:
                     errors.append(f"run {run}: {error}")
     try:
         removed += _reap_realms(settings, instance)
-    except WarmciError as error:
+    except (InfraError, UsageError) as error:
         if needs_keycloak:
             errors.append(str(error))
         else:
             removed.append(f"warning: realms of dead runs stay for now: {error.message}")
-    for recipe in _recipes_with_data(settings.state_dir):
+    for recipe in _recipes_with_data(store):
         removed += _collect(store, settings, recipe)
     if errors:
         raise InfraError(f"recovery is incomplete: {'; '.join(errors)}", hint="warmci doctor")
@@ -95,9 +93,9 @@ def _reap_realms(settings: Settings, instance: str) -> list[str]:
     return [f"realm {name}" for name in reaped.deleted]
 
 
-def _recipes_with_data(state_dir: Path) -> list[str]:
+def _recipes_with_data(store: CanonicalStore) -> list[str]:
     parts = ("staging", "trash", "snapshots", JOURNAL)
-    return sorted({path.parent.name for part in parts for path in state_dir.glob(f"[a-z0-9]*/{part}")})
+    return [recipe for recipe in store.homes() if any((store.dir / recipe / part).exists() for part in parts)]
 
 
 def _collect(store: CanonicalStore, settings: Settings, recipe: str) -> list[str]:

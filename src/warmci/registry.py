@@ -25,6 +25,13 @@ if TYPE_CHECKING:
     from warmci.settings import Settings
 
 
+def require_home(store: CanonicalStore, recipe: str) -> str:
+    """The recipe, of which there is something on disk. Raises UsageError otherwise: a mistyped name is not in order."""
+    if names.recipe_name(recipe) not in store.homes():
+        raise UsageError(f"nothing is known of a recipe {recipe}", hint="warmci snapshot list")
+    return recipe
+
+
 class Verified(Record):
     """What a look at a canonical's snapshot found."""
 
@@ -78,10 +85,10 @@ def verify_canonical(settings: Settings, console: Console, recipe: str, *, read_
 def check_registry(
     settings: Settings, console: Console, recipes: list[str], *, read_data: bool, dry_run: bool
 ) -> list[Problem]:
-    """Find what is wrong with these recipes and, without dry_run, repair it."""
+    """Find what is wrong with these recipes, all where none is named, and, without dry_run, repair it."""
     store = open_store(settings)
-    found: list[Problem] = []
-    for recipe in recipes:
+    found = fsck.strange(store) if not recipes else []
+    for recipe in recipes or store.homes():
         if dry_run:
             found += fsck.examine(store, recipe, read_data=read_data)
             continue

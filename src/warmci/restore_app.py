@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from warmci import names, restore, snapshot, stack_volumes
+from warmci import names, restore, restore_journal, stack_volumes
 from warmci.claim import claimed
 from warmci.engine import NAMESPACE_LABEL, Engine
-from warmci.errors import UsageError
-from warmci.locks import Holder
-from warmci.manifest import load_manifest
+from warmci.errors import InfraError, UsageError
+from warmci.locks import Holder, run_lock
 from warmci.models import Record, VolumeSummary
 from warmci.registry import find_canonical, open_store
+from warmci.saved_app import engine_names
+from warmci.snapshot import load_committed, remove
+from warmci.state import open_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from warmci.console import Console
@@ -32,7 +35,7 @@ class RestorePlan(Record):
     commit: str
     stack: str
     volumes: tuple[VolumeSummary, ...]
-    """Replaced, in the engine as <stack>_<name>."""
+    """Replaced."""
     made: tuple[str, ...] = ()
     """Volumes that the engine does not have yet."""
     notes: tuple[str, ...] = ()
@@ -44,75 +47,105 @@ def restore_app(
     """Plan, ask, restore; None when agree says no. stack: empty for that of the canonical's domain."""
     engine = Engine(settings.docker_host)
     store = open_store(settings)
-    holder = Holder.here(names.new_id(), recipe, "snapshot restore")
-    with claimed(settings, recipe, holder, wait_s=settings.lock_wait_s, say=console.say) as lock:
+    run = names.new_id()
+    holder = Holder.here(run, recipe, "snapshot restore")
+    with ExitStack() as held:
+        lock = held.enter_context(claimed(settings, recipe, holder, wait_s=settings.lock_wait_s, say=console.say))
         canonical = find_canonical(store, recipe)
-        plan = _plan(engine, settings, canonical, stack or names.stack_name(canonical.domain))
+        stack = stack or names.stack_name(canonical.domain)
+        volumes = load_committed(store.dir, canonical).summary()
+        real = {volume.name: f"{stack}_{volume.name}" for volume in volumes}
+        if not set(real.values()) <= stack_volumes.find_volumes(engine, stack).keys():
+            # The recipe may call one otherwise; a new volume under a wrong name would help nobody.
+            held.enter_context(run_lock(settings.runs_dir / run))
+            held.callback(remove, settings.runs_dir / run)
+            instance = open_state(settings.state_dir, floor_bytes=0).instance
+            real |= engine_names(settings, canonical, stack, run, instance)
+        plan = _plan(engine, settings, canonical, stack, volumes, real)
+        if not agree(plan):
+            return None
+        targets = _targets(engine, plan, real)
 
         def refuse_use(journal: RestoreJournal) -> None:
             stack_volumes.refuse_use(engine, journal)
 
-        if not agree(plan):
-            return None
-        targets = {}
-        for volume in plan.volumes:
-            real = f"{plan.stack}_{volume.name}"
-            found = stack_volumes.find_volumes(engine, plan.stack).get(real)
-            made = found or engine.make_volume(real, {NAMESPACE_LABEL: plan.stack})
-            targets[volume.name] = stack_volumes.data_dir(engine, made)
         # Read and proved, copied, and the copy proved.
-        with console.bar(f"restoring {plan.stack}", 3 * sum(volume.bytes for volume in plan.volumes)) as advance:
-            restore.restore_volumes(
-                store.dir,
-                canonical,
-                targets,
-                stack=plan.stack,
-                refuse_use=refuse_use,
-                pass_fds=[lock.fd],
-                progress=advance,
-            )
+        with console.bar(f"restoring {stack}", 3 * sum(volume.bytes for volume in volumes)) as advance:
+            try:
+                warnings = restore.restore_volumes(
+                    store.dir,
+                    canonical,
+                    targets,
+                    stack=stack,
+                    refuse_use=refuse_use,
+                    pass_fds=[lock.fd],
+                    progress=advance,
+                )
+            except InfraError:
+                if restore_journal.load(store.dir, recipe) is None:
+                    for name in plan.made:
+                        engine.remove_volume(name)
+                raise
+        for warning in warnings:
+            console.say(f"warning: {warning}", style="yellow")
         return plan
 
 
 def restore_to(settings: Settings, console: Console, recipe: str, target: Path) -> Canonical:
     """A proved copy of a canonical's volumes in a fresh directory that only its owner can enter."""
     store = open_store(settings)
+    if target.is_symlink() or target.exists():
+        raise UsageError(f"{target} exists", hint="name a directory that does not; it is made")
+    if target.resolve().is_relative_to(store.dir.resolve()):
+        raise UsageError(f"{target} is inside the state directory", hint="name a directory elsewhere")
     holder = Holder.here(names.new_id(), recipe, f"snapshot restore --to {target}")
     with claimed(settings, recipe, holder, wait_s=settings.lock_wait_s, say=console.say) as lock:
         canonical = find_canonical(store, recipe)
-        total = 2 * sum(volume.bytes for volume in _volumes(settings, canonical))
+        total = 2 * sum(volume.bytes for volume in load_committed(store.dir, canonical).summary())
         with console.bar(f"copying to {target}", total) as advance:
             restore.copy_out(store.dir, canonical, target, pass_fds=[lock.fd], progress=advance)
         return canonical
 
 
-def _plan(engine: Engine, settings: Settings, canonical: Canonical, stack: str) -> RestorePlan:
-    volumes = _volumes(settings, canonical)
-    real = [f"{stack}_{volume.name}" for volume in volumes]
+def _plan(
+    engine: Engine,
+    settings: Settings,
+    canonical: Canonical,
+    stack: str,
+    volumes: tuple[VolumeSummary, ...],
+    real: Mapping[str, str],
+) -> RestorePlan:
     if not volumes:
         raise UsageError(f"snapshot {canonical.snapshot} has no volume", hint="warmci snapshot list")
     there = stack_volumes.find_volumes(engine, stack)
-    paths = [stack_volumes.data_dir(engine, there[name]) for name in real if name in there]
-    stack_volumes.refuse_deployed(engine, stack, real, paths)
-    notes = [f"volume {name} is not in the snapshot and stays as it is" for name in sorted(there.keys() - set(real))]
+    wanted = [real[volume.name] for volume in volumes]
+    paths = [stack_volumes.data_dir(engine, there[name]) for name in wanted if name in there]
+    stack_volumes.refuse_deployed(engine, stack, wanted, paths)
+    notes = [f"volume {name} is not in the snapshot and stays as it is" for name in sorted(there.keys() - set(wanted))]
     if canonical.state != "good":
         notes.append(f"the canonical is dirty ({canonical.reason}); its data is restored only if it is as saved")
     if canonical.secrets:
-        names_of = ", ".join(sorted(canonical.secrets))
+        keys = ", ".join(sorted(canonical.secrets))
         where = settings.state_dir / canonical.recipe / "canonical.json"
-        notes.append(f"the data goes with the secrets {names_of}, which stand in {where}")
+        notes.append(f"the data goes with the secrets {keys}, which stand in {where}")
     return RestorePlan(
         recipe=canonical.recipe,
         snapshot=canonical.snapshot,
         version=canonical.version,
         commit=canonical.commit,
         stack=stack,
-        volumes=tuple(volumes),
-        made=tuple(name for name in real if name not in there),
+        volumes=volumes,
+        made=tuple(name for name in wanted if name not in there),
         notes=tuple(notes),
     )
 
 
-def _volumes(settings: Settings, canonical: Canonical) -> tuple[VolumeSummary, ...]:
-    path = snapshot.snapshot_dir(settings.state_dir, canonical.recipe, canonical.snapshot)
-    return load_manifest(path / "manifest.json").summary()
+def _targets(engine: Engine, plan: RestorePlan, real: Mapping[str, str]) -> dict[str, Path]:
+    there = stack_volumes.find_volumes(engine, plan.stack)
+    found = {}
+    for volume in plan.volumes:
+        name = real[volume.name]
+        found[volume.name] = stack_volumes.data_dir(
+            engine, there.get(name) or engine.make_volume(name, {NAMESPACE_LABEL: plan.stack})
+        )
+    return found

@@ -9,10 +9,10 @@ from typing import Literal
 from pydantic import ValidationError
 
 from warmci import fs
-from warmci.errors import InfraError
+from warmci.errors import InfraError, UsageError
 from warmci.models import Record
-from warmci.names import recipe_name
-from warmci.state import disk
+from warmci.names import record_id
+from warmci.state import disk, recipe_home
 
 JOURNAL = "restore.json"
 
@@ -49,16 +49,28 @@ class RestoreJournal(Record):
 
 def load(state_dir: Path, recipe: str) -> RestoreJournal | None:
     """None only where there is no restore.json. Raises InfraError if unreadable."""
-    path = state_dir / recipe_name(recipe) / JOURNAL
+    path = recipe_home(state_dir, recipe) / JOURNAL
     hint = f"see which volumes it names and what they hold; then: mv {path} {path}.bad"
     try:
-        return RestoreJournal.model_validate_json(path.read_bytes())
+        found = RestoreJournal.model_validate_json(path.read_bytes())
+        if found.recipe != recipe or record_id(found.id) != found.id:
+            raise InfraError(f"{path} is that of a restore of {found.recipe}", hint=hint)
     except FileNotFoundError:
+        if path.is_symlink():
+            raise InfraError(f"{path} is a link to nowhere", hint=hint) from None
         return None
+    except UsageError as error:
+        raise InfraError(f"{path}: {error.message}", hint=hint) from error
     except ValidationError as error:
+        if any(item["loc"] == ("schema_version",) for item in error.errors()):
+            newer = "use the WarmCI that wrote it, or a newer one"
+            raise InfraError(
+                f"a restore of {recipe} was interrupted; {path} is of another version", hint=newer
+            ) from error
         raise InfraError(f"a restore of {recipe} was interrupted and {path} is not readable", hint=hint) from error
     except OSError as error:
         raise InfraError(f"{path}: {error.strerror}", hint=hint) from error
+    return found
 
 
 def write(state_dir: Path, journal: RestoreJournal) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from warmci import names, snapshot, stack_volumes
@@ -13,7 +13,6 @@ from warmci.copying import bytes_of
 from warmci.engine import Engine
 from warmci.errors import InfraError, UsageError
 from warmci.locks import Holder, run_lock
-from warmci.manifest import load_manifest
 from warmci.models import Record, VolumeSummary
 from warmci.saved_app import describe
 from warmci.state import open_state
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
     from warmci.saved_app import SaveRequest
     from warmci.settings import Settings
     from warmci.tree import Mark, Progress
-
-_SHRUNK = 10
-"""A volume with less than a tenth of its last snapshot's files or bytes was emptied, not used."""
 
 
 class SavePlan(Record):
@@ -63,9 +59,13 @@ def save_app(
         )
         held.enter_context(run_lock(settings.runs_dir / run))
         held.callback(snapshot.remove, settings.runs_dir / run)
-        warnings = store.collect_garbage(request.recipe)
+        try:
+            warnings = store.collect_garbage(request.recipe)
+        except InfraError as error:
+            warnings = [f"{error.message}; nothing is thrown away"]
         before = store.load(request.recipe)
         entry, rendered = describe(settings, request, before, run, state.instance)
+        _refuse_domain(settings, store, entry)
         stack = request.stack or names.stack_name(entry.domain)
         real = {
             name: stack + own.removeprefix(names.stack_name(entry.domain)) for name, own in rendered.volumes.items()
@@ -79,6 +79,8 @@ def save_app(
         seen = {name: marks(path) for name, path in sources.items()}
         refuse_unchangeable(sources, seen)
         notes += refuse_shrunk(state.dir, before, seen, force=request.force)
+        if not request.force and not any(volume.files for volume in _summary(seen)):
+            raise UsageError(f"the volumes of {stack} hold no file", hint="--force, if it is meant")
         plan = SavePlan(
             recipe=request.recipe,
             stack=stack,
@@ -100,6 +102,18 @@ def save_app(
         for warning in (*warnings, *more):
             console.say(f"warning: {warning}", style="yellow")
         return made
+
+
+def _refuse_domain(settings: Settings, store: CanonicalStore, entry: Canonical) -> None:
+    """A canonical lives at its domain: where another app lives, runs of one would take down the other."""
+    taken = {names.live_domain(settings.base_domain): "the live Keycloak"}
+    for recipe in {*store.homes(), *settings.recipes} - {entry.recipe}:
+        taken[names.canonical_domain(recipe, settings.base_domain)] = recipe
+        with suppress(InfraError):  # of one that cannot be read, the usual domain is known
+            other = store.load(recipe)
+            taken |= {other.domain: recipe} if other else {}
+    if owner := taken.get(entry.domain):
+        raise UsageError(f"{entry.domain} is the domain of {owner}", hint="--domain names that of your own app")
 
 
 def save_volumes(
@@ -166,20 +180,13 @@ def refuse_shrunk(
     if before is None:
         return []
     try:
-        manifest = load_manifest(snapshot.snapshot_dir(state_dir, before.recipe, before.snapshot) / "manifest.json")
+        was = snapshot.load_committed(state_dir, before).summary()
     except InfraError as error:
         return [f"the snapshot in place cannot be compared with: {error.message}"]
-    now = {volume.name: volume for volume in _summary(seen)}
-    shrunk = []
-    for was in manifest.summary():
-        new = now.get(was.name, VolumeSummary(name=was.name, files=0, bytes=0))
-        if new.files * _SHRUNK < was.files or new.bytes * _SHRUNK < was.bytes:
-            shrunk.append(
-                f"volume {was.name} has {new.files} files, {new.bytes} bytes; its snapshot {was.files}, {was.bytes}"
-            )
-    if shrunk and not force:
-        raise UsageError(f"{shrunk[0]}: that is no use, that is a loss", hint="--force, if it is meant")
-    return shrunk
+    lost = snapshot.shrunk(was, _summary(seen))
+    if lost and not force:
+        raise UsageError(f"{lost[0]}: that is no use, that is a loss", hint="--force, if it is meant")
+    return lost
 
 
 def _summary(seen: Mapping[str, Mapping[str, Mark]]) -> tuple[VolumeSummary, ...]:

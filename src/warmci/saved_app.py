@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from warmci.recipe import Repository
     from warmci.recipe_config import RecipeConfig
     from warmci.render import Rendered
     from warmci.settings import Settings
@@ -56,7 +57,7 @@ def describe(
         raise UsageError(
             f"{commit[:8]} is not on the default branch: only trusted code becomes a canonical", hint="merge it first"
         )
-    domain = request.domain or (
+    domain = (names.domain_name(request.domain) if request.domain else "") or (
         before.domain if before else names.canonical_domain(request.recipe, settings.base_domain)
     )
     moved = before is None or before.domain != domain
@@ -64,9 +65,7 @@ def describe(
     env_commit = (before.env_commit or before.commit) if before and not request.ref else commit
     placement = Placement(request.recipe, domain, port, run, instance, dnsrr=False)
     config = load_config(settings.recipes_dir, request.recipe)
-    trees = repository.checkout(env_commit), repository.checkout(commit)
-    env = kept_env(*trees, placement, _overrides(config, placement))
-    rendered = render(trees[1], commit, env, placement, config.allow)
+    rendered = _rendered(repository, config, placement, env_commit, commit)
     now = datetime.now(UTC)
     here = (Lineage(version=rendered.version, commit=commit, run=run, at=now),)
     entry = Canonical(
@@ -86,6 +85,30 @@ def describe(
         created=now,
     )
     return entry, rendered
+
+
+def engine_names(settings: Settings, canonical: Canonical, stack: str, run: str, instance: str) -> dict[str, str]:
+    """Volume as the recipe calls it to its name in the engine, at the canonical's commit."""
+    work = settings.runs_dir / run / "work"
+    work.mkdir(mode=0o700)
+    placement = Placement(canonical.recipe, canonical.domain, canonical.port, run, instance, dnsrr=False)
+    config = load_config(settings.recipes_dir, canonical.recipe)
+    repository = clone(settings, canonical.recipe, work)
+    env_commit = canonical.env_commit or canonical.commit
+    return at_stack(_rendered(repository, config, placement, env_commit, canonical.commit), placement, stack)
+
+
+def at_stack(rendered: Rendered, placement: Placement, stack: str) -> dict[str, str]:
+    """The volumes' names in the engine, for a stack that may be called otherwise than its domain says."""
+    return {name: stack + own.removeprefix(placement.stack) for name, own in rendered.volumes.items()}
+
+
+def _rendered(
+    repository: Repository, config: RecipeConfig, placement: Placement, env_commit: str, commit: str
+) -> Rendered:
+    trees = repository.checkout(env_commit), repository.checkout(commit)
+    env = kept_env(*trees, placement, _overrides(config, placement))
+    return render(trees[1], commit, env, placement, config.allow)
 
 
 def _overrides(config: RecipeConfig, placement: Placement) -> dict[str, str]:

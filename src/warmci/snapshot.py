@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from warmci import fs, process
 from warmci.copying import check_room, copy_volumes, copying
 from warmci.errors import InfraError
 from warmci.manifest import SnapshotManifest, compare, compare_volume, load_manifest, new_manifest
-from warmci.names import recipe_name, record_id, volume_name
+from warmci.models import VolumeSummary
+from warmci.names import record_id, volume_name
 from warmci.quiesce import refuse_mounted
-from warmci.state import disk
+from warmci.state import disk, recipe_home
 from warmci.tree import Entry, Mark, marks, quoted, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from warmci.models import Canonical
     from warmci.tree import Progress
+
+
+class NotCommittedError(InfraError):
+    """A manifest that is not the one whose hash the canonical has."""
+
 
 COPY_ONLY = "copy-only"
 """File in a snapshot whose data an overlay would not show as it is; its text says why."""
 _REMOVE_TIMEOUT_S = 900.0
+_SHRUNK = 10
 
 
 def snapshot_dir(state_dir: Path, recipe: str, snapshot_id: str) -> Path:
-    return state_dir / recipe_name(recipe) / "snapshots" / record_id(snapshot_id)
+    return recipe_home(state_dir, recipe) / "snapshots" / record_id(snapshot_id)
 
 
 def stage(state_dir: Path, recipe: str, snapshot_id: str, *, run: str = "") -> Path:
@@ -36,7 +44,7 @@ def stage(state_dir: Path, recipe: str, snapshot_id: str, *, run: str = "") -> P
 
     run: whose staging it is; garbage collection keeps it while that run lives. It appears complete, by one rename.
     """
-    home = state_dir / recipe_name(recipe)
+    home = recipe_home(state_dir, recipe)
     target = home / "staging" / record_id(snapshot_id)
     unborn = target.with_name(f".{target.name}")
     with disk(f"staging {target}"):
@@ -71,11 +79,12 @@ def finish(staging: Path, *, allow_empty: bool = False) -> SnapshotManifest:
     with disk(f"snapshot {staging.name}"):
         names = sorted(volume_name(path.name) for path in volumes.iterdir())
     before = {name: marks(volumes / name) for name in names}
-    entries = {name: walk(volumes / name, read_data=True) for name in names}
-    if not allow_empty:
-        _refuse_empty(staging, entries)
-    manifest = _manifest_of(staging, entries)
-    return _seal(staging, manifest, lambda: refuse_writer({name: volumes / name for name in names}, before))
+    with disk(f"snapshot {staging.name}"), fs.opened(staging) as fd:
+        entries = {name: walk(volumes / name, read_data=True) for name in names}
+        if not allow_empty:
+            _refuse_empty(staging, entries)
+        manifest = _manifest_of(staging, entries)
+        return _seal(staging, fd, manifest, lambda: refuse_writer({name: volumes / name for name in names}, before))
 
 
 def save_volumes(
@@ -96,15 +105,6 @@ def save_volumes(
     """
     check_room(staging, before.values())
     entries: dict[str, list[Entry]] = {}
-    manifest = _manifest_of(staging, entries)
-    for name, source in sorted(sources.items()):
-        refuse_mounted(source)
-        with copying(source, staging / "volumes" / volume_name(name), pass_fds=pass_fds, progress=progress):
-            entries[name] = walk(source, read_data=True)
-            if len(entries) == len(sources):
-                manifest = _manifest_of(staging, entries)  # while cp is still at it
-    if not allow_empty:
-        _refuse_empty(staging, entries)
 
     def compare_copies() -> None:
         for name, saved in entries.items():
@@ -117,7 +117,17 @@ def save_volumes(
         refuse_use()
         refuse_writer(sources, before)
 
-    return _seal(staging, manifest, still_quiet, while_syncing=compare_copies)
+    with disk(f"snapshot {staging.name}"), fs.opened(staging) as fd:
+        manifest = _manifest_of(staging, entries)
+        for name, source in sorted(sources.items()):
+            refuse_mounted(source)
+            with copying(source, staging / "volumes" / volume_name(name), pass_fds=pass_fds, progress=progress):
+                entries[name] = walk(source, read_data=True)
+                if len(entries) == len(sources):
+                    manifest = _manifest_of(staging, entries)  # while cp is still at it
+        if not allow_empty:
+            _refuse_empty(staging, entries)
+        return _seal(staging, fd, manifest, still_quiet, while_syncing=compare_copies)
 
 
 def _manifest_of(staging: Path, entries: Mapping[str, Sequence[Entry]]) -> SnapshotManifest:
@@ -130,18 +140,19 @@ def _manifest_of(staging: Path, entries: Mapping[str, Sequence[Entry]]) -> Snaps
 
 def _seal(
     staging: Path,
+    fd: int,
     manifest: SnapshotManifest,
     still_quiet: Callable[[], None],
     *,
     while_syncing: Callable[[], None] = lambda: None,
 ) -> SnapshotManifest:
-    """Durable, then proved quiet, then named."""
+    """Durable, then proved quiet, then named. fd: staging's, opened before anything was written."""
     home = staging.parent.parent
     with disk(f"snapshot {staging.name}"):
         if reason := _overlay_problem(manifest):
             (staging / COPY_ONLY).write_text(reason + "\n", encoding="utf-8")
         with ThreadPoolExecutor(1) as pool:
-            syncing = pool.submit(fs.sync_file_system, staging)
+            syncing = pool.submit(fs.sync_file_system, fd)
             while_syncing()
             syncing.result()
         still_quiet()
@@ -152,6 +163,33 @@ def _seal(
             fs.fsync_dir(home)
             fs.fsync_dir(home.parent)
         fs.rename_durable(staging, snapshots / staging.name)
+    return manifest
+
+
+def shrunk(was: Sequence[VolumeSummary], now: Sequence[VolumeSummary]) -> list[str]:
+    """Volumes that lost nine tenths of their files or bytes, one line each: that is no use, that is a loss."""
+    by_name = {volume.name: volume for volume in now}
+    found = []
+    for old in was:
+        new = by_name.get(old.name, VolumeSummary(name=old.name, files=0, bytes=0))
+        if new.files * _SHRUNK < old.files or new.bytes * _SHRUNK < old.bytes:
+            before = f"its snapshot {old.files}, {old.bytes}"
+            found.append(f"volume {old.name} has {new.files} files, {new.bytes} bytes; {before}")
+    return found
+
+
+def load_committed(state_dir: Path, canonical: Canonical) -> SnapshotManifest:
+    """The manifest that the canonical was committed with. Raises InfraError when there is another in its place."""
+    path = snapshot_dir(state_dir, canonical.recipe, canonical.snapshot) / "manifest.json"
+    manifest = load_manifest(path)
+    with disk(f"snapshot {canonical.snapshot}"):
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    named = (manifest.recipe, manifest.id) == (canonical.recipe, canonical.snapshot)
+    if sha256 != canonical.manifest_sha256 or not named:
+        hint = f"warmci canonical fsck {canonical.recipe}"
+        raise NotCommittedError(f"{path} is not the one that was committed", hint=hint)
+    for name in manifest.volumes:
+        volume_name(name)  # they become paths
     return manifest
 
 
@@ -184,7 +222,8 @@ def discard(state_dir: Path, recipe: str, snapshot_id: str) -> None:
     refuse_mounted(path)
     with disk(f"discarding snapshot {snapshot_id}"):
         trash = _trash(path.parent.parent)
-        with suppress(FileNotFoundError):
+        if path.exists():  # else killed between this and the removal
+            remove(trash / snapshot_id)
             fs.rename_durable(path, trash / snapshot_id)
     remove(trash / snapshot_id)
 

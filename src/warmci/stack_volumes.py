@@ -61,7 +61,7 @@ def refuse_deployed(engine: Engine, stack: str, volumes: Collection[str], paths:
 def refuse_use(engine: Engine, journal: RestoreJournal) -> None:
     """As refuse_deployed, for the volumes of a restore; some may just be between two names."""
     paths = [volume.path.parent for volume in journal.volumes if volume.path.parent.exists()]
-    refuse_deployed(engine, journal.stack, [f"{journal.stack}_{volume.name}" for volume in journal.volumes], paths)
+    refuse_deployed(engine, journal.stack, [volume.path.parent.name for volume in journal.volumes], paths)
 
 
 def stack_users(engine: Engine, stack: str, volumes: Collection[str], paths: Collection[str]) -> list[str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from warmci.errors import InfraError, UsageError
 from warmci.fs import write_atomic
+from warmci.names import recipe_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +44,14 @@ def disk(what: str) -> Iterator[None]:
             raise no_space(what) from error
         where = f" ({error.filename})" if error.filename else ""
         raise InfraError(f"{what}: {error.strerror or error}{where}") from error
+
+
+def recipe_home(state_dir: Path, recipe: str) -> Path:
+    """STATE/RECIPE, there or not. Raises InfraError for a link: it would lead to another recipe's data, or out."""
+    path = state_dir / recipe_name(recipe)
+    if path.is_symlink():
+        raise InfraError(f"{path} is a link, no recipe's directory", hint=f"rm {path}")
+    return path
 
 
 def no_space(what: str) -> InfraError:

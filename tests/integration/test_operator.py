@@ -89,6 +89,7 @@ def test_save_change_restore(bench: Bench, tmp_path: Path) -> None:
         assert bench.store.load(RECIPE) is None
         saved = bench.call("warmci", "snapshot", "save", RECIPE, "--ref", VERSION, "--json")
         assert saved.code == 0, saved.stderr
+        assert "refuse while the app's own volumes are there; docker volume rm" in saved.stderr
         canonical = json.loads(saved.stdout)
         assert (canonical["version"], canonical["state"]) == (VERSION, "good")
         fingerprint = bench.fingerprint(RECIPE)
@@ -119,8 +120,7 @@ def test_save_change_restore(bench: Bench, tmp_path: Path) -> None:
         assert app.served() == "first"
         app.undeploy()
         assert bench.fingerprint(RECIPE) == fingerprint
-        app.engine.remove_volume(f"{app.stack}_content")
-        _quick_runs_on_it(bench)
+        _quick_runs_on_it(bench, app)
     finally:
         app.remove()
         bench.call("warmci", "canonical", "remove", RECIPE, "--yes")
@@ -128,8 +128,12 @@ def test_save_change_restore(bench: Bench, tmp_path: Path) -> None:
     assert app.engine.volumes([f"com.docker.stack.namespace={app.stack}"]) == []
 
 
-def _quick_runs_on_it(bench: Bench) -> None:
-    """What was saved by hand is a canonical like any other."""
+def _quick_runs_on_it(bench: Bench, app: HandDeployed) -> None:
+    """What was saved by hand is a canonical like any other; the app's own volumes are never run over."""
+    refused = bench.run(RECIPE, "--quick")
+    assert refused.code == 3, refused.stderr
+    assert f"docker volume rm {app.stack}_content" in refused.result.hint
+    app.engine.remove_volume(f"{app.stack}_content")
     answer = bench.run(RECIPE, "--quick")
     assert answer.code == 0, answer.stderr
     assert answer.result.base_version == VERSION
