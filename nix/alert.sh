@@ -24,12 +24,15 @@ raise)
     echo "<3>alert: $message" >&2
     # The one that stands says the same: it keeps its time, and the webhook has heard of it.
     grep -qsF "\"message\": \"$message\"" "$file" && exit 0
+    lost=0
     if [ -d "$state" ]; then
         # A full disk must not silence the webhook.
         { mkdir -p -- "$state/.alerts" &&
             printf '%s\n' "$json" >"$state/.alerts/.$unit.tmp" &&
-            mv -f -- "$state/.alerts/.$unit.tmp" "$file"; } ||
+            mv -f -- "$state/.alerts/.$unit.tmp" "$file"; } || {
+            lost=1
             echo "<4>the alert could not be kept in $state/.alerts" >&2
+        }
     else
         echo "<4>there is no state directory $state yet: the alert is in this journal only" >&2
     fi
@@ -45,6 +48,7 @@ raise)
     none) ;;
     *) echo "<4>the alert webhook is no http URL" >&2 ;;
     esac
+    exit $lost
     ;;
 *)
     echo "usage: alert raise|clear STATE UNIT" >&2
