@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import SecretStr
 
-from warmci import alerts, live_account, live_reconcile, live_record, provider
+from warmci import alerts, live_account, live_lock, live_reconcile, live_record, provider
 from warmci.console import Console
-from warmci.errors import InfraError, InterruptedRunError, RecipeFailedError, UsageError
+from warmci.errors import BusyError, InfraError, InterruptedRunError, RecipeFailedError, UsageError
 from warmci.keycloak import KeycloakAccess
 from warmci.live_plan import Action
 from warmci.live_reconcile import Reconciler
@@ -286,3 +286,15 @@ def test_killed_in_an_upgrade(running: World, monkeypatch: pytest.MonkeyPatch, m
     assert running.record.version == OLD.version
     assert running.reconcile().action is Action.UPGRADE
     running.sound()
+
+
+def test_busy_stays_busy(running: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(*_: object, **__: object) -> None:
+        raise BusyError("runs still use the live Keycloak")
+
+    running.releases = [OLD, NEW]
+    monkeypatch.setattr(live_lock, "alone", busy)
+    with pytest.raises(BusyError):
+        running.reconcile()
+    running.sound()
+    assert running.alert() == "", "it may be tried again, nobody has to come"

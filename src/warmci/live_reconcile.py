@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from warmci import alerts, interrupts, live_account, live_lock, live_plan, live_record, names, provider, snapshot, sso
 from warmci.engine import Engine
-from warmci.errors import InfraError, InterruptedRunError, UsageError, WarmciError
+from warmci.errors import BusyError, InfraError, InterruptedRunError, UsageError, WarmciError
 from warmci.live_plan import Action, Known, Plan
 from warmci.live_record import LiveRecord, load_deployment, load_live, save_deployment, save_live
 from warmci.live_releases import candidates, release_notes
@@ -54,7 +54,7 @@ class Reconciler:
             if record is not None and record.external:
                 return self._look_at_external(record)
             return self._converge(record, accept)
-        except (InterruptedRunError, UsageError):
+        except (InterruptedRunError, UsageError, BusyError):
             raise
         except WarmciError as error:
             alerts.alert(self._settings, self._console, SUBJECT, error.message, error.hint or "warmci doctor")
