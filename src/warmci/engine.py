@@ -222,13 +222,6 @@ class Engine:
                 raise InfraError(f"the engine has no network {network}", hint="docker swarm init makes it") from None
         return str(found["IPAM"]["Config"][0]["Gateway"])
 
-    def endpoints(self) -> dict[str, int]:
-        """Network to the number of endpoints that hold an address of it on this node."""
-        with self._asking("networks"):
-            names = [str(network["Name"]) for network in self._api.networks()]
-            found = {name: self._api.inspect_network(name) for name in names}
-        return {name: len(network.get("Containers") or {}) for name, network in found.items()}
-
     def create_volume(self, name: str, path: Path, labels: dict[str, str]) -> None:
         """A volume on a directory of ours. The engine answers 201 with the OLD options for a name in use: refused."""
         options = {"type": "none", "o": "bind", "device": str(path)}
