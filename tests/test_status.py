@@ -90,6 +90,16 @@ def test_what_runs_what_ran_and_the_disk(
     assert "LOW (warmci prune)" in capsys.readouterr().err
 
 
+def test_an_unreadable_canonical_hides_no_other(settings: Settings) -> None:
+    CanonicalStore(settings.state_dir).commit(canonical_of(save(settings.state_dir)))
+    (settings.state_dir / "broken").mkdir()
+    (settings.state_dir / "broken" / "canonical.json").write_text("{")
+    assert {item.recipe: item.state for item in status.look(settings).canonicals} == {
+        "demo": "good",
+        "broken": "unreadable",
+    }
+
+
 def test_one_unreadable_file_hides_nothing_else(settings: Settings) -> None:
     alerts.alert(settings, Console(quiet=True), "sweep", "it is red", "warmci status")
     settings.live_dir.mkdir(mode=0o700)

@@ -71,6 +71,14 @@ class _News:
         commit = result.head_commit or self._pending
 
         def tell(at: Forge, deadline: float) -> None:
+            try:
+                set_statuses(at, deadline)
+            finally:  # a token that may only comment still tells
+                instance = open_state(self.settings.state_dir, floor_bytes=0).instance
+                marker, body = report_comment.marker(mode, instance), report_comment.comment(result, instance)
+                forge.persist(deadline, lambda: at.put_comment(self.request.pr, marker, body))
+
+        def set_statuses(at: Forge, deadline: float) -> None:
             if commit:
                 state, text = report_comment.state_of(result), report_comment.description(result)
                 context = report_comment.context(mode)
@@ -82,9 +90,6 @@ class _News:
                 moved = f"not tested: the run tested {commit[:12]}"
                 stale = self._pending
                 forge.persist(deadline, lambda: at.set_status(stale, self._asked, "error", moved, self.link))
-            instance = open_state(self.settings.state_dir, floor_bytes=0).instance
-            marker, body = report_comment.marker(mode, instance), report_comment.comment(result, instance)
-            forge.persist(deadline, lambda: at.put_comment(self.request.pr, marker, body))
 
         interrupted = result.verdict is Verdict.INTERRUPTED
         with suppress(InterruptedRunError):  # the verdict stands, whoever is impatient now

@@ -108,19 +108,26 @@ def look(settings: Settings) -> Status:
 
 def _canonicals(settings: Settings) -> tuple[CanonicalState, ...]:
     store, now = CanonicalStore(settings.state_dir), datetime.now(UTC)
-    found = (store.load(recipe) for recipe in store.recipes())
-    return tuple(
-        CanonicalState(
-            recipe=item.recipe,
-            version=item.version,
-            state=item.state,
-            age_s=round((now - item.created).total_seconds()),
-            lineage=tuple(past.version for past in item.lineage),
-            last_cold=item.last_cold,
-            last_quick=item.last_quick,
-        )
-        for item in found
-        if item is not None
+    return tuple(_canonical(store, recipe, now) for recipe in store.recipes())
+
+
+def _canonical(store: CanonicalStore, recipe: str, now: datetime) -> CanonicalState:
+    """One that cannot be read is shown as that; it hides no other."""
+    try:
+        found = store.load(recipe)
+    except InfraError:
+        found = None
+    if found is None:
+        nothing = {"version": "", "age_s": 0, "lineage": (), "last_cold": "", "last_quick": ""}
+        return CanonicalState.model_validate({"recipe": recipe, "state": "unreadable", **nothing})
+    return CanonicalState(
+        recipe=found.recipe,
+        version=found.version,
+        state=found.state,
+        age_s=round((now - found.created).total_seconds()),
+        lineage=tuple(past.version for past in found.lineage),
+        last_cold=found.last_cold,
+        last_quick=found.last_quick,
     )
 
 

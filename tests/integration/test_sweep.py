@@ -136,6 +136,7 @@ def test_a_night(night: Night) -> None:
     answered, said = quick.communicate(timeout=300)
     assert second.returncode == 1, err
     assert quick.returncode == 0, said
+    assert "waiting for" in said, "both slots were the sweep's"
     assert json.loads(answered)["verdict"] == "pass"
 
     done = night.newest()
