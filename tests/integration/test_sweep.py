@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from warmci.sweep_record import Sweep
 
 pytestmark = [pytest.mark.integration, pytest.mark.long]
-RECIPES = ("miniflux", "custom-html", "pages-a", "pages-b", "broken")
+PAGES = ("custom-html", "pages-a", "pages-b")
+RECIPES = ("miniflux", *PAGES, "broken")
 
 
 class Night:
@@ -41,6 +42,8 @@ class Night:
             self._clone(name, name)
         for name in ("pages-a", "pages-b", "broken"):
             self._clone("custom-html", name)
+        for name in PAGES:
+            self._better(name)
         self._break("broken")
         values = {
             **bench.settings.model_dump(mode="json", exclude_defaults=True),
@@ -63,6 +66,16 @@ class Night:
         identity = ("-c", "user.name=t", "-c", "user.email=t@example.org")
         subprocess.run(["git", *identity, *arguments], cwd=cwd, check=True, capture_output=True)
 
+    def _better(self, name: str) -> None:
+        """A pull request's branch."""
+        tree = self.root / "recipes" / name
+        self._git("checkout", "-qb", "better", cwd=tree)
+        compose = tree / "compose.yml"
+        text = compose.read_text(encoding="utf-8")
+        compose.write_text(text.replace("interval: 2s", "interval: 3s"), encoding="utf-8")
+        self._git("commit", "-qam", "better", cwd=tree)
+        self._git("checkout", "-q", "main", cwd=tree)
+
     def _break(self, name: str) -> None:
         tree = self.root / "recipes" / name
         compose = tree / "compose.yml"
@@ -79,6 +92,11 @@ class Night:
     def newest(self) -> Sweep | None:
         known = load_sweeps(self.settings.state_dir)
         return known[-1] if known else None
+
+    def sweep(self) -> Sweep:
+        found = self.newest()
+        assert found is not None
+        return found
 
     def results(self) -> list[RunResult]:
         return history.read_results(self.settings.runs_dir)
@@ -131,13 +149,14 @@ def test_a_night(night: Night) -> None:
 
     second = night.start("warmci", "sweep", "--max-tests", "2", "--json")
     wait_for(night, second, 3)
-    quick = night.start("run_recipe_ci.py", "custom-html", "--ref", "1.1.0+1.35.0", "--pr", "4", "--json")
+    seeded = next(item.recipe for item in night.sweep().items if item.recipe in PAGES and item.state == "done")
+    quick = night.start("run_recipe_ci.py", seeded, "--ref", "better", "--pr", "4", "--quick", "--json")
     out, err = second.communicate(timeout=600)
     answered, said = quick.communicate(timeout=300)
     assert second.returncode == 1, err
     assert quick.returncode == 0, said
     assert "waiting for" in said, "both slots were the sweep's"
-    assert json.loads(answered)["verdict"] == "pass"
+    assert (json.loads(answered)["verdict"], json.loads(answered)["ran"]) == ("pass", "quick")
 
     done = night.newest()
     assert done is not None
