@@ -25,9 +25,11 @@ raise)
     # The one that stands says the same: it keeps its time, and the webhook has heard of it.
     grep -qsF "\"message\": \"$message\"" "$file" && exit 0
     if [ -d "$state" ]; then
-        mkdir -p -- "$state/.alerts"
-        printf '%s\n' "$json" >"$state/.alerts/.$unit.tmp"
-        mv -f -- "$state/.alerts/.$unit.tmp" "$file"
+        # A full disk must not silence the webhook.
+        { mkdir -p -- "$state/.alerts" &&
+            printf '%s\n' "$json" >"$state/.alerts/.$unit.tmp" &&
+            mv -f -- "$state/.alerts/.$unit.tmp" "$file"; } ||
+            echo "<4>the alert could not be kept in $state/.alerts" >&2
     else
         echo "<4>there is no state directory $state yet: the alert is in this journal only" >&2
     fi

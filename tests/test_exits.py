@@ -156,3 +156,17 @@ def test_a_reader_that_has_gone_is_no_failure() -> None:
         said = run.stderr.read()
         assert run.wait(10) == 0
     assert said == ""
+
+
+def test_talk_that_nobody_hears_changes_no_exit_code() -> None:
+    """Rich would end the program with 1, which says that the recipe failed."""
+    argv = [
+        sys.executable,
+        "-c",
+        "import time; time.sleep(0.5); from warmci.run_recipe_ci import entry; entry()",
+        "demo",
+    ]
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as run:
+        assert run.stderr is not None
+        run.stderr.close()
+        assert run.wait(20) == 3, "no engine answers"

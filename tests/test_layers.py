@@ -121,6 +121,7 @@ LAYERS: list[set[str]] = [
         "save",
         "status",
         "sweep",
+        "sweep_recipes",
     },
     {
         "exits",

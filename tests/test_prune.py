@@ -21,7 +21,7 @@ from warmci.canonical import CanonicalStore
 from warmci.console import Console
 from warmci.disk import Room
 from warmci.errors import InfraError, RecipeFailedError
-from warmci.locks import Holder, app_lock, run_lock
+from warmci.locks import Holder, app_lock, run_lock, slot
 from warmci.names import new_id
 from warmci.prune import execute, make_room
 from warmci.prune_plan import Item, Plan, make_plan
@@ -360,7 +360,7 @@ def test_only_images_that_runs_pulled_and_nobody_needs(settings: Settings, store
     plan = make_plan(settings, store, engine, images=True)
     assert sorted(item.name for item in plan.items) == ["sha256:dangling", "sha256:free"]
     assert make_plan(settings, store, engine, images=False).items == ()
-    with run_lock(settings.runs_dir / new_id()):
+    with run_lock(settings.runs_dir / new_id()), slot(settings.state_dir, 2, Holder.here("r", "demo", "run"), wait_s=0):
         assert set(execute(plan, settings, store, engine).stayed.values()) == {"a run is under way"}
     assert fake.removed == []
     assert execute(plan, settings, store, engine).stayed == {}

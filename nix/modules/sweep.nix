@@ -25,7 +25,7 @@ in
     timeout = lib.mkOption {
       type = lib.types.str;
       default = "10h";
-      description = "Bound of one sweep, whatever its own time budget says. A stopped sweep is resumed by the next.";
+      description = "Bound of one sweep, whatever its own time budget says. A stopped sweep is resumed by `warmci sweep`, within 20 hours.";
     };
   };
 

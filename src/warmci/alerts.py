@@ -51,11 +51,13 @@ def alert(settings: Settings, console: Console, subject: str, message: str, hint
         return
     raised = Alert(subject=subject, message=message, hint=hint, host=socket.gethostname(), since=datetime.now(UTC))
     directory = _dir(settings)
-    with disk(f"alert {subject}"):
-        directory.mkdir(mode=0o700, exist_ok=True)
-        write_json(directory / f"{subject}.json", raised.model_dump(mode="json"))
-    if settings.alert_webhook is not None:
-        _post(settings.alert_webhook.get_secret_value(), raised, console)
+    try:
+        with disk(f"alert {subject}"):
+            directory.mkdir(mode=0o700, exist_ok=True)
+            write_json(directory / f"{subject}.json", raised.model_dump(mode="json"))
+    finally:  # a full disk must not silence the one way that is left
+        if settings.alert_webhook is not None:
+            _post(settings.alert_webhook.get_secret_value(), raised, console)
 
 
 def _read(path: Path) -> Alert | None:

@@ -11,7 +11,9 @@ from warmci.console import Console, print_data
 
 
 def sweep(
-    max_tests: Annotated[int | None, typer.Option(min=1, max=64, help="runs at once; also $MAX_TESTS")] = None,
+    max_tests: Annotated[
+        int | None, typer.Option(min=1, max=64, help="runs at once, fewer than the setting max_tests")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Run every enrolled recipe cold, at most MAX_TESTS at once; go on where a stopped sweep ended.
@@ -21,7 +23,10 @@ def sweep(
     from warmci.sweep import run_sweep  # noqa: PLC0415
     from warmci.sweep_record import sweep_dir  # noqa: PLC0415
 
-    loaded, console = load_settings(max_tests=max_tests), Console()
+    loaded, console = load_settings(), Console()
+    if max_tests is not None:
+        # Never more than the setting: CI jobs count the same slots by it.
+        loaded = loaded.model_copy(update={"max_tests": min(max_tests, loaded.max_tests)})
     done = run_sweep(loaded, console)
     if json:
         print_data(done.model_dump_json(indent=2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -26,11 +27,18 @@ _PROGRESS_GAP_S = 5.0
 _LOG_WIDTH = 150
 
 
+class _Stderr(RichConsole):
+    def on_broken_pipe(self) -> None:
+        """Whoever read our talk has gone; the work goes on without it (rich would end the program with 1)."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
 class Console:
     """Stage lines with seconds: a live one on a terminal, plain lines elsewhere."""
 
     def __init__(self, *, quiet: bool = False, redactor: Redactor | None = None) -> None:
-        self._rich = RichConsole(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+        self._rich = _Stderr(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
         if not self._rich.is_terminal:
             self._rich.width = _LOG_WIDTH
         self._live = self._rich.is_terminal and not quiet
@@ -116,4 +124,5 @@ def print_data(text: str) -> None:
         sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
         sys.stdout.flush()
     except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the exit code tells of it
         sys.stderr.write("warning: nobody reads standard output\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -72,10 +71,11 @@ class Proof(Story):
 
     def _killed(self) -> str:
         """Killed as soon as the head's containers are being started: on the attached data, in its migrations."""
-        argv = [sys.executable, "-m", "warmci.run_recipe_ci", RECIPE, "--ref", "good", "--pr", "good", "--quick"]
+        arguments = (RECIPE, "--ref", "good", "--pr", "good", "--quick")
+        argv, env = process.own_program("warmci.run_recipe_ci", *arguments)
         log = self._settings_file.with_name("killed.log")
         log.unlink(missing_ok=True)
-        child = process.start(argv, env={FILE_VARIABLE: str(self._settings_file)}, log_file=log)
+        child = process.start(argv, env={**env, FILE_VARIABLE: str(self._settings_file)}, log_file=log)
         try:
             self._await_upgrade(child, log.read_text)
         finally:

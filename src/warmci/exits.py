@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import select
 import sys
 import tempfile
 import time
@@ -35,14 +36,21 @@ def run_main(app: Callable[[Sequence[str]], object], argv: Sequence[str]) -> int
     except KeyboardInterrupt:
         Console().error("interrupted", None)
         return INTERRUPTED
-    except BrokenPipeError:
-        # Nobody reads our output any more; what was to be done has been done.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:  # noqa: BLE001  (whatever is not ours to expect is a bug, and is said to be one)
+        if isinstance(error, BrokenPipeError) and _is_gone(sys.stdout.fileno()):
+            # Nobody reads our output any more; what was to be done has been done.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
         Console().error(f"this is a bug in WarmCI: {type(error).__name__}; details in {_log(argv)}", "please report it")
         return BUG
     return 0
+
+
+def _is_gone(fd: int) -> bool:
+    """Whether the reader of a pipe has closed it."""
+    probe = select.poll()
+    probe.register(fd, 0)
+    return any(event & select.POLLERR for _, event in probe.poll(0))
 
 
 def _log(argv: Sequence[str]) -> Path:

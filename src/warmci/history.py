@@ -33,14 +33,19 @@ class History(Record):
     last_drill: datetime | None = None
 
 
-def read_results(runs_dir: Path) -> list[RunResult]:
-    """All readable results, oldest first; a run that has none yet, or one of another version, is left out."""
+def read_results(runs_dir: Path, until: datetime | None = None) -> list[RunResult]:
+    """All readable results, oldest first; a run that has none yet, or one of another version, is left out.
+
+    until: leave out those of a clock that ran ahead; a run of next week would keep a recipe green till then.
+    """
     found = []
     for path in sorted(runs_dir.glob("[0-9]*/result.json")):
         try:
-            found.append(RunResult.model_validate_json(path.read_bytes()))
+            result = RunResult.model_validate_json(path.read_bytes())
         except (OSError, ValidationError):
             continue
+        if until is None or result.started <= until:
+            found.append(result)
     return found
 
 
@@ -50,7 +55,8 @@ def history_of(recipe: str, results: Iterable[RunResult]) -> History:
     telling = [result for result in cold if result.verdict in _TELLING]
     green = [result for result in telling if result.verdict is not Verdict.FAIL]
     promoted = [result for result in green if _is_promoted(result)]
-    drills = [result for result in own if result.requested is Mode.DRILL and result.verdict is Verdict.PASS]
+    told = (Verdict.PASS, Verdict.FAIL, Verdict.ROLLBACK_FAILED)
+    drills = [result for result in own if result.requested is Mode.DRILL and result.verdict in told]
     recent = telling[-_RECENT:]
     return History(
         recipe=recipe,

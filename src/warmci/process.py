@@ -6,6 +6,7 @@ import os
 import shlex
 import signal
 import subprocess
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,15 @@ def run(
     """
     with start(argv, cwd=cwd, env=env, pass_fds=pass_fds) as process:
         return finish(process, argv, timeout_s=timeout_s, stdin=stdin, check=check)
+
+
+def own_program(module: str, *arguments: str) -> tuple[list[str], dict[str, str]]:
+    """(command, environment) of one of WarmCI's own programs in a process of its own.
+
+    Where packages reach us by a wrapper (Nix), the bare interpreter would not find them.
+    """
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    return [sys.executable, "-P", "-m", module, *arguments], {"PYTHONPATH": path}
 
 
 def finish(

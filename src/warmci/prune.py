@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from warmci import pulled, snapshot
 from warmci.disk import Room, Watermarks
 from warmci.errors import BusyError, InfraError, UsageError
-from warmci.locks import Holder, app_lock, claimed_run, dead_runs
+from warmci.locks import Holder, app_lock, claimed_run, read_holder
 from warmci.prune_plan import Item, Plan, in_use, is_only_ours, make_plan, pinned
 from warmci.state import no_space
 
@@ -123,8 +123,7 @@ def _remove_image(item: Item, settings: Settings, store: CanonicalStore, engine:
     """Looked at again at the last moment; while any run lives it may be about to start from it."""
     if engine is None:
         raise InfraError("no engine answers")
-    alive = {path.name for path in settings.runs_dir.iterdir() if not path.name.startswith(".")}
-    if alive - set(dead_runs(settings.state_dir)):
+    if any(map(read_holder, settings.locks_dir.glob("slot-*"))):
         raise InfraError("a run is under way")
     ours = next((known for known in pulled.load(settings.state_dir) if known.id == item.name), None)
     image = next((found for found in engine.images() if found["Id"] == item.name), None)

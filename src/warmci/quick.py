@@ -8,6 +8,7 @@ from warmci import attach, quiesce, snapshot
 from warmci.app import App
 from warmci.deps import open_realm
 from warmci.errors import InfraError, RollbackError, UnverifiedError, WarmciError
+from warmci.manifest import compare
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,14 +52,19 @@ def run_quick(context: Context, canonical: Canonical) -> None:
 
 
 def run_drill(context: Context, canonical: Canonical) -> None:
-    """Boot the canonical from its snapshot, as it is, and run its tests on its data: what a roll-back would give.
+    """Restore the canonical's snapshot to scratch, compare, boot it as it is, and run its tests on its data.
 
-    Every byte is compared with the manifest first. Raises at the first red stage.
+    Every byte is compared with the manifest, in the snapshot and in the copy. Raises at the first red stage;
+    RollbackError, with the canonical marked dirty, when the snapshot is not what was saved.
     """
     with context.recorder.stage("read the snapshot") as stage:
         wrong = context.store.damage(canonical, read_data=True)
-        stage.check("the snapshot is as saved", not wrong, "; ".join(wrong[:3]))
-    app = _on_canonical(context, canonical, "drill")
+        if wrong:
+            reason = f"snapshot {canonical.snapshot} is damaged in {len(wrong)} places: {wrong[0]}"
+            context.store.mark_dirty(canonical.recipe, reason)
+            raise RollbackError(reason, hint=f"run_recipe_ci.py {canonical.recipe} makes a new one when green")
+        stage.check("the snapshot is as saved", ok=True)
+    app = _on_canonical(context, canonical, "drill", restore=True)
     try:
         app.install(canonical.commit, f"boot the canonical {canonical.version}")
         app.test("quick")
@@ -67,7 +73,7 @@ def run_drill(context: Context, canonical: Canonical) -> None:
         _roll_back(context, app, canonical)
 
 
-def _on_canonical(context: Context, canonical: Canonical, title: str) -> App:
+def _on_canonical(context: Context, canonical: Canonical, title: str, *, restore: bool = False) -> App:
     """An app at the canonical's domain, with its data attached, its secrets and a realm of its own."""
     placement = context.place(canonical.domain, quick=True)
     if placement.port != canonical.port:
@@ -76,7 +82,7 @@ def _on_canonical(context: Context, canonical: Canonical, title: str) -> App:
         with context.recorder.stage("realm") as stage:
             context.realm = open_realm(context, [placement])
             stage.detail = context.dependencies.get("keycloak", "")
-    volumes = _attach(context, canonical)
+    volumes = _restore(context, canonical) if restore else _attach(context, canonical)
     return App(
         context,
         context.with_hosts(placement),
@@ -86,6 +92,21 @@ def _on_canonical(context: Context, canonical: Canonical, title: str) -> App:
         canonical.env_commit or canonical.commit,
         dict(canonical.secrets),
     )
+
+
+def _restore(context: Context, canonical: Canonical) -> dict[str, Path]:
+    """A copy in scratch, proved against the manifest: what a restore would put into place."""
+    source = snapshot.snapshot_dir(context.settings.state_dir, canonical.recipe, canonical.snapshot)
+    target = context.work_dir / "attach"
+    manifest = snapshot.load_committed(context.settings.state_dir, canonical)
+    with context.recorder.stage("restore to scratch") as stage:
+        context.cleanup.callback(attach.detach, target)
+        attached = attach.attach(source, target, sorted(manifest.volumes), prefer="copy")
+        context.attached = attached.method
+        wrong = compare(manifest, target / "copy", read_data=True)
+        stage.check("the copy is the snapshot", not wrong, "; ".join(wrong[:3]))
+        stage.detail = attached.method
+    return dict(attached.volumes)
 
 
 def _attach(context: Context, canonical: Canonical) -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""Cleans up after dead runs, told from live ones by their lock: at the start of every command, idempotent."""
+"""Cleans up after dead runs, told from live ones by their lock: at the start of every run and sweep, idempotent."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from warmci.models import Mode, Verdict
 
 if TYPE_CHECKING:
-    from warmci.models import RunResult
+    from warmci.models import Promotion, RunResult
 
 QUICK_NOTE = "quick: lower confidence, does not gate a merge; cold is authoritative"
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -60,6 +60,10 @@ def notes(result: RunResult) -> tuple[str, ...]:
     return tuple(said)
 
 
+def promotion_text(promotion: Promotion | None) -> str:
+    return " ".join(filter(None, (promotion.action, promotion.outcome, promotion.reason))) if promotion else ""
+
+
 def facts(result: RunResult) -> dict[str, str]:
     """The result in short, label to value; empty ones are left out."""
     used, promotion = result.canonical, result.promotion
@@ -76,9 +80,7 @@ def facts(result: RunResult) -> dict[str, str]:
         "head": f"{result.head_version} {result.head_commit}".strip(),
         "base": f"{result.base_version} {result.base_commit}".strip(),
         "canonical": f"{used.version}, snapshot {used.id}, {used.age_s / 3600:.1f} hours old" if used else "",
-        "promotion": " ".join(filter(None, (promotion.action, promotion.outcome, promotion.reason)))
-        if promotion
-        else "",
+        "promotion": promotion_text(promotion),
         "data attached by": result.attach,
         "leftovers": ", ".join(result.leftovers),
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -33,8 +32,8 @@ class Children:
         with self._lock:
             if self._stopped:
                 return process.Completed(130, "", "stopped before it began")
-            argv = [sys.executable, "-m", module, *arguments]
-            child = process.start(argv, env=self._env)
+            argv, env = process.own_program(module, *arguments)
+            child = process.start(argv, env={**self._env, **env})
             self._running[title] = child
         try:
             return process.finish(child, argv, timeout_s=_RUN_DEADLINE_S, check=False, grace_s=_STOP_GRACE_S)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
     from datetime import datetime
 
     from warmci.history import History
@@ -22,6 +22,8 @@ class Candidate:
 
     history: History
     head: str
+    postponed: bool = False
+    """Whether the last sweep did not get to it."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,14 @@ class Planned:
     reason: str
 
 
-def order(candidates: Iterable[Candidate], now: datetime) -> list[Planned]:
+def order(candidates: Sequence[Candidate], now: datetime) -> list[Planned]:
     """Most news per minute first: long not green, changed since, often red, quick to run.
 
-    Age keeps growing, so a long recipe does not starve. Equal ones by name.
+    What was postponed last time comes before all else. Equal ones by name.
     """
+    waited = {candidate.history.recipe for candidate in candidates if candidate.postponed}
     planned = [_weighed(candidate, now) for candidate in candidates]
-    return sorted(planned, key=lambda item: (-item.score, item.recipe))
+    return sorted(planned, key=lambda item: (item.recipe not in waited, -item.score, item.recipe))
 
 
 def _weighed(candidate: Candidate, now: datetime) -> Planned:
@@ -47,11 +50,13 @@ def _weighed(candidate: Candidate, now: datetime) -> Planned:
     else:
         age_days = max(0.0, (now - history.last_green).total_seconds() / _DAY_S)
         said_age = f"green {age_days:.1f} days ago"
-    is_changed = candidate.head != history.last_green_commit
+    is_changed = bool(candidate.head) and candidate.head != history.last_green_commit
     minutes = history.minutes or _UNKNOWN_MINUTES
     said_minutes = f"about {history.minutes:.1f} min" if history.minutes else "length not known"
     change = 3.0 if is_changed else 1.0
     score = (age_days + 0.1) * change * (1 + history.failure_rate) / minutes
     said_change = ("changed since" if is_changed else "unchanged") if candidate.head else "head not known"
-    said = (said_age, said_change, said_minutes, f"{history.failure_rate:.0%} red lately")
+    said = [said_age, said_change, said_minutes, f"{history.failure_rate:.0%} red lately"]
+    if candidate.postponed:
+        said.insert(0, "postponed last time")
     return Planned(history.recipe, round(score, 4), ", ".join(said))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
 from warmci import names
-from warmci.errors import InfraError
 from warmci.fs import write_json
 from warmci.models import Promotion, Record, Verdict
 from warmci.state import disk
@@ -50,6 +50,8 @@ class Sweep(Record):
     pruned: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
     """Enrolled recipes that no green run has promoted, or found promoted, for too long."""
+    troubles: tuple[str, ...] = ()
+    """Parts of the sweep itself that could not be done."""
     exit_code: int | None = None
     verdict: str = ""
     resumed: int = 0
@@ -71,18 +73,23 @@ def save_sweep(state_dir: Path, sweep: Sweep) -> None:
 
 
 def load_sweeps(state_dir: Path) -> list[Sweep]:
-    """Oldest first. Raises InfraError for one that cannot be read."""
+    """Oldest first; one that cannot be read, a torn or a newer one, is left out: a sweep must not hang on it."""
     found = []
     for path in sorted((state_dir / ".sweeps").glob("[0-9]*/sweep.json")):
-        try:
+        with suppress(OSError, ValidationError):
             found.append(Sweep.model_validate_json(path.read_bytes()))
-        except (OSError, ValidationError) as error:
-            raise InfraError(f"{path} is not readable: {type(error).__name__}", hint=f"rm {path}") from error
     return found
 
 
 def unfinished(state_dir: Path, now: datetime) -> Sweep | None:
     """The newest sweep, if it was stopped before its end and that not too long ago."""
     known = load_sweeps(state_dir)
-    newest = known[-1] if known else None
+    past = [sweep for sweep in known if sweep.started <= now]  # a clock that was wrong may have left one of tomorrow
+    newest = past[-1] if past else None
     return newest if newest and newest.finished is None and now - newest.started < RESUME_WITHIN else None
+
+
+def postponed_last(state_dir: Path) -> set[str]:
+    """Recipes that the last finished sweep did not get to."""
+    finished = [sweep for sweep in load_sweeps(state_dir) if sweep.finished is not None]
+    return {item.recipe for item in finished[-1].items if item.state == "postponed"} if finished else set()

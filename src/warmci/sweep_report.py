@@ -6,6 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from warmci.models import Verdict
+from warmci.report import promotion_text
 
 if TYPE_CHECKING:
     from warmci.sweep_record import Sweep, SweepItem
@@ -40,14 +41,12 @@ def as_html(sweep: Sweep) -> str:
 
 
 def _row(item: SweepItem) -> str:
-    promotion = item.promotion
-    moved = f"{promotion.action} {promotion.outcome} {promotion.reason}".strip() if promotion else ""
     colour = "pass" if item.verdict is Verdict.PASS else "red" if item.verdict else "dim"
     cells = (
         f"<td>{escape(item.recipe)}</td>",
         f'<td class="{colour}">{escape(str(item.verdict or item.state))}</td>',
         f"<td>{item.seconds:.0f}</td>",
-        f"<td>{escape(moved)}</td>",
+        f"<td>{escape(promotion_text(item.promotion))}</td>",
         f"<td>{escape(item.summary)}</td>",
         f'<td class="dim">{escape(item.reason)}</td>',
     )

@@ -11,33 +11,43 @@ if TYPE_CHECKING:
     from warmci.sweep_record import Sweep, SweepItem
 
 _RED = (Verdict.FAIL, Verdict.ROLLBACK_FAILED)
+_GREEN = (Verdict.PASS, Verdict.PROMOTION_FAILED)
 
 
 def judge(sweep: Sweep) -> tuple[int, str]:
     """(exit code, one line). A red recipe outweighs broken infrastructure, and that what was not verified."""
     items = [item for item in sweep.items if item.state == "done"]
     red = [item for item in items if item.verdict in _RED]
-    passed = [item for item in items if item.verdict is Verdict.PASS]
+    green = [item for item in items if item.verdict in _GREEN]
+    unmoved = [item for item in green if item.verdict is not Verdict.PASS]
     unverified = [item for item in items if item.verdict is Verdict.UNVERIFIED]
-    broken = [item for item in items if item not in (*red, *passed, *unverified)]
+    broken = [item for item in items if item not in (*red, *green, *unverified)]
     postponed = [item for item in sweep.items if item.state == "postponed"]
-    said = [f"{len(passed)} of {len(sweep.items)} recipes green"]
-    said += [_named("red", red), _named("no verdict", broken), _named("not verified", unverified)]
-    said += [_named("postponed", postponed)]
-    code = RecipeFailedError.exit_code if red else InfraError.exit_code if broken else 0
-    if sweep.drill is not None and sweep.drill.verdict is not Verdict.PASS:
-        said.append(f"rollback drill of {sweep.drill.recipe}: {sweep.drill.summary or sweep.drill.verdict}")
-        code = code or (sweep.drill.exit_code or InfraError.exit_code)
-    if not sweep.keycloak_ok:
-        said.append(f"Keycloak: {sweep.keycloak}")
-        code = code or InfraError.exit_code
+    said = [f"{len(green)} of {len(sweep.items)} recipes green"]
+    said += [_named("red", red), _named("no verdict", broken), _named("promotion failed", unmoved)]
+    said += [_named("not verified", unverified), _named("postponed", postponed)]
     if not items:
         said.append("nothing was swept" if sweep.items else "no recipe is enrolled (setting recipes)")
+    if sweep.drill is not None and sweep.drill.verdict is not Verdict.PASS:
+        said.append(f"rollback drill of {sweep.drill.recipe}: {sweep.drill.summary or sweep.drill.verdict}")
+    if not sweep.keycloak_ok:
+        said.append(f"Keycloak: {sweep.keycloak}")
     if sweep.stale:
         said.append(f"not promoted for too long: {', '.join(sweep.stale)}")
-    if unverified or sweep.stale or not items:
-        code = code or UnverifiedError.exit_code
-    return code, "; ".join(filter(None, said))
+    said += sweep.troubles
+    return _code(sweep, red, [*broken, *unmoved], [*unverified, *postponed]), "; ".join(filter(None, said))
+
+
+def _code(sweep: Sweep, red: list[SweepItem], broken: list[SweepItem], unknown: list[SweepItem]) -> int:
+    drill = sweep.drill.verdict if sweep.drill is not None else Verdict.PASS
+    if red or drill in _RED:
+        return RecipeFailedError.exit_code
+    if broken or not sweep.keycloak_ok or sweep.troubles or drill not in (Verdict.PASS, Verdict.UNVERIFIED):
+        return InfraError.exit_code
+    swept = any(item.state == "done" for item in sweep.items)
+    if unknown or sweep.stale or drill is Verdict.UNVERIFIED or not swept:
+        return UnverifiedError.exit_code
+    return 0
 
 
 def _named(word: str, items: list[SweepItem]) -> str:
