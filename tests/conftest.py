@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytest_plugins = ["bench", "crash_results", "machine"]
@@ -28,6 +30,16 @@ def pytest_configure() -> None:
     for name in set(os.environ) - {"WARMCI_NIXPKGS_LIB"}:
         if name.startswith(("WARMCI_", "DOCKER_")) or name in {"MAX_TESTS", "CREDENTIALS_DIRECTORY"}:
             del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def own_signals() -> Iterator[None]:
+    """A command called in process installs handlers; a later test's forked children must not inherit them."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
