@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from warmci import names, process, stack_volumes
+from warmci.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from bench import Bench
@@ -54,9 +56,9 @@ class HandDeployed:
         self._docker("stack", "rm", self.stack)
         self._until(lambda: not stack_volumes.stack_users(self.engine, self.stack, [f"{self.stack}_content"], []))
 
-    def _until(self, is_so: object, deadline_s: float = 90) -> None:
+    def _until(self, is_so: Callable[[], bool], deadline_s: float = 90) -> None:
         end = time.monotonic() + deadline_s
-        while not is_so():  # type: ignore[operator]
+        while not is_so():
             assert time.monotonic() < end, self._docker("service", "ps", "--no-trunc", f"{self.stack}_app")
             time.sleep(0.2)
 
@@ -73,7 +75,18 @@ class HandDeployed:
         self.engine.remove_volume(f"{self.stack}_content")
 
 
-def test_save_change_restore(bench: Bench, tmp_path: Path) -> None:
+@pytest.fixture
+def own(bench: Bench, tmp_path: Path) -> Bench:
+    """A WarmCI of its own on the session's engine: what other tests keep of the recipe is not its business."""
+    kept = bench.settings.model_dump(mode="json", exclude_defaults=True)
+    values = {**kept, "state_dir": str(tmp_path / "state"), "base_domain": "operator.warmci.localhost"}
+    text = "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
+    (tmp_path / "settings.toml").write_text(text, encoding="utf-8")
+    return type(bench)(tmp_path, Settings.model_validate(values))
+
+
+def test_save_change_restore(own: Bench, tmp_path: Path) -> None:
+    bench = own
     app = HandDeployed(bench, tmp_path)
     app.deploy()
     try:
