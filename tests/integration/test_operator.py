@@ -86,8 +86,7 @@ def own(bench: Bench, tmp_path: Path) -> Bench:
 
 
 def test_save_change_restore(own: Bench, tmp_path: Path) -> None:
-    bench = own
-    app = HandDeployed(bench, tmp_path)
+    bench, app = own, HandDeployed(own, tmp_path)
     app.deploy()
     try:
         app.run("echo first > /data/page && chown 33:33 /data/page && chmod 640 /data/page")
