@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 from typing import TYPE_CHECKING
@@ -98,23 +97,6 @@ def test_engine_that_is_no_swarm(bench: Bench, tmp_path: Path) -> None:
         check(answer, 3, "is not a swarm manager")
     finally:
         private_engine.destroy(tmp_path / "engine")
-
-
-def test_a_keycloak_that_refuses_the_account_is_done_without(seeded: Bench) -> None:
-    path = seeded.settings.live_dir / "keycloak.json"
-    kept = path.read_text(encoding="utf-8")
-    record = {**json.loads(kept), "client_secret": "not-the-secret"}
-    path.write_text(json.dumps(record), encoding="utf-8")
-    try:
-        answer = seeded.run("miniflux", "--ref", "good", "--pr", "7", "--quick")
-    finally:
-        path.write_text(kept, encoding="utf-8")
-    assert answer.code == 0, answer.stderr
-    used = answer.result.dependencies["keycloak"]
-    assert used.startswith("co-deployed cold, because: ")
-    assert "refuses the login of client warmci" in used
-    assert "not-the-secret" not in answer.stderr + answer.stdout
-    assert answer.result.leftovers == ()
 
 
 def test_no_space(bench: Bench, tmp_path: Path) -> None:
