@@ -89,7 +89,7 @@ def by_co_deployment(settings: Settings, engine: Engine, work: Path) -> float:
             settings,
             provider.Site(placement, work / "volumes"),
             repository,
-            provider.newest_commit(repository, settings),
+            provider.wanted_releases(repository, settings)[-1].commit,
             work_dir=work,
             announce=lambda *_: None,
             console=Console(quiet=True),
@@ -126,6 +126,7 @@ def main() -> None:
     with closing(Engine(settings.docker_host)) as engine:
         for number in range(options.deployments):
             work = options.root / f"bench-{number}"
+            shutil.rmtree(work, ignore_errors=True)  # of a run that was broken off
             work.mkdir(mode=0o700)
             deployed.append(by_co_deployment(settings, engine, work))
             shutil.rmtree(work)
