@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bench import Bench
     from machine import Machine
 
-pytestmark = [pytest.mark.integration, pytest.mark.long]
+pytestmark = pytest.mark.integration
 
 UNIT = "warmci-keycloak.service"
 CONVERGED_S = 300
