@@ -30,8 +30,8 @@ from warmci.canonical import CanonicalStore
 from warmci.models import Canonical
 from warmci.names import new_id
 from warmci.save import save_volumes
+from warmci.scan import marks
 from warmci.state import open_state
-from warmci.tree import marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable

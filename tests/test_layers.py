@@ -33,6 +33,7 @@ LAYERS: list[set[str]] = [
         "manifest",
         "ports",
         "quiesce",
+        "scan",
         "stages",
         "state",
         "tree",

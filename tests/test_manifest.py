@@ -15,8 +15,9 @@ from warmci import process
 from warmci.errors import InfraError
 from warmci.manifest import SnapshotManifest, compare, load_manifest, new_manifest
 from warmci.names import new_id
+from warmci.scan import marks, quoted, unchangeable
 from warmci.snapshot import remove
-from warmci.tree import Entry, marks, quoted, walk
+from warmci.tree import Entry, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -246,17 +247,19 @@ def test_marks_betray_a_writer_that_sets_the_time_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.integration
-def test_marks_tell_what_cannot_be_changed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("flag", ["i", "a"])
+def test_what_cannot_be_changed_is_found(tmp_path: Path, flag: str) -> None:
     root = volume(tmp_path)
-    for name in ("plain", "fixed", "log"):
-        (root / name).write_text(name)
-    (root / "link").symlink_to("fixed")
-    process.run(["chattr", "+i", str(root / "fixed")], timeout_s=10)
-    process.run(["chattr", "+a", str(root / "log")], timeout_s=10)
+    (root / "directory").mkdir()
+    (root / "directory" / "fixed").write_text("fixed")
+    (root / "link").symlink_to("directory/fixed")
+    os.mkfifo(root / "fifo")
+    assert unchangeable(root) is None
+    process.run(["chattr", f"+{flag}", str(root / "directory" / "fixed")], timeout_s=10)
     try:
-        assert sorted(path for path, mark in marks(root).items() if mark.unchangeable) == ["fixed", "log"]
+        assert unchangeable(root) == "directory/fixed"
     finally:
-        process.run(["chattr", "-i", "-a", str(root / "fixed"), str(root / "log")], timeout_s=10)
+        process.run(["chattr", f"-{flag}", str(root / "directory" / "fixed")], timeout_s=10)
 
 
 def test_progress_is_told_every_byte(tmp_path: Path) -> None:

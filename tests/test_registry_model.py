@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from trees import canonical_of
 from trees import save as born
-from warmci import attach, canonical, fs, fsck, restore, save, snapshot, tree
+from warmci import attach, canonical, fs, fsck, restore, save, scan, snapshot
 from warmci.canonical import CanonicalStore
 from warmci.errors import InfraError
 from warmci.manifest import load_manifest
@@ -77,7 +77,7 @@ class Registry(RuleBasedStateMachine):
     def _save(self) -> bool:
         self._settle()
         self.store.collect_garbage("demo")
-        before = {name: tree.marks(path) for name, path in self.paths.items()}
+        before = {name: scan.marks(path) for name, path in self.paths.items()}
         entry = self._entry()
         try:
             _, warnings = save.save_volumes(self.store, entry, self.paths, before, lambda: None)

@@ -11,7 +11,7 @@ import pytest
 
 from test_snapshot import HOSTILE
 from trees import canonical_of, plant_deep, plant_torture, save
-from warmci import fs, interrupts, manifest, process, restore, restore_journal, snapshot, tree
+from warmci import fs, interrupts, manifest, process, restore, restore_journal, scan, snapshot
 from warmci.errors import InfraError, InterruptedRunError
 from warmci.names import new_id
 from warmci.restore_journal import RestoredVolume, RestoreJournal
@@ -391,7 +391,7 @@ def test_marks_of_new_volumes_count(world: World) -> None:
     journal = _interrupted(world)
     new = journal.new(journal.volumes[0])
     (new / "smuggled").write_text("x")
-    assert len(tree.marks(new)) == journal.volumes[0].objects + 1
+    assert len(scan.marks(new)) == journal.volumes[0].objects + 1
     said = restore.settle(world.state, "demo")
     assert f"volume db of {STACK} has {journal.volumes[0].objects + 1} files and directories" in said
     assert (world.targets["db"] / "smuggled").exists()

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 from warmci import process
 from warmci.errors import InfraError
 from warmci.names import volume_name
+from warmci.scan import marks
 from warmci.state import check_space, disk, no_space
-from warmci.tree import marks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from warmci.tree import Mark, Progress
+    from warmci.scan import Mark
+    from warmci.tree import Progress
 
 _TIMEOUT_S = 3600.0
 _RESERVE_BYTES = 64 * 2**20

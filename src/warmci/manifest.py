@@ -12,8 +12,9 @@ from pydantic import ValidationError
 
 from warmci.errors import InfraError
 from warmci.models import Record, VolumeSummary
+from warmci.scan import quoted
 from warmci.state import disk
-from warmci.tree import Entry, quoted, walk
+from warmci.tree import Entry, walk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +37,8 @@ class SnapshotManifest(Record):
 
     @cached_property
     def _text(self) -> str:
-        value = self.model_dump(mode="json")
+        # Entries are JSON lists as they stand; pydantic would go through them all once more.
+        value = {**self.model_dump(mode="json", exclude={"volumes"}), "volumes": self.volumes}
         return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False) + "\n"
 
     @property
@@ -55,7 +57,9 @@ class SnapshotManifest(Record):
 
 
 def new_manifest(recipe: str, snapshot_id: str, volumes: dict[str, tuple[Entry, ...]]) -> SnapshotManifest:
-    return SnapshotManifest(id=snapshot_id, recipe=recipe, created=datetime.now(UTC), volumes=volumes)
+    """Without validation: what a walk has found is of its types."""
+    now = datetime.now(UTC)
+    return SnapshotManifest.model_construct(id=snapshot_id, recipe=recipe, created=now, volumes=volumes)
 
 
 def load_manifest(path: Path) -> SnapshotManifest:

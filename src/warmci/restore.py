@@ -17,9 +17,9 @@ from warmci.manifest import compare_volume
 from warmci.names import new_id
 from warmci.quiesce import refuse_mounted
 from warmci.restore_journal import JOURNAL, RestoredVolume, RestoreJournal, forget, load, write
+from warmci.scan import marks, unchangeable
 from warmci.snapshot import load_committed, remove, snapshot_dir, verify
 from warmci.state import disk
-from warmci.tree import marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -260,7 +260,7 @@ def _require_equal(recipe: str, volume: str, wrong: Sequence[str]) -> None:
 
 def _refuse_unchangeable(targets: Mapping[str, Path]) -> None:
     for name, path in targets.items():
-        fixed = next((entry for entry, mark in marks(path).items() if mark.unchangeable), None)
+        fixed = unchangeable(path)
         if fixed is not None:
             raise InfraError(
                 f"volume {name}: {fixed} is immutable or append-only; nothing was restored",

@@ -15,8 +15,8 @@ from warmci.errors import InfraError, UsageError
 from warmci.locks import Holder, run_lock
 from warmci.models import Record, VolumeSummary
 from warmci.saved_app import describe
+from warmci.scan import marks, unchangeable
 from warmci.state import open_state
-from warmci.tree import marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from warmci.console import Console
     from warmci.models import Canonical
     from warmci.saved_app import SaveRequest
+    from warmci.scan import Mark
     from warmci.settings import Settings
-    from warmci.tree import Mark, Progress
+    from warmci.tree import Progress
 
 
 class SavePlan(Record):
@@ -77,7 +78,7 @@ def save_app(
 
         refuse_use()
         seen = {name: marks(path) for name, path in sources.items()}
-        refuse_unchangeable(sources, seen)
+        refuse_unchangeable(sources)
         notes += refuse_shrunk(state.dir, before, seen, force=request.force)
         if not request.force and not any(volume.files for volume in _summary(seen)):
             raise UsageError(f"the volumes of {stack} hold no file", hint="--force, if it is meant")
@@ -162,14 +163,14 @@ def _sources(engine: Engine, stack: str, real: Mapping[str, str], *, force: bool
     return sources, notes + [f"volume {own} is not of this version and is left out" for own in strange]
 
 
-def refuse_unchangeable(sources: Mapping[str, Path], seen: Mapping[str, Mapping[str, Mark]]) -> None:
+def refuse_unchangeable(sources: Mapping[str, Path]) -> None:
     """Immutable and append-only files cannot be kept: a copy would lose the flag without a word."""
-    for name, tree in seen.items():
-        fixed = next((path for path, mark in tree.items() if mark.unchangeable), None)
+    for name, source in sources.items():
+        fixed = unchangeable(source)
         if fixed is not None:
             raise InfraError(
                 f"volume {name}: {fixed} is immutable or append-only, which a snapshot does not keep",
-                hint=f"chattr -R -i -a {sources[name]}",
+                hint=f"chattr -R -i -a {source}",
             )
 
 

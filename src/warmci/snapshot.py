@@ -14,8 +14,9 @@ from warmci.manifest import SnapshotManifest, compare, compare_volume, load_mani
 from warmci.models import VolumeSummary
 from warmci.names import record_id, volume_name
 from warmci.quiesce import refuse_mounted
+from warmci.scan import Mark, marks, quoted
 from warmci.state import disk, recipe_home
-from warmci.tree import Entry, Mark, marks, quoted, walk
+from warmci.tree import Entry, walk, walk_marked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -78,9 +79,10 @@ def finish(staging: Path, *, allow_empty: bool = False) -> SnapshotManifest:
     volumes = staging / "volumes"
     with disk(f"snapshot {staging.name}"):
         names = sorted(volume_name(path.name) for path in volumes.iterdir())
-    before = {name: marks(volumes / name) for name in names}
     with disk(f"snapshot {staging.name}"), fs.opened(staging) as fd:
-        entries = {name: walk(volumes / name, read_data=True) for name in names}
+        walked = {name: walk_marked(volumes / name) for name in names}
+        entries = {name: found for name, (found, _) in walked.items()}
+        before = {name: seen for name, (_, seen) in walked.items()}
         if not allow_empty:
             _refuse_empty(staging, entries)
         manifest = _manifest_of(staging, entries)

@@ -1,35 +1,30 @@
-"""A tree read without following links: every object as a manifest keeps it, or just what betrays a writer."""
+"""A tree as a manifest keeps it: every object with its metadata, and the hash of what it holds."""
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import hashlib
 import os
 import stat
-import sys
 from collections import Counter, deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import quote_from_bytes
 
-from warmci.errors import InfraError
+from warmci.scan import Mark, changed, identity_of, mark_of, quoted, scan
 from warmci.state import disk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     Progress = Callable[[int], None]
     """Told how many bytes more are done."""
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _INLINE_BYTES = 2**18
 _CHUNK = 2**18
 _OPEN_FILES = 64
-_SAFE = "/ !#$&'()*+,-.:;<=>?@[]^_`{|}~"
+_THREADS = 2
 _TYPES = {
     stat.S_IFDIR: "d",
     stat.S_IFREG: "f",
@@ -39,11 +34,6 @@ _TYPES = {
     stat.S_IFCHR: "c",
     stat.S_IFBLK: "b",
 }
-_AT_SYMLINK_NOFOLLOW = 0x100
-_STATX_BYTES = 256
-_UNCHANGEABLE = 0x10 | 0x20
-"""STATX_ATTR_IMMUTABLE and STATX_ATTR_APPEND, statx(2)."""
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Entry(NamedTuple):
@@ -68,22 +58,11 @@ class Entry(NamedTuple):
     sha256: str
 
 
-class Mark(NamedTuple):
-    """What changes when somebody writes; its ctime tells of owners, modes, attributes and names too."""
-
-    inode: int
-    mode: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-    blocks: int
-    """Allocated, in units of 512 bytes."""
-    unchangeable: bool
-
-
-def quoted(name: str) -> str:
-    """A name as printable ASCII, whatever bytes it has; reversible by urllib.parse.unquote_to_bytes."""
-    return quote_from_bytes(os.fsencode(name), safe=_SAFE)
+class _Seen(NamedTuple):
+    path: str
+    facts: os.stat_result
+    xattrs: dict[str, str]
+    target: str
 
 
 def walk(root: Path, *, read_data: bool, progress: Progress | None = None) -> list[Entry]:
@@ -91,111 +70,58 @@ def walk(root: Path, *, read_data: bool, progress: Progress | None = None) -> li
 
     Raises InfraError when the tree changes under the walk or has something mounted in it.
     """
-    hashes = _Hashes(progress)
-    with disk(f"reading {root}"), ThreadPoolExecutor(2) as pool:
-        seen = []
-        for fd, path, name, facts in _scan(root):
-            target = os.readlink(name, dir_fd=fd) if stat.S_ISLNK(facts.st_mode) else ""
-            seen.append((path, facts, _xattrs(f"/proc/self/fd/{fd}/{name}"), target))
-            if read_data and stat.S_ISREG(facts.st_mode):
-                hashes.add(path, _opened(root, name, fd, facts), facts.st_size, pool)
-        return _entries(seen, hashes)
-
-
-def marks(root: Path) -> dict[str, Mark]:
-    """Path to mark of everything at and below root: three times as fast as a walk, and nothing is opened."""
+    hashes = _Hashes(root, progress)
     with disk(f"reading {root}"):
-        return {
-            path: Mark(
-                facts.st_ino,
-                facts.st_mode,
-                0 if stat.S_ISDIR(facts.st_mode) else facts.st_size,
-                facts.st_mtime_ns,
-                facts.st_ctime_ns,
-                facts.st_blocks,
-                _is_unchangeable(fd, name, facts),
-            )
-            for fd, path, name, facts in _scan(root)
-        }
+        return _entries(_look(root, hashes, read_data=read_data), hashes)
 
 
-def _scan(root: Path) -> Iterator[tuple[int, str, str, os.stat_result]]:
-    """(descriptor of its directory, path, name, facts) of everything; never follows a link, never blocks on a fifo.
+def walk_marked(root: Path) -> tuple[list[Entry], dict[str, Mark]]:
+    """A walk that reads the data, and the marks of what it saw: each was taken before its object was read."""
+    hashes = _Hashes(root, None)
+    with disk(f"reading {root}"):
+        seen = _look(root, hashes, read_data=True)
+        return _entries(seen, hashes), {item.path: mark_of(item.facts) for item in seen}
 
-    One descriptor per level would end at a thousand levels, recursion too: it goes up by `..` and checks where it is.
-    """
-    fd: int = os.open(root, _DIRECTORY)
-    try:
-        facts = os.fstat(fd)
-        device = facts.st_dev
-        yield fd, ".", ".", facts
-        levels = [_Level("", _identity(facts))]
-        while levels:
-            level = levels[-1]
-            if level.pending is None:
-                level.pending = []
-                for name in os.listdir(fd):
-                    facts = os.stat(name, dir_fd=fd, follow_symlinks=False)
-                    if facts.st_dev != device:
-                        raise InfraError(
-                            f"{root}: {quoted(level.prefix + name)} is on another file system",
-                            hint="unmount it; a btrfs subvolume inside a volume cannot be kept either",
-                        )
-                    yield fd, level.prefix + name, name, facts
-                    if stat.S_ISDIR(facts.st_mode):
-                        level.pending.append((name, _identity(facts)))
-            if level.pending:
-                name, identity = level.pending.pop()
-                fd = _moved(root, fd, name, identity)
-                levels.append(_Level(f"{level.prefix}{name}/", identity))
+
+def _look(root: Path, hashes: _Hashes, *, read_data: bool) -> list[_Seen]:
+    seen = []
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for fd, path, name, facts in scan(root):
+            if read_data and stat.S_ISREG(facts.st_mode):
+                file, xattrs = _opened(root, name, fd, facts)
+                hashes.add(path, file, facts.st_size, pool)
+                seen.append(_Seen(path, facts, xattrs, ""))
             else:
-                levels.pop()
-                if levels:
-                    fd = _moved(root, fd, "..", levels[-1].identity)
-    finally:
-        os.close(fd)
+                target = os.readlink(name, dir_fd=fd) if stat.S_ISLNK(facts.st_mode) else ""
+                seen.append(_Seen(path, facts, _xattrs(f"/proc/self/fd/{fd}/{name}"), target))
+    return seen
 
 
-@dataclass
-class _Level:
-    prefix: str
-    identity: tuple[int, int]
-    pending: list[tuple[str, tuple[int, int]]] | None = None
-    """Directories still to go down into; None until it was listed."""
-
-
-def _moved(root: Path, fd: int, name: str, identity: tuple[int, int]) -> int:
-    there = os.open(name, _DIRECTORY, dir_fd=fd)
-    if _identity(os.fstat(there)) != identity:
-        os.close(there)
-        raise _changed(root)
-    os.close(fd)
-    return there
-
-
-def _opened(root: Path, name: str, directory: int, facts: os.stat_result) -> int:
+def _opened(root: Path, name: str, directory: int, facts: os.stat_result) -> tuple[int, dict[str, str]]:
     fd = os.open(name, _FILE, dir_fd=directory)
-    if _identity(os.fstat(fd)) != _identity(facts):
+    try:
+        now, xattrs = os.fstat(fd), _xattrs(fd)
+    except BaseException:
         os.close(fd)
-        raise _changed(root)
-    return fd
-
-
-def _changed(root: Path) -> InfraError:
-    return InfraError(f"{root} changed while it was read", hint="is a container still using it?")
+        raise
+    if identity_of(now) != identity_of(facts):
+        os.close(fd)
+        raise changed(root)
+    return fd, xattrs
 
 
 class _Hashes:
     """Small files at once, large ones in threads: hashing lets go of the interpreter."""
 
-    def __init__(self, progress: Progress | None) -> None:
+    def __init__(self, root: Path, progress: Progress | None) -> None:
+        self._root = root
         self._progress = progress
         self._found: dict[str, str | Future[str]] = {}
         self._open: deque[Future[str]] = deque()
 
     def add(self, path: str, fd: int, size: int, pool: ThreadPoolExecutor) -> None:
         if size <= _INLINE_BYTES:
-            self._found[path] = _digest_small(fd, size, self._progress)
+            self._found[path] = _digest_small(self._root, fd, size, self._progress)
             return
         if len(self._open) >= _OPEN_FILES:
             self._open.popleft().result()
@@ -208,14 +134,14 @@ class _Hashes:
         return found if isinstance(found, str) else found.result()
 
 
-def _entries(seen: list[tuple[str, os.stat_result, dict[str, str], str]], hashes: _Hashes) -> list[Entry]:
-    seen.sort(key=lambda item: os.fsencode(item[0]))
-    names = Counter(_identity(facts) for _, facts, _, _ in seen if facts.st_nlink > 1)
+def _entries(seen: list[_Seen], hashes: _Hashes) -> list[Entry]:
+    seen.sort(key=lambda item: os.fsencode(item.path))
+    names = Counter(identity_of(item.facts) for item in seen if item.facts.st_nlink > 1)
     groups: dict[tuple[int, int], int] = {}
     result = []
     for path, facts, xattrs, target in seen:
         kind = _TYPES[stat.S_IFMT(facts.st_mode)]
-        linked = kind != "d" and names[_identity(facts)] > 1
+        linked = facts.st_nlink > 1 and kind != "d" and names[identity_of(facts)] > 1
         entry = Entry(
             path=quoted(path),
             type=kind,
@@ -225,17 +151,13 @@ def _entries(seen: list[tuple[str, os.stat_result, dict[str, str], str]], hashes
             size=0 if kind == "d" else facts.st_size,
             mtime_ns=facts.st_mtime_ns,
             rdev=facts.st_rdev if kind in "cb" else 0,
-            group=groups.setdefault(_identity(facts), len(groups) + 1) if linked else 0,
+            group=groups.setdefault(identity_of(facts), len(groups) + 1) if linked else 0,
             xattrs=xattrs,
             target=quoted(target) if target else "",
             sha256=hashes.of(path),
         )
         result.append(entry)
     return result
-
-
-def _identity(facts: os.stat_result) -> tuple[int, int]:
-    return facts.st_dev, facts.st_ino
 
 
 def _digest(fd: int, progress: Progress | None) -> str:
@@ -249,35 +171,26 @@ def _digest(fd: int, progress: Progress | None) -> str:
         return digest.hexdigest()
 
 
-def _digest_small(fd: int, size: int, progress: Progress | None) -> str:
-    """In one read of its size: a big buffer, fresh for each of many small files, costs more than the hash."""
+def _digest_small(root: Path, fd: int, size: int, progress: Progress | None) -> str:
+    """In one read, of one byte more than it has: a second one for its end would cost as much as the hash."""
     try:
-        digest = hashlib.sha256()
-        while data := os.read(fd, size + 1):
-            digest.update(data)
-            if progress is not None:
-                progress(len(data))
-        return digest.hexdigest()
+        data = os.read(fd, size + 1)
     finally:
         os.close(fd)
+    if len(data) != size:
+        raise changed(root)
+    if progress is not None:
+        progress(size)
+    return hashlib.sha256(data).hexdigest()
 
 
-def _xattrs(path: str) -> dict[str, str]:
+def _xattrs(file: int | str) -> dict[str, str]:
+    """Of an open file, or of what a path names itself, be it a link."""
+    follow = isinstance(file, int)
     try:
-        names = os.listxattr(path, follow_symlinks=False)
+        names = os.listxattr(file, follow_symlinks=follow)
     except OSError as error:
         if error.errno == errno.ENOTSUP:
             return {}
         raise
-    return {quoted(name): os.getxattr(path, name, follow_symlinks=False).hex() for name in sorted(names)}
-
-
-def _is_unchangeable(fd: int, name: str, facts: os.stat_result) -> bool:
-    """Immutable or append-only (chattr +i, +a); False where the file system knows no such thing."""
-    if not (stat.S_ISREG(facts.st_mode) or stat.S_ISDIR(facts.st_mode)):
-        return False
-    buffer = ctypes.create_string_buffer(_STATX_BYTES)
-    if _libc.statx(fd, os.fsencode(name), _AT_SYMLINK_NOFOLLOW, 0, buffer):
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code), name)
-    return bool(int.from_bytes(buffer.raw[8:16], sys.byteorder) & _UNCHANGEABLE)
+    return {quoted(name): os.getxattr(file, name, follow_symlinks=follow).hex() for name in sorted(names)}

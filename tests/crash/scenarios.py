@@ -16,8 +16,8 @@ from warmci.canonical import CanonicalStore
 from warmci.errors import InfraError
 from warmci.names import new_id
 from warmci.save import save_volumes
+from warmci.scan import marks
 from warmci.state import disk, open_state
-from warmci.tree import marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
