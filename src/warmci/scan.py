@@ -7,6 +7,7 @@ import os
 import re
 import stat
 import sys
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote_from_bytes
@@ -15,7 +16,7 @@ from warmci.errors import InfraError
 from warmci.state import disk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -29,6 +30,10 @@ _UNCHANGEABLE = 0x10 | 0x20
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+_SIGNS = 5
+"""Of a mark, how many fields betray a writer."""
+
+
 class Mark(NamedTuple):
     """What changes when somebody writes; its ctime tells of owners, modes, attributes and names too."""
 
@@ -38,7 +43,7 @@ class Mark(NamedTuple):
     mtime_ns: int
     ctime_ns: int
     blocks: int
-    """Allocated, in units of 512 bytes."""
+    """Allocated, in units of 512 bytes; no sign of a writer, as a file system allocates when it likes."""
 
 
 def quoted(name: str) -> str:
@@ -55,6 +60,14 @@ def marks(root: Path) -> dict[str, Mark]:
 def mark_of(facts: os.stat_result) -> Mark:
     size = 0 if stat.S_ISDIR(facts.st_mode) else facts.st_size
     return Mark(facts.st_ino, facts.st_mode, size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_blocks)
+
+
+def betrayed(was: Mapping[str, Mark], now: Mapping[str, Mark]) -> list[str]:
+    """Paths at which somebody wrote between two looks."""
+    if was == now:
+        return []
+    paths = was.keys() | now.keys()
+    return sorted(path for path in paths if was.get(path, ())[:_SIGNS] != now.get(path, ())[:_SIGNS])
 
 
 def unchangeable(root: Path) -> str | None:
@@ -77,8 +90,8 @@ def scan(root: Path) -> Iterator[tuple[int, str, str, os.stat_result]]:
         while levels:
             level = levels[-1]
             if level.pending is None:
-                level.pending = []
-                for name in os.listdir(fd):
+                level.pending = deque()
+                for name in _listed(fd):
                     facts = os.stat(name, dir_fd=fd, follow_symlinks=False)
                     if facts.st_dev != device:
                         raise InfraError(
@@ -89,7 +102,7 @@ def scan(root: Path) -> Iterator[tuple[int, str, str, os.stat_result]]:
                     if stat.S_ISDIR(facts.st_mode):
                         level.pending.append((name, identity_of(facts)))
             if level.pending:
-                name, identity = level.pending.pop()
+                name, identity = level.pending.popleft()
                 fd = _moved(root, fd, name, identity)
                 levels.append(_Level(f"{level.prefix}{name}/", identity))
             else:
@@ -100,11 +113,17 @@ def scan(root: Path) -> Iterator[tuple[int, str, str, os.stat_result]]:
         os.close(fd)
 
 
+def _listed(directory: int) -> list[str]:
+    """By inode, which is where a cold disk has them side by side."""
+    with os.scandir(directory) as entries:
+        return [entry.name for entry in sorted(entries, key=os.DirEntry.inode)]
+
+
 @dataclass
 class _Level:
     prefix: str
     identity: tuple[int, int]
-    pending: list[tuple[str, tuple[int, int]]] | None = None
+    pending: deque[tuple[str, tuple[int, int]]] | None = None
     """Directories still to go down into; None until it was listed."""
 
 

@@ -14,7 +14,7 @@ from warmci.manifest import SnapshotManifest, compare, compare_volume, load_mani
 from warmci.models import VolumeSummary
 from warmci.names import record_id, volume_name
 from warmci.quiesce import refuse_mounted
-from warmci.scan import Mark, marks, quoted
+from warmci.scan import Mark, betrayed, marks, quoted
 from warmci.state import disk, recipe_home
 from warmci.tree import Entry, walk, walk_marked
 
@@ -280,6 +280,5 @@ def refuse_writer(volumes: Mapping[str, Path], before: Mapping[str, Mapping[str,
     """Raise InfraError when a volume is not as its marks were."""
     for name, was in before.items():
         now = marks(volumes[name])
-        changed = sorted(path for path in was.keys() | now.keys() if was.get(path) != now.get(path))
-        if changed:
+        if changed := betrayed(was, now):
             raise InfraError(f"{name}: {quoted(changed[0])} changed while it was saved", hint="who still writes to it?")

@@ -8,6 +8,7 @@ import os
 import stat
 from collections import Counter, deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
 from warmci.scan import Mark, changed, identity_of, mark_of, quoted, scan
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
     """Told how many bytes more are done."""
 
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-_INLINE_BYTES = 2**18
+_SMALL_BYTES = 2**18
 _CHUNK = 2**18
-_OPEN_FILES = 64
+_OPEN_LARGE = 64
+_AHEAD = 64
 _THREADS = 2
 _TYPES = {
     stat.S_IFDIR: "d",
@@ -85,7 +87,7 @@ def walk_marked(root: Path) -> tuple[list[Entry], dict[str, Mark]]:
 
 def _look(root: Path, hashes: _Hashes, *, read_data: bool) -> list[_Seen]:
     seen = []
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with ThreadPoolExecutor(_THREADS) as pool, closing(hashes):
         for fd, path, name, facts in scan(root):
             if read_data and stat.S_ISREG(facts.st_mode):
                 file, xattrs = _opened(root, name, fd, facts)
@@ -94,6 +96,7 @@ def _look(root: Path, hashes: _Hashes, *, read_data: bool) -> list[_Seen]:
             else:
                 target = os.readlink(name, dir_fd=fd) if stat.S_ISLNK(facts.st_mode) else ""
                 seen.append(_Seen(path, facts, _xattrs(f"/proc/self/fd/{fd}/{name}"), target))
+        hashes.finish()
     return seen
 
 
@@ -111,23 +114,44 @@ def _opened(root: Path, name: str, directory: int, facts: os.stat_result) -> tup
 
 
 class _Hashes:
-    """Small files at once, large ones in threads: hashing lets go of the interpreter."""
+    """Small files one after the other, large ones in threads: hashing lets go of the interpreter.
+
+    Each small one is asked of the disk some files before its turn. One at a time, a cold disk takes four times as long.
+    """
 
     def __init__(self, root: Path, progress: Progress | None) -> None:
         self._root = root
         self._progress = progress
         self._found: dict[str, str | Future[str]] = {}
-        self._open: deque[Future[str]] = deque()
+        self._large: deque[Future[str]] = deque()
+        self._small: deque[tuple[str, int, int]] = deque()
 
     def add(self, path: str, fd: int, size: int, pool: ThreadPoolExecutor) -> None:
-        if size <= _INLINE_BYTES:
-            self._found[path] = _digest_small(self._root, fd, size, self._progress)
+        """Takes over the descriptor."""
+        if size <= _SMALL_BYTES:
+            self._small.append((path, fd, size))
+            os.posix_fadvise(fd, 0, size, os.POSIX_FADV_WILLNEED)
+            if len(self._small) >= _AHEAD:
+                self._next_small()
             return
-        if len(self._open) >= _OPEN_FILES:
-            self._open.popleft().result()
+        if len(self._large) >= _OPEN_LARGE:
+            self._large.popleft().result()
         future = pool.submit(_digest, fd, self._progress)
-        self._open.append(future)
+        self._large.append(future)
         self._found[path] = future
+
+    def finish(self) -> None:
+        while self._small:
+            self._next_small()
+
+    def _next_small(self) -> None:
+        path, fd, size = self._small.popleft()
+        self._found[path] = _digest_small(self._root, fd, size, self._progress)
+
+    def close(self) -> None:
+        for _, fd, _ in self._small:
+            os.close(fd)
+        self._small.clear()
 
     def of(self, path: str) -> str:
         found = self._found.get(path, "")
