@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from warmci.restore_journal import RestoredVolume, RestoreJournal
 from warmci.state import open_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from warmci.models import Canonical
@@ -370,9 +371,30 @@ def test_a_copy_that_fails_leaves_no_directory(world: World, tmp_path: Path) -> 
     (snapshot.snapshot_dir(world.state, "demo", world.canonical.snapshot) / "volumes" / "files" / "content").write_text(
         ""
     )
-    with pytest.raises(InfraError, match="differs"):
+    with pytest.raises(InfraError, match="is damaged in"):
         restore.copy_out(world.state, world.canonical, tmp_path / "look")
     assert not (tmp_path / "look").exists()
+
+
+def test_a_copy_that_is_not_the_snapshot_is_not_restored(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its data alone: size and times are as they should be."""
+    real = restore.copying
+
+    @contextmanager
+    def broken(source: Path, target: Path, **more: Any) -> Iterator[None]:
+        with real(source, target, **more):
+            yield
+        file, facts = target / "content", (target / "content").stat()
+        file.write_text("CANONICAL")
+        os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+
+    monkeypatch.setattr(restore, "copying", broken)
+    with pytest.raises(
+        InfraError, match=r"the copy of volume db differs in 1 places: content: sha256 is .* nothing was"
+    ):
+        world.restore()
+    assert world.contents() == {"live"}
+    assert world.residue() == []
 
 
 def test_every_state_of_a_swap_is_known_by_inodes(world: World) -> None:

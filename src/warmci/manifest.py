@@ -77,23 +77,29 @@ def load_manifest(path: Path) -> SnapshotManifest:
 
 def compare(manifest: SnapshotManifest, tree: Path, *, read_data: bool, progress: Progress | None = None) -> list[str]:
     """Differences of the volumes directory `tree` from the manifest, one line each; read_data also hashes files."""
-    with disk(f"reading {tree}"):
-        present = {path.name for path in tree.iterdir()}
-    found = [f"{name}: volume is missing" for name in sorted(manifest.volumes.keys() - present)]
-    found += [f"{quoted(name)}: volume is not in the manifest" for name in sorted(present - manifest.volumes.keys())]
-    for name in sorted(manifest.volumes.keys() & present):
-        found += [
-            f"{name}: {line}"
-            for line in compare_volume(manifest.volumes[name], tree / name, read_data=read_data, progress=progress)
-        ]
+    found = compare_names(manifest, tree)
+    for name, expected in sorted(manifest.volumes.items()):
+        if (tree / name).exists():
+            wrong = compare_volume(expected, tree / name, read_data=read_data, progress=progress)
+            found += [f"{name}: {line}" for line in wrong]
     return found
 
 
+def compare_names(manifest: SnapshotManifest, tree: Path) -> list[str]:
+    """Volumes that are missing in the volumes directory `tree`, or too many, one line each."""
+    with disk(f"reading {tree}"):
+        present = {path.name for path in tree.iterdir()}
+    found = [f"{name}: volume is missing" for name in sorted(manifest.volumes.keys() - present)]
+    return found + [
+        f"{quoted(name)}: volume is not in the manifest" for name in sorted(present - manifest.volumes.keys())
+    ]
+
+
 def compare_volume(
-    expected: Sequence[Entry], root: Path, *, read_data: bool, progress: Progress | None = None
+    expected: Sequence[Entry], root: Path, *, read_data: bool, progress: Progress | None = None, threads: int = 2
 ) -> list[str]:
-    """Differences of one volume's tree from its entries, one line each."""
-    actual = walk(root, read_data=read_data, progress=progress)
+    """Differences of one volume's tree from its entries, one line each; threads as in a walk."""
+    actual = walk(root, read_data=read_data, progress=progress, threads=threads)
     return _differences(expected if read_data else [entry._replace(sha256="") for entry in expected], actual)
 
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from warmci import fs, interrupts
 from warmci.copying import check_room, copying
 from warmci.errors import InfraError, WarmciError
-from warmci.manifest import compare_volume
+from warmci.manifest import compare_names, compare_volume
 from warmci.names import new_id
 from warmci.quiesce import refuse_mounted
 from warmci.restore_journal import JOURNAL, RestoredVolume, RestoreJournal, forget, load, write
 from warmci.scan import marks, unchangeable
-from warmci.snapshot import load_committed, remove, snapshot_dir, verify
+from warmci.snapshot import load_committed, remove, snapshot_dir
 from warmci.state import disk
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from warmci.manifest import SnapshotManifest
     from warmci.models import Canonical
-    from warmci.tree import Progress
+    from warmci.tree import Entry, Progress
 
     RefuseUse = Callable[[RestoreJournal], None]
     """Raises InfraError when somebody uses the live volumes."""
@@ -52,16 +52,13 @@ def restore_volumes(
 ) -> list[str]:
     """Replace the data of live volumes (name to its `_data`) by the canonical's; the caller holds the recipe's lock.
 
-    The snapshot is proved first, by its hashes. Raises InfraError with the live volumes untouched, or, once the swap
-    has begun, with a journal that the next command works off. Returns warnings about what somebody wrote meanwhile.
+    The snapshot is proved by its hashes while it is copied, and so is the copy, before anything live is touched.
+    Raises InfraError with the live volumes untouched, or, once the swap has begun, with a journal that the next
+    command works off. Returns warnings about what somebody wrote meanwhile.
     """
     source = snapshot_dir(state_dir, canonical.recipe, canonical.snapshot)
     manifest = load_committed(state_dir, canonical)
-    if wrong := verify(state_dir, canonical.recipe, canonical.snapshot, read_data=True, progress=progress):
-        raise InfraError(
-            f"snapshot {canonical.snapshot} is damaged in {len(wrong)} places: {wrong[0]}; nothing was restored",
-            hint=f"warmci snapshot verify {canonical.recipe} --read-data",
-        )
+    _require_whole(canonical, compare_names(manifest, source / "volumes"))
     _refuse_unchangeable(targets)
     check_room(next(iter(targets.values())), [marks(source / "volumes" / name) for name in targets])
     with disk(f"restore of {canonical.recipe}"):
@@ -81,7 +78,7 @@ def restore_volumes(
     refuse_use(journal)
     try:
         write(state_dir, journal)
-        staged = _staged(journal, source / "volumes", manifest, pass_fds, progress)
+        staged = _staged(journal, canonical, source / "volumes", manifest, pass_fds, progress)
         refuse_use(staged)
     except Exception:
         with suppress(WarmciError, OSError):  # the failure is the news; what cannot be undone now, settle undoes
@@ -115,11 +112,7 @@ def copy_out(
     try:
         check_room(target, [marks(source / "volumes" / name) for name in manifest.volumes])
         for name, entries in sorted(manifest.volumes.items()):
-            with copying(source / "volumes" / name, target / name, pass_fds=pass_fds, progress=progress):
-                pass
-            _require_equal(
-                canonical.recipe, name, compare_volume(entries, target / name, read_data=True, progress=progress)
-            )
+            _copy(canonical, name, entries, source / "volumes" / name, target / name, pass_fds, progress)
     except BaseException:
         remove(target)
         raise
@@ -151,8 +144,37 @@ def settle(state_dir: Path, recipe: str, refuse_use: RefuseUse = refuse_mounts) 
 # --- the steps
 
 
+def _copy(
+    canonical: Canonical,
+    name: str,
+    entries: Sequence[Entry],
+    source: Path,
+    target: Path,
+    pass_fds: Sequence[int],
+    progress: Progress | None,
+) -> None:
+    """One volume, three times its bytes told: the snapshot's are hashed while cp reads them, the copy's afterwards."""
+    with copying(source, target, pass_fds=pass_fds, progress=progress):
+        wrong = compare_volume(entries, source, read_data=True, progress=progress, threads=1)
+        _require_whole(canonical, [f"{name}: {line}" for line in wrong])
+    if wrong := compare_volume(entries, target, read_data=True, progress=progress):
+        raise InfraError(
+            f"the copy of volume {name} differs in {len(wrong)} places: {wrong[0]}; nothing was restored",
+            hint=f"warmci snapshot verify {canonical.recipe} --read-data",
+        )
+
+
+def _require_whole(canonical: Canonical, wrong: Sequence[str]) -> None:
+    if wrong:
+        raise InfraError(
+            f"snapshot {canonical.snapshot} is damaged in {len(wrong)} places: {wrong[0]}; nothing was restored",
+            hint=f"warmci snapshot verify {canonical.recipe} --read-data",
+        )
+
+
 def _staged(
     journal: RestoreJournal,
+    canonical: Canonical,
     source: Path,
     manifest: SnapshotManifest,
     pass_fds: Sequence[int],
@@ -164,11 +186,8 @@ def _staged(
         homes = {volume.path.parent.stat().st_dev: volume.path.parent for volume in journal.volumes}
         descriptors = [opened.enter_context(fs.opened(home)) for home in homes.values()]
         for volume in journal.volumes:
-            new = journal.new(volume)
-            with copying(source / volume.name, new, pass_fds=pass_fds, progress=progress):
-                pass
-            wrong = compare_volume(manifest.volumes[volume.name], new, read_data=True, progress=progress)
-            _require_equal(journal.recipe, volume.name, wrong)
+            entries = manifest.volumes[volume.name]
+            _copy(canonical, volume.name, entries, source / volume.name, journal.new(volume), pass_fds, progress)
         for fd in descriptors:
             fs.sync_file_system(fd)
         volumes = tuple(
@@ -248,14 +267,6 @@ def _inode(path: Path) -> int:
         return path.stat(follow_symlinks=False).st_ino
     except FileNotFoundError:
         return 0
-
-
-def _require_equal(recipe: str, volume: str, wrong: Sequence[str]) -> None:
-    if wrong:
-        raise InfraError(
-            f"the copy of volume {volume} differs in {len(wrong)} places: {wrong[0]}; nothing was restored",
-            hint=f"warmci snapshot verify {recipe} --read-data",
-        )
 
 
 def _refuse_unchangeable(targets: Mapping[str, Path]) -> None:

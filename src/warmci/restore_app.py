@@ -69,7 +69,7 @@ def restore_app(
         def refuse_use(journal: RestoreJournal) -> None:
             stack_volumes.refuse_use(engine, journal)
 
-        # Read and proved, copied, and the copy proved.
+        # Copied, proved meanwhile, and the copy proved.
         with console.bar(f"restoring {stack}", 3 * sum(volume.bytes for volume in volumes)) as advance:
             try:
                 warnings = restore.restore_volumes(
@@ -101,7 +101,7 @@ def restore_to(settings: Settings, console: Console, recipe: str, target: Path) 
     holder = Holder.here(names.new_id(), recipe, f"snapshot restore --to {target}")
     with claimed(settings, recipe, holder, wait_s=settings.lock_wait_s, say=console.say) as lock:
         canonical = find_canonical(store, recipe)
-        total = 2 * sum(volume.bytes for volume in load_committed(store.dir, canonical).summary())
+        total = 3 * sum(volume.bytes for volume in load_committed(store.dir, canonical).summary())
         with console.bar(f"copying to {target}", total) as advance:
             restore.copy_out(store.dir, canonical, target, pass_fds=[lock.fd], progress=advance)
         return canonical

@@ -124,7 +124,7 @@ def save_volumes(
         for name, source in sorted(sources.items()):
             refuse_mounted(source)
             with copying(source, staging / "volumes" / volume_name(name), pass_fds=pass_fds, progress=progress):
-                entries[name] = walk(source, read_data=True)
+                entries[name] = walk(source, read_data=True, threads=1)
                 if len(entries) == len(sources):
                     manifest = _manifest_of(staging, entries)  # while cp is still at it
         if not allow_empty:

@@ -67,27 +67,29 @@ class _Seen(NamedTuple):
     target: str
 
 
-def walk(root: Path, *, read_data: bool, progress: Progress | None = None) -> list[Entry]:
+def walk(root: Path, *, read_data: bool, progress: Progress | None = None, threads: int = _THREADS) -> list[Entry]:
     """Every object at and below root, in the order of its path; read_data also hashes files, telling progress.
 
+    threads: for large files. Beside a copy of the same tree one is best: it reads what the copy has just read, where
+    two read something else of the same disk (2 GB on two cores: save in 2.6 s instead of 3.7 s).
     Raises InfraError when the tree changes under the walk or has something mounted in it.
     """
     hashes = _Hashes(root, progress)
     with disk(f"reading {root}"):
-        return _entries(_look(root, hashes, read_data=read_data), hashes)
+        return _entries(_look(root, hashes, read_data=read_data, threads=threads), hashes)
 
 
 def walk_marked(root: Path) -> tuple[list[Entry], dict[str, Mark]]:
     """A walk that reads the data, and the marks of what it saw: each was taken before its object was read."""
     hashes = _Hashes(root, None)
     with disk(f"reading {root}"):
-        seen = _look(root, hashes, read_data=True)
+        seen = _look(root, hashes, read_data=True, threads=_THREADS)
         return _entries(seen, hashes), {item.path: mark_of(item.facts) for item in seen}
 
 
-def _look(root: Path, hashes: _Hashes, *, read_data: bool) -> list[_Seen]:
+def _look(root: Path, hashes: _Hashes, *, read_data: bool, threads: int) -> list[_Seen]:
     seen = []
-    with ThreadPoolExecutor(_THREADS) as pool, closing(hashes):
+    with ThreadPoolExecutor(threads) as pool, closing(hashes):
         for fd, path, name, facts in scan(root):
             if read_data and stat.S_ISREG(facts.st_mode):
                 file, xattrs = _opened(root, name, fd, facts)
