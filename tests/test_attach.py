@@ -17,7 +17,7 @@ from warmci.attach import attach, detach, leftover_mounts
 from warmci.errors import InfraError
 from warmci.fs import mounts_below
 from warmci.names import new_id
-from warmci.quiesce import is_mounted_for, mounts_inside
+from warmci.quiesce import is_mounted_for
 from warmci.state import open_state
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ def state(tmp_path: Path) -> Iterator[Path]:
     found = open_state(tmp_path / "state").dir
     yield found
     os.umask(before)
-    for target in mounts_inside(found):
-        process.run(["umount", str(target)], timeout_s=10)
+    for mount in mounts_below(found):
+        process.run(["umount", str(mount.target)], timeout_s=10)
 
 
 @pytest.fixture
@@ -257,7 +257,7 @@ def test_an_engine_that_does_not_see_the_mount_gets_a_copy(torture: Path, work: 
     attachment = attach(torture, work, ["data", "more"], is_seen=lambda target: not os.path.ismount(target))
     assert attachment.method in {"copy", "reflink"}
     assert "does not see" in attachment.reason
-    assert mounts_inside(work) == []
+    assert mounts_below(work) == []
     assert_shown(torture, attachment.volumes["data"])
     detach(work)
     assert_untouched(torture)

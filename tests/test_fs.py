@@ -125,12 +125,12 @@ def test_a_tree_with_a_mount_in_it_is_refused(tmp_path: Path, monkeypatch: pytes
     tree = tmp_path / "tree"
     (tree / "inner" / "m").mkdir(parents=True)
     (tree / "file").touch()
-    mounted = fs.Mount(tree / "inner" / "m", "overlay", "overlay", "rw")
+    mounted = fs.Mount("0:9", "/", tree / "inner" / "m", "overlay", "overlay", "rw")
     monkeypatch.setattr(fs, "mounts", lambda: [mounted])  # the kernel's list; a real mount is tested in test_attach
     with pytest.raises(OSError, match=r"tree still has .*/inner/m mounted in it"):
         fs.remove_tree(tree)
     assert (tree / "file").exists()
-    monkeypatch.setattr(fs, "mounts", lambda: [fs.Mount(tmp_path / "tree-of-another", "overlay", "overlay", "rw")])
+    monkeypatch.setattr(fs, "mounts", lambda: [mounted._replace(target=tmp_path / "tree-of-another")])
     fs.remove_tree(tree)
     assert not tree.exists()
 

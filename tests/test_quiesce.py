@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from trees import save
-from warmci import attach, process, quiesce, snapshot
+from warmci import attach, fs, process, snapshot
 from warmci.errors import InfraError
 from warmci.names import new_id
 from warmci.quiesce import mount_users, refuse_mounted
@@ -177,9 +177,9 @@ def test_finished_snapshots_are_quiet(tmp_path: Path) -> None:
 
 
 def test_a_mount_table_that_cannot_be_read_is_told_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def unreadable(path: Path) -> list[object]:
-        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(path))
+    def unreadable() -> list[object]:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), "/proc/self/mountinfo")
 
-    monkeypatch.setattr(quiesce, "_read", unreadable)
+    monkeypatch.setattr(fs, "mounts", unreadable)
     with pytest.raises(InfraError, match="the mount table: Too many open files"):
         refuse_mounted(tmp_path)

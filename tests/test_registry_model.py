@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import pytest
 from hypothesis import event, settings
@@ -14,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from trees import canonical_of
 from trees import save as born
-from warmci import attach, canonical, fs, fsck, restore, save, scan, snapshot
+from warmci import attach, canonical, fs, fsck, restore, save, scan, snapshot, tree
 from warmci.canonical import CanonicalStore
 from warmci.errors import InfraError
 from warmci.manifest import load_manifest
@@ -25,9 +26,55 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from warmci.models import Canonical
+    from warmci.tree import Entry
 
 VOLUMES = ("db", "files")
-CONTENTS = st.dictionaries(st.sampled_from("abcd"), st.text("xyz", min_size=1, max_size=3), min_size=1, max_size=3)
+Tree: TypeAlias = "dict[str, list[Entry]]"
+"""Volume to everything in it, with owners, modes, times, attributes, links and hashes."""
+_LATEST_NS = 2**31 * 10**9
+
+
+class Planted(NamedTuple):
+    kind: str
+    mode: int
+    owner: int
+    mtime_ns: int
+    text: str
+
+    def plant(self, path: Path) -> None:
+        files = [other for other in path.parent.iterdir() if other.is_file() and not other.is_symlink()]
+        match self.kind:
+            case "link":
+                path.symlink_to(self.text)
+            case "hard link" if files:
+                path.hardlink_to(files[0])
+            case "fifo":
+                os.mkfifo(path)
+            case "device":
+                os.mknod(path, stat.S_IFCHR, os.makedev(1, 3))
+            case "directory":
+                path.mkdir()
+                (path / "inside").write_text(self.text)
+            case _:
+                with path.open("w") as file:
+                    file.truncate(2**20 if self.kind == "holes" else 0)
+                    file.write(self.text)
+                os.setxattr(path, "user.note", self.text.encode())
+        os.chown(path, self.owner, self.owner, follow_symlinks=False)
+        if self.kind != "link":
+            path.chmod(self.mode)  # after the owner, whose change takes setuid away
+        os.utime(path, ns=(self.mtime_ns, self.mtime_ns), follow_symlinks=False)
+
+
+OBJECTS = st.builds(
+    Planted,
+    kind=st.sampled_from(["file", "holes", "link", "hard link", "fifo", "device", "directory"]),
+    mode=st.integers(0, 0o7777),
+    owner=st.integers(0, 70_000),
+    mtime_ns=st.integers(0, _LATEST_NS),
+    text=st.text("xyz", min_size=1, max_size=3),
+)
+CONTENTS = st.dictionaries(st.sampled_from(["a", "b c", "ü", "\udcff", "-n"]), OBJECTS, min_size=1, max_size=4)
 
 
 class _KilledError(BaseException):
@@ -35,7 +82,7 @@ class _KilledError(BaseException):
 
 
 class Registry(RuleBasedStateMachine):
-    """The model is two dictionaries: what the live volumes hold, and what the canonical holds."""
+    """The model is two trees: what the live volumes hold, and what the canonical holds."""
 
     @initialize()
     def start(self) -> None:
@@ -46,11 +93,11 @@ class Registry(RuleBasedStateMachine):
         self.paths = {name: home / "docker" / f"stack_{name}" / "_data" for name in VOLUMES}
         for path in self.paths.values():
             path.mkdir(parents=True)
-        self.live: dict[str, dict[str, str]] = {name: {} for name in VOLUMES}
-        self.canonical: dict[str, dict[str, str]] | None = None
+        self.live: Tree = self._seen()
+        self.canonical: Tree | None = None
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(fs, "sync_file_system", lambda _: None)  # power stays on here
-        self.change("db", {"a": "x"})
+        self.change("db", {"a": Planted("file", 0o640, 0, 1, "x")}, 0o755)
         self.save()
 
     def teardown(self) -> None:
@@ -61,18 +108,22 @@ class Registry(RuleBasedStateMachine):
 
     # --- rules
 
-    @rule(volume=st.sampled_from(VOLUMES), content=CONTENTS)
-    def change(self, volume: str, content: dict[str, str]) -> None:
-        for path in self.paths[volume].iterdir():
-            path.unlink()
-        for name, text in content.items():
-            (self.paths[volume] / name).write_text(text)
-        self.live[volume] = content
+    @rule(volume=st.sampled_from(VOLUMES), content=CONTENTS, mode=st.integers(0, 0o7777))
+    def change(self, volume: str, content: dict[str, Planted], mode: int) -> None:
+        """By the app, which nobody starts before an interrupted restore is settled."""
+        self._settle()
+        root = self.paths[volume]
+        for path in root.iterdir():
+            snapshot.remove(path)
+        for name, planted in content.items():
+            planted.plant(root / name)
+        root.chmod(mode)
+        self.live = self._seen()
 
     @rule()
     def save(self) -> None:
         if self._save():
-            self.canonical = {name: dict(content) for name, content in self.live.items()}
+            self.canonical = self.live
 
     def _save(self) -> bool:
         self._settle()
@@ -82,7 +133,7 @@ class Registry(RuleBasedStateMachine):
         try:
             _, warnings = save.save_volumes(self.store, entry, self.paths, before, lambda: None)
         except InfraError:
-            if any(self.live.values()):
+            if self._has_files():
                 raise
             return False
         assert warnings == []
@@ -98,7 +149,7 @@ class Registry(RuleBasedStateMachine):
         self._settle()
         restore.restore_volumes(self.store.dir, self._current(), self.paths, stack="stack")
         assert self.canonical is not None
-        self.live = {name: dict(content) for name, content in self.canonical.items()}
+        self.live = self.canonical
 
     @rule()
     def remove(self) -> None:
@@ -130,8 +181,8 @@ class Registry(RuleBasedStateMachine):
         shown = attach.attach(source, work, VOLUMES)
         for path in shown.volumes.values():
             (path / "written by the run").write_text("x")
-            for name in ("a", "b"):
-                (path / name).unlink(missing_ok=True)
+            for name in ("a", "-n"):
+                snapshot.remove(path / name)
         if fails:
             (next(iter(shown.volumes.values())) / "half").mkdir()
         attach.detach(work)
@@ -146,12 +197,8 @@ class Registry(RuleBasedStateMachine):
         """Both are complete after a kill: which one it is, only the file tells."""
         self._settle()
         before = self.store.load("demo")
-        if any(self.live.values()) and not self._survives(at, self._save):
-            after = self.store.load("demo")
-            if after != before:
-                self.canonical = {name: dict(content) for name, content in self.live.items()}
-        elif any(self.live.values()):
-            self.canonical = {name: dict(content) for name, content in self.live.items()}
+        if self._has_files() and (self._survives(at, self._save) or self.store.load("demo") != before):
+            self.canonical = self.live
 
     @precondition(lambda self: self.canonical is not None)
     @rule(at=st.integers(1, 8))
@@ -186,13 +233,19 @@ class Registry(RuleBasedStateMachine):
 
     # --- what must hold
 
+    def _seen(self) -> Tree:
+        return {name: tree.walk(path, read_data=True) for name, path in self.paths.items()}
+
+    def _has_files(self) -> bool:
+        return any(entry.type != "d" for entries in self.live.values() for entry in entries)
+
     def _settle(self) -> None:
         restore.settle(self.store.dir, "demo")
         self._look_at_live()
 
     def _look_at_live(self) -> None:
         """After a restore was settled the volumes are all old or all new."""
-        seen = {name: _read(path) for name, path in self.paths.items()}
+        seen = self._seen()
         assert seen in (self.live, self.canonical)
         assert all([entry.name for entry in path.parent.iterdir()] == ["_data"] for path in self.paths.values())
         self.live = seen
@@ -211,11 +264,7 @@ class Registry(RuleBasedStateMachine):
         if found is not None and self.canonical is not None:
             assert self.store.damage(found, read_data=True) == []
             home = snapshot.snapshot_dir(self.store.dir, "demo", found.snapshot) / "volumes"
-            assert {name: _read(home / name) for name in VOLUMES} == self.canonical
-
-
-def _read(path: Path) -> dict[str, str]:
-    return {entry.name: entry.read_text() for entry in path.iterdir()}
+            assert {name: tree.walk(home / name, read_data=True) for name in VOLUMES} == self.canonical
 
 
 Registry.TestCase.settings = settings(max_examples=25, stateful_step_count=12, deadline=None)

@@ -13,6 +13,7 @@ import pytest
 from test_snapshot import HOSTILE
 from trees import canonical_of, plant_deep, plant_torture, save
 from warmci import fs, interrupts, manifest, process, restore, restore_journal, scan, snapshot
+from warmci.copying import copying
 from warmci.errors import InfraError, InterruptedRunError
 from warmci.names import new_id
 from warmci.restore_journal import RestoredVolume, RestoreJournal
@@ -378,7 +379,7 @@ def test_a_copy_that_fails_leaves_no_directory(world: World, tmp_path: Path) -> 
 
 def test_a_copy_that_is_not_the_snapshot_is_not_restored(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """By its data alone: size and times are as they should be."""
-    real = restore.copying
+    real = copying
 
     @contextmanager
     def broken(source: Path, target: Path, **more: Any) -> Iterator[None]:

@@ -8,11 +8,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from warmci import process
+from warmci import fs, process
 from warmci.copying import copy_volumes
 from warmci.errors import InfraError
 from warmci.names import volume_name
-from warmci.quiesce import mounts_inside
 from warmci.snapshot import COPY_ONLY, remove
 from warmci.state import disk
 
@@ -84,7 +83,7 @@ def detach(work_dir: Path) -> None:
     Never lazily: a container that still runs must not see its data vanish. Raises InfraError when it is busy.
     """
     deadline = time.monotonic() + _UNMOUNT_WAIT_S
-    while found := mounts_inside(work_dir):
+    while found := [mount.target for mount in fs.mounts_below(work_dir)]:
         done = process.run(["umount", "--", str(found[0])], timeout_s=_MOUNT_TIMEOUT_S, check=False)
         if done.returncode and time.monotonic() > deadline:
             raise InfraError(
@@ -102,7 +101,7 @@ def detach(work_dir: Path) -> None:
 
 def leftover_mounts(state_dir: Path) -> list[Path]:
     """Mounts below the runs of this state directory, innermost first: the order in which they can be unmounted."""
-    return mounts_inside(state_dir / ".runs")
+    return [mount.target for mount in fs.mounts_below(state_dir / ".runs")]
 
 
 def _no_overlay(snapshot_dir: Path, work_dir: Path, prefer: str) -> str:

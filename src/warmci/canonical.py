@@ -114,17 +114,17 @@ class CanonicalStore:
                 return [error.message]
             raise
 
-    def remove(self, recipe: str, *, even_unreadable: bool = False) -> list[str]:
+    def remove(self, recipe: str) -> list[str]:
         """Forget the canonical, then throw away its snapshot; returns warnings about data that is still there.
 
-        even_unreadable: what it named is then not known, so every snapshot of the recipe goes.
+        What an unreadable one named is not known, so every snapshot of the recipe goes with it.
         """
         home = recipe_home(self.dir, recipe)
         try:
             found = self.load(recipe)
             doomed = [found.snapshot] if found else []
         except InfraError as error:
-            if not even_unreadable or isinstance(error, _StrangerError):
+            if isinstance(error, _StrangerError):
                 raise
             found, doomed = None, [path.name for path in _below(home / "snapshots")]
         with disk(f"canonical of {recipe}"):

@@ -9,9 +9,8 @@ import os
 import re
 import shutil
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,12 +108,17 @@ def remove_tree(path: Path) -> None:
         shutil.rmtree(path)
 
 
-@dataclass(frozen=True)
-class Mount:
+class Mount(NamedTuple):
+    """A line of mountinfo (proc_pid_mountinfo(5)), its names unescaped."""
+
+    device: str
+    root: str
+    """Which directory of the file system is mounted; for a bind mount, its source."""
     target: Path
     kind: str
     source: str
     options: str
+    """Of the file system, not of the mount."""
 
 
 def _unescape(text: str) -> str:
@@ -122,13 +126,14 @@ def _unescape(text: str) -> str:
     return os.fsdecode(re.sub(rb"\\([0-7]{3})", lambda code: bytes([int(code[1], 8)]), os.fsencode(text)))
 
 
-def mounts() -> list[Mount]:
-    """Mounts of this namespace, oldest first, from /proc/self/mountinfo (proc_pid_mountinfo(5))."""
+def mounts(process: Path = Path("/proc/self")) -> list[Mount]:
+    """Mounts of a process's namespace, oldest first."""
     found = []
-    for line in os.fsdecode(Path("/proc/self/mountinfo").read_bytes()).split("\n")[:-1]:
+    for line in os.fsdecode((process / "mountinfo").read_bytes()).split("\n")[:-1]:
         left, _, right = line.partition(" - ")
-        fields, rest = left.split(" "), right.split(" ")
-        found.append(Mount(Path(_unescape(fields[4])), rest[0], _unescape(rest[1]), _unescape(rest[2])))
+        device, root, target = (_unescape(field) for field in left.split(" ")[2:5])
+        kind, source, options = (_unescape(field) for field in right.split(" ")[:3])
+        found.append(Mount(device, root, Path(target), kind, source, options))
     return found
 
 

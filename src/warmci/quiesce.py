@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
+from warmci import fs
 from warmci.errors import InfraError
 from warmci.state import disk
 
-_ENGINES_MOUNT = "/_data"
+_ENGINES_MOUNT = "_data"
 """Where the engine mounts a volume before it shows it to containers."""
-
-
-class _Mounted(NamedTuple):
-    device: str
-    root: str
-    """Which directory of the file system is mounted; for a bind mount, its source."""
-    target: str
-    options: str
 
 
 def refuse_mounted(tree: Path) -> None:
@@ -43,7 +34,8 @@ def mount_users(tree: Path) -> list[str]:
     namespace of a container, which has a root of its own.
     """
     real = tree.resolve()
-    own = _own_mounts()
+    with disk("the mount table"):
+        own = fs.mounts()
     home = _containing(own, real)
     place = str(PurePosixPath(home.root) / real.relative_to(home.target))
     found: dict[str, None] = {}
@@ -51,10 +43,10 @@ def mount_users(tree: Path) -> list[str]:
         for mount in mounts:
             shows = mount.device == home.device and _at_or_below(mount.root, place)
             layered = any(_at_or_below(layer, str(real)) for layer in _layers(mount.options))
-            is_copy = has_copies and (layered or mount.target.endswith(_ENGINES_MOUNT))
+            is_copy = has_copies and (layered or mount.target.name == _ENGINES_MOUNT)
             if (shows or layered) and not is_copy:
                 found[f"{mount.target} (pid {pid})"] = None
-    found.update((f"{mount.target} (mounted inside)", None) for mount in own if _at_or_below(mount.target, str(real)))
+    found.update((f"{mount.target} (mounted inside)", None) for mount in own if mount.target.is_relative_to(real))
     return list(found)
 
 
@@ -63,21 +55,9 @@ def is_mounted_for(pid: int | None, target: Path) -> bool:
     if pid is None:
         return False
     try:
-        return any(mount.target == str(target.resolve()) for mount in _read(Path("/proc") / str(pid) / "mountinfo"))
+        return any(mount.target == target.resolve() for mount in fs.mounts(Path("/proc") / str(pid)))
     except OSError:
         return False
-
-
-def mounts_inside(tree: Path) -> list[Path]:
-    """Mount points at or below tree in our own namespace, innermost first: the order in which they can be unmounted."""
-    real = str(tree.resolve())
-    targets = [mount.target for mount in _own_mounts()]
-    return [Path(target) for target in reversed(targets) if _at_or_below(target, real)]
-
-
-def _own_mounts() -> list[_Mounted]:
-    with disk("the mount table"):
-        return _read(Path("/proc/self/mountinfo"))
 
 
 def _at_or_below(path: str, tree: str) -> bool:
@@ -90,13 +70,13 @@ def _layers(options: str) -> list[str]:
     return [path for name, _, value in values if name.endswith("dir") for path in value.split(":")]
 
 
-def _containing(mounts: list[_Mounted], path: Path) -> _Mounted:
+def _containing(mounts: list[fs.Mount], path: Path) -> fs.Mount:
     """The mount that a path lies on: the longest target, and of equal ones the last."""
-    around = [mount for mount in mounts if _at_or_below(str(path), mount.target)]
-    return max(reversed(around), key=lambda mount: len(mount.target))
+    around = [mount for mount in mounts if path.is_relative_to(mount.target)]
+    return max(reversed(around), key=lambda mount: len(mount.target.parts))
 
 
-def _namespaces() -> list[tuple[int, bool, list[_Mounted]]]:
+def _namespaces() -> list[tuple[int, bool, list[fs.Mount]]]:
     """The mounts of each mount namespace, with one process that lives in it, and whether they may be copies of ours.
 
     They may where the namespace is another than ours, and its root directory is the same.
@@ -109,7 +89,7 @@ def _namespaces() -> list[tuple[int, bool, list[_Mounted]]]:
             namespace = (process / "ns" / "mnt").stat().st_ino
             if namespace not in seen:
                 has_copies = namespace != own and _identity(process / "root") == root
-                found.append((int(process.name), has_copies, _read(process / "mountinfo")))
+                found.append((int(process.name), has_copies, fs.mounts(process)))
                 seen.add(namespace)
     return found
 
@@ -117,19 +97,3 @@ def _namespaces() -> list[tuple[int, bool, list[_Mounted]]]:
 def _identity(path: Path) -> tuple[int, int]:
     facts = path.stat()
     return facts.st_dev, facts.st_ino
-
-
-def _read(path: Path) -> list[_Mounted]:
-    mounts = []
-    for line in path.read_bytes().splitlines():
-        left, _, right = line.partition(b" - ")
-        fields = left.split(b" ")
-        options = right.split(b" ")[2]
-        mounts.append(_Mounted(*(_text(field) for field in (fields[2], fields[3], fields[4], options))))
-    return mounts
-
-
-def _text(field: bytes) -> str:
-    for code, char in ((b"\\040", b" "), (b"\\011", b"\t"), (b"\\012", b"\n"), (b"\\134", b"\\")):
-        field = field.replace(code, char)
-    return os.fsdecode(field)

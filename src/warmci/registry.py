@@ -116,7 +116,7 @@ def remove_canonical(
         plan = RemovalPlan(recipe=recipe, canonical=what, snapshots=tuple(there))
         if not agree(plan):
             return None
-        _say_warnings(console, store.remove(recipe, even_unreadable=True))
+        _say_warnings(console, store.remove(recipe))
         return plan
 
 

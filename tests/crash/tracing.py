@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from isolation import die_with_parent
 
-from warmci import process, quiesce
+from warmci import fs, process, quiesce
 from warmci.errors import WarmciError
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def _in_child(work: Work, world: Path, ready: int, tools: _Tools, crash: mmap.mm
         die_with_parent()
         vars(process)["subprocess"] = tools
         # How many namespaces there are is the machine's affair, and each would shift the number of every later call.
-        quiesce._namespaces = lambda: [(os.getpid(), False, quiesce._read(Path("/proc/self/mountinfo")))]
+        quiesce._namespaces = lambda: [(os.getpid(), False, fs.mounts())]
         os.read(ready, 1)
         work(world)
         code = 0
