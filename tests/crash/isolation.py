@@ -7,6 +7,7 @@ import os
 import pickle
 import signal
 import subprocess
+import sys
 import traceback
 from typing import TYPE_CHECKING, TypeVar
 
@@ -50,6 +51,7 @@ def _in_child(work: Callable[[Path], T], room: Path, size: str, reply: int) -> N
         try:
             die_with_parent()
             os.umask(0o077)
+            sys.dont_write_bytecode = True  # a module's first import would add points that the next trace does not have
             os.environ["PATH"] += ":/usr/sbin:/sbin"
             assert _libc.unshare(_CLONE_NEWNS) == 0, os.strerror(ctypes.get_errno())
             run("mount", "--make-rprivate", "/")
