@@ -11,7 +11,7 @@ demo: $(VENV)/.runtime
 
 test: lint
 	scripts/install-tools engine nix test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 test-unit: $(VENV)/.dev
 	$(BIN)/python -m pytest -m "not integration and not long and not crash"

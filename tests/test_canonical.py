@@ -202,6 +202,8 @@ def test_recipes_cannot_leave_the_directory(state: Path) -> None:
 def test_garbage_is_what_nothing_names(state: Path) -> None:
     store, _ = committed(state)
     kept = files(state)
+    found = store.load("demo")
+    assert found
     save(state, content="orphan")
     abandoned = snapshot.stage(state, "demo", new_id(), run=new_id())
     (snapshot.make_volume(abandoned, "data") / "file").write_text("x")
@@ -209,6 +211,7 @@ def test_garbage_is_what_nothing_names(state: Path) -> None:
     (state / "demo" / "trash").mkdir(exist_ok=True)
     (state / "demo" / "trash" / new_id()).mkdir()
     (state / "demo" / ".canonical.json.77.tmp").write_text("half")
+    (state / "demo" / "snapshots" / found.snapshot / ".canonical.json.78.tmp").write_text("half")
     assert store.collect_garbage("demo") == []
     assert files(state) == kept
     for part in ("staging", "trash"):

@@ -192,7 +192,8 @@ class CanonicalStore:
         unnamed = [path for path in there if path.name not in named]
         dead = [path for path in _below(home / "staging") if path.name not in keep and not self._owned(path)]
         trash = _below(home / "trash")
-        leftovers = sorted(home.glob(".*.json.*.tmp"))
+        unborn = ".*.json.*.tmp"  # with the secrets of the canonical.json that it was to become
+        leftovers = [*sorted(home.glob(unborn)), *sorted(home.glob(f"snapshots/*/{unborn}"))]
         if unnamed or dead or trash:
             for path in there:
                 load_manifest(path / "manifest.json")
