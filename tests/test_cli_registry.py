@@ -50,17 +50,28 @@ def test_an_unreadable_canonical_is_told_by_every_list(state: Path, canonical: s
 def test_nothing_is_thrown_away_unasked(state: Path, canonical: str, group: list[str], capsys: Said) -> None:
     orphan = save(state, content="orphan").id
     arguments = [*group, *([orphan] if group[0] == "snapshot" else [])]
-    assert cli.main([*arguments, "--dry-run"]) == 0
-    assert "remove" in capsys.readouterr().err
+    assert cli.main([*arguments, "--dry-run", "--json"]) == 0
+    planned = capsys.readouterr()
+    assert "remove" in planned.err
     assert cli.main(arguments) == 2
     said = capsys.readouterr()
     assert "no terminal to ask at" in said.err
     assert "--yes" in said.err
     assert {path.name for path in (state / "demo" / "snapshots").iterdir()} == {canonical, orphan}
     assert (state / "demo" / "canonical.json").exists()
-    assert cli.main([*arguments, "--yes"]) == 0
+    assert cli.main([*arguments, "--yes", "--json"]) == 0
+    done = capsys.readouterr()
+    assert done.out == planned.out
     gone = orphan if group[0] == "snapshot" else canonical
+    assert [item["id"] for item in json.loads(done.out)["snapshots"]] == [gone]
     assert gone not in CanonicalStore(state).snapshots("demo")
+
+
+def test_seed_says_in_json_that_there_was_nothing_to_do(state: Path, canonical: str, capsys: Said) -> None:
+    assert cli.main(["canonical", "seed", "demo", "--json"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {"recipe": "demo", "run": None}
+    assert "has a good canonical" in said.err
 
 
 def test_the_end_of_the_input_is_a_no(state: Path, canonical: str, monkeypatch: pytest.MonkeyPatch) -> None:

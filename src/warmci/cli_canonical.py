@@ -57,12 +57,14 @@ def show(recipe: Recipe, json: Json = False) -> None:
 
 
 @app.command()
-def seed(recipe: Recipe) -> None:
+def seed(recipe: Recipe, json: Json = False) -> None:
     """Make a canonical by a cold run of the default branch, where there is no good one."""
     from warmci.reconcile import seed as seed_recipe  # noqa: PLC0415
 
     console = Console()
     result = seed_recipe(load_settings(), console, recipe)
+    if json:
+        print_data(as_json({"recipe": recipe, "run": result.model_dump(mode="json") if result else None}))
     if result is None:
         console.say(f"{recipe} has a good canonical; to start its data afresh: run_recipe_ci.py {recipe} --reseed")
         return
@@ -128,7 +130,7 @@ def fsck(
 
 
 @app.command()
-def remove(recipe: Recipe, dry_run: DryRun = False, yes: Yes = False) -> None:
+def remove(recipe: Recipe, dry_run: DryRun = False, yes: Yes = False, json: Json = False) -> None:
     """Forget a canonical and throw away its data."""
     from warmci.registry import RemovalPlan, remove_canonical  # noqa: PLC0415
 
@@ -138,10 +140,16 @@ def remove(recipe: Recipe, dry_run: DryRun = False, yes: Yes = False) -> None:
         console.say(f"remove the canonical of {recipe}: {plan.canonical}")
         for info in plan.snapshots:
             console.say(f"  snapshot {info.id}: {info.files} files, {size(info.bytes)}")
+        if json and dry_run:
+            print_data(plan.model_dump_json(indent=2))
         return not dry_run and agreed("Remove it?", yes=yes)
 
-    if remove_canonical(load_settings(), console, recipe, agree):
-        console.say(f"removed the canonical of {recipe}")
+    done = remove_canonical(load_settings(), console, recipe, agree)
+    if done is None:
+        return
+    if json:
+        print_data(done.model_dump_json(indent=2))
+    console.say(f"removed the canonical of {recipe}")
 
 
 def _fate(problem: Problem) -> str:

@@ -188,6 +188,7 @@ def remove(
     id: Annotated[str, typer.Argument(help="id of the snapshot")],  # noqa: A002
     dry_run: DryRun = False,
     yes: Yes = False,
+    json: Json = False,
 ) -> None:
     """Throw away a snapshot that no canonical is on."""
     from warmci.registry import RemovalPlan, remove_snapshot  # noqa: PLC0415
@@ -197,10 +198,16 @@ def remove(
     def agree(plan: RemovalPlan) -> bool:
         for info in plan.snapshots:
             console.say(f"remove snapshot {info.id} of {recipe}: {info.files} files, {size(info.bytes)}")
+        if json and dry_run:
+            print_data(plan.model_dump_json(indent=2))
         return not dry_run and agreed("Remove it?", yes=yes)
 
-    if remove_snapshot(load_settings(), console, recipe, id, agree):
-        console.say(f"removed snapshot {id} of {recipe}")
+    done = remove_snapshot(load_settings(), console, recipe, id, agree)
+    if done is None:
+        return
+    if json:
+        print_data(done.model_dump_json(indent=2))
+    console.say(f"removed snapshot {id} of {recipe}")
 
 
 def _with_totals(info: SnapshotInfo) -> dict[str, object]:

@@ -21,7 +21,7 @@ class HeldLock(Record):
     """One line of `warmci locks`."""
 
     lock: str
-    """app-RECIPE, slot-N of max_tests, or sweep."""
+    """app-RECIPE, slot-N of max_tests, sweep or reconcile."""
     holder: str
     run: str = ""
     recipe: str = ""

@@ -10,7 +10,7 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import ValidationError
 
@@ -107,9 +107,9 @@ def slot(
 
 
 def held(state_dir: Path) -> dict[str, Holder | None]:
-    """Locks that somebody holds now, by file name: app-RECIPE, slot-N, sweep. None: he has not said who he is."""
+    """Locks that somebody holds now, by file name: app-RECIPE, slot-N, sweep, reconcile. None: unknown."""
     found = {}
-    for kind in ("app-*", "slot-*", "sweep"):
+    for kind in ("app-*", "slot-*", "sweep", "reconcile"):
         for path in sorted(_locks_dir(state_dir).glob(kind)):
             holder, is_held = _look(path)
             if is_held:
@@ -118,9 +118,9 @@ def held(state_dir: Path) -> dict[str, Holder | None]:
 
 
 @contextmanager
-def sweep_lock(state_dir: Path, holder: Holder) -> Iterator[Lock]:
-    """One sweep at a time on this host. Raises BusyError at once."""
-    with _held([_locks_dir(state_dir) / "sweep"], holder, 0, None, "the sweep of this host") as lock:
+def host_lock(state_dir: Path, work: Literal["sweep", "reconcile"], holder: Holder) -> Iterator[Lock]:
+    """One sweep, and one reconcile of the registry, at a time on this host. Raises BusyError at once."""
+    with _held([_locks_dir(state_dir) / work], holder, 0, None, f"the {work} of this host") as lock:
         yield lock
 
 

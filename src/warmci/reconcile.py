@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from warmci import fsck, registry
 from warmci.context import Request
 from warmci.errors import InfraError, InterruptedRunError, UsageError, WarmciError
+from warmci.locks import Holder, host_lock
 from warmci.models import Mode, Record, Verdict
 from warmci.run import run_recipe
 
@@ -44,22 +45,19 @@ def plan_reconcile(settings: Settings, store: CanonicalStore) -> list[Action]:
 
 
 def reconcile(settings: Settings, console: Console, agree: Callable[[list[Action]], bool]) -> tuple[list[Action], bool]:
-    """(actions with what came of them, whether they were carried out). One that fails does not stop the rest."""
+    """(actions with what came of them, whether they were carried out). One that fails does not stop the rest.
+
+    Raises BusyError where another reconcile runs on this host.
+    """
     store = registry.open_store(settings)
     plan = plan_reconcile(settings, store)
     if not plan or not agree(plan):
         return plan, False
-    done = []
-    for action in plan:
-        try:
-            _carry_out(settings, console, store, action)
-        except InterruptedRunError:
-            raise
-        except WarmciError as error:
-            console.error(f"{action.recipe}: {error.message}", error.hint)
-            done.append(action.model_copy(update={"failed": error.message, "exit_code": error.exit_code}))
-        else:
-            done.append(action)
+    with host_lock(store.dir, "reconcile", Holder.here("reconcile", "registry", "canonical reconcile")) as lock:
+        done = []
+        for action in plan:
+            lock.set_phase(f"{action.do} {action.recipe}")
+            done.append(_tried(settings, console, store, action))
     return done, True
 
 
@@ -95,6 +93,17 @@ def _why_seed(store: CanonicalStore, recipe: str) -> str:
     if canonical is None:
         return "there is no canonical"
     return "" if canonical.state == "good" else f"the canonical is dirty: {canonical.reason}"
+
+
+def _tried(settings: Settings, console: Console, store: CanonicalStore, action: Action) -> Action:
+    try:
+        _carry_out(settings, console, store, action)
+    except InterruptedRunError:
+        raise
+    except WarmciError as error:
+        console.error(f"{action.recipe}: {error.message}", error.hint)
+        return action.model_copy(update={"failed": error.message, "exit_code": error.exit_code})
+    return action
 
 
 def _carry_out(settings: Settings, console: Console, store: CanonicalStore, action: Action) -> None:

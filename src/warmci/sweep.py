@@ -10,7 +10,7 @@ from warmci import alerts, fs, history, live, live_record, metrics, names, prune
 from warmci.canonical import CanonicalStore
 from warmci.engine import Engine
 from warmci.errors import InfraError, InterruptedRunError, WarmciError
-from warmci.locks import Holder, sweep_lock
+from warmci.locks import Holder, host_lock
 from warmci.recipe import default_head
 from warmci.recipe_config import load_config
 from warmci.recover import recover
@@ -36,7 +36,7 @@ def run_sweep(settings: Settings, console: Console) -> Sweep:
     """
     state = open_state(settings.state_dir, floor_bytes=0)
     holder = Holder.here("sweep", "sweep", "sweep")
-    with sweep_lock(state.dir, holder):
+    with host_lock(state.dir, "sweep", holder):
         found = unfinished(state.dir, datetime.now(UTC))
         sweep = _Sweep(settings, console, state.instance, found or _begin(settings))
         if found is not None:
