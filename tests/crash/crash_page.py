@@ -36,8 +36,8 @@ _ABOUT = {
 alone and of both at once. A case counts only if the kill took place; one call past the last must change nothing.""",
     "kill -9, and again during the recovery": """Thirty first kills, evenly spread, those that leave the same files
 taken once; of the pairs with every point of the recovery from them, a sample is run, the same one each time.""",
-    "disk errors": """Each of these calls fails once, and in another case from there on, with EIO, ENOSPC and EDQUOT; of
-EDQUOT, which differs by its number only, a sample. Success means the new state, an error the old one.""",
+    "disk errors": """Each of these calls fails once, and in another case from there on, with EIO, ENOSPC and EDQUOT.
+Success means the new state, an error the old one.""",
     "power cuts": """A loop-mounted file system; at each point the process dies and the device's content is copied as it
 is, so that nothing unsynced survives. One more point lies after the command's success (I9).""",
     "full disk": """A tmpfs with room for so many bytes, or so many files, from none to enough; on the full disk the
