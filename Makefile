@@ -11,10 +11,11 @@ demo: $(VENV)/.runtime
 
 test: lint
 	scripts/install-tools engine nix test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 -m "not integration and not long and not crash"
+	$(BIN)/python -m pytest -m "integration and not long and not crash"
 
 test-unit: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not integration and not long and not crash"
+	$(BIN)/python -m pytest -n 2 -m "not integration and not long and not crash"
 
 # Kills, disk errors, power cuts at every point; writes docs/reliability.md.
 test-crash: $(VENV)/.dev

@@ -42,18 +42,17 @@ def own_signals() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist's own reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Fast ones first: a broken unit test is told before any engine is started.
 
-    A session's engine, live Keycloak and booted machine are made once per process: of two processes (xdist's loadgroup)
-    one has the tests that need the Keycloak, the other those that need another of them.
+    A session's engine is made once per process: of two processes (xdist's loadgroup) one has the tests that need the
+    live Keycloak as well, the other has the rest.
     """
     items.sort(key=lambda item: item.get_closest_marker("integration") is not None)
     needs = {item: set(getattr(item, "fixturenames", ())) for item in items}
     with_keycloak = {item.path for item, names in needs.items() if "live_provider" in names}
     for item, names in needs.items():
-        if names & {"bench", "wheel"}:
+        if "bench" in names:
             group = "engine and Keycloak" if item.path in with_keycloak else "engine"
             item.add_marker(pytest.mark.xdist_group(group))
 
