@@ -118,6 +118,7 @@ class Run:
         wait_s, began = self.settings.lock_wait_s, time.monotonic()
         with ExitStack() as locks:
             locks.enter_context(run_lock(self.dir))
+            locks.callback(self._drop_unused_work)
             (self.dir / "work").mkdir(mode=0o700)
             held: list[Lock] = []
             if self._needs_app_lock():
@@ -129,6 +130,11 @@ class Run:
             held.append(locks.enter_context(place))
             self.recorder.on_stage = lambda name: show_phase(held, name)
             self._prepared(engine, state)
+
+    def _drop_unused_work(self) -> None:
+        """Of a run that ended before it made anything, as one that was interrupted while it waited."""
+        with suppress(OSError):  # gone, or not empty and so left to the next command with its journal
+            (self.dir / "work").rmdir()
 
     def _needs_app_lock(self) -> bool:
         """All but a cold run of a pull request, which touches neither the canonical nor its domain: any number at once.

@@ -14,9 +14,15 @@ from warmci.models import Verdict
 from warmci.state import open_state
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bench import Bench
 
 pytestmark = pytest.mark.integration
+
+
+def works(bench: Bench) -> list[Path]:
+    return list(bench.settings.runs_dir.glob("*/work"))
 
 
 def test_busy_is_said_at_once_or_after_the_wait(bench: Bench) -> None:
@@ -34,6 +40,21 @@ def test_busy_is_said_at_once_or_after_the_wait(bench: Bench) -> None:
         assert "no cold pipeline ran" in answer.stderr
     assert "waiting for run run-a" in later.stderr
     assert "waiting for" not in at_once.stderr
+    assert works(bench) == []
+
+
+def test_a_run_that_is_stopped_while_it_waits_leaves_nothing(bench: Bench) -> None:
+    state = open_state(bench.settings.state_dir).dir
+    with app_lock(state, "custom-html", Holder.here("run-a", "custom-html", "run quick"), wait_s=5):
+        process = bench.start("run_recipe_ci.py", "custom-html", "--wait", "60")
+        assert process.stderr
+        while "waiting for run run-a" not in (line := process.stderr.readline()):
+            assert line, "it ended before it waited"
+        assert len(works(bench)) == 1
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert works(bench) == []
 
 
 def test_a_run_waits_for_a_slot_and_says_so(bench: Bench) -> None:
