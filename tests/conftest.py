@@ -43,18 +43,8 @@ def own_signals() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Fast ones first: a broken unit test is told before any engine is started.
-
-    A session's engine is made once per process: of two processes (xdist's loadgroup) one has the tests that need the
-    live Keycloak as well, the other has the rest.
-    """
+    """Fast ones first: a broken unit test is told before any engine is started."""
     items.sort(key=lambda item: item.get_closest_marker("integration") is not None)
-    needs = {item: set(getattr(item, "fixturenames", ())) for item in items}
-    with_keycloak = {item.path for item, names in needs.items() if "live_provider" in names}
-    for item, names in needs.items():
-        if "bench" in names:
-            group = "engine and Keycloak" if item.path in with_keycloak else "engine"
-            item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

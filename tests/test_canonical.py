@@ -212,7 +212,13 @@ def test_garbage_is_what_nothing_names(state: Path) -> None:
     (state / "demo" / "trash" / new_id()).mkdir()
     (state / "demo" / ".canonical.json.77.tmp").write_text("half")
     (state / "demo" / "snapshots" / found.snapshot / ".canonical.json.78.tmp").write_text("half")
+    elsewhere = state.parent / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / ".my.json.bak.tmp").write_text("of somebody else")
+    (state / "demo" / "snapshots" / "link").symlink_to(elsewhere)
     assert store.collect_garbage("demo") == []
+    assert list(elsewhere.iterdir())
+    (state / "demo" / "snapshots" / "link").unlink()
     assert files(state) == kept
     for part in ("staging", "trash"):
         assert list((state / "demo" / part).iterdir()) == []

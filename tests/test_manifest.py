@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import threading
@@ -271,6 +272,44 @@ def test_what_cannot_be_changed_is_found(tmp_path: Path, flag: str) -> None:
         assert unchangeable(root) == "directory/fixed"
     finally:
         process.run(["chattr", f"-{flag}", str(root / "directory" / "fixed")], timeout_s=10)
+
+
+@pytest.mark.parametrize("place", ["nowhere", "volume", "elsewhere"])
+def test_a_link_is_no_volume(tmp_path: Path, place: str) -> None:
+    root = volume(tmp_path)
+    (root / "file").write_text("data")
+    expected = new_manifest("demo", new_id(), {root.name: tuple(walk(root, read_data=True))})
+    root.rename(tmp_path / "elsewhere")
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / root.name).symlink_to(tree / root.name if place == "volume" else tmp_path / place)
+    with pytest.raises(InfraError):
+        compare(expected, tree, read_data=True)
+
+
+def test_a_bad_sector_is_no_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel hands out what comes before it, and says EIO at the next read only."""
+    root = volume(tmp_path)
+    (root / "file").write_bytes(b"x" * 8192)
+    real = os.read
+
+    def read(fd: int, count: int) -> bytes:
+        if count <= 4097:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(fd, 4096)
+
+    monkeypatch.setattr(os, "read", read)
+    with pytest.raises(InfraError, match="Input/output error") as caught:
+        walk(root, read_data=True)
+    assert isinstance(caught.value.__cause__, OSError)
+
+
+def test_a_file_that_shrinks_under_the_walk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = volume(tmp_path)
+    (root / "file").write_bytes(b"x" * 8192)
+    monkeypatch.setattr(os, "posix_fadvise", lambda *_: os.truncate(root / "file", 100))
+    with pytest.raises(InfraError, match="changed while it was read"):
+        walk(root, read_data=True)
 
 
 def test_progress_is_told_every_byte(tmp_path: Path) -> None:

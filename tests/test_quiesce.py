@@ -181,5 +181,6 @@ def test_a_mount_table_that_cannot_be_read_is_told_in_words(tmp_path: Path, monk
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), "/proc/self/mountinfo")
 
     monkeypatch.setattr(fs, "mounts", unreadable)
-    with pytest.raises(InfraError, match="the mount table: Too many open files"):
-        refuse_mounted(tmp_path)
+    for look in (refuse_mounted, attach.leftover_mounts, attach.detach):
+        with pytest.raises(InfraError, match="the mount table: Too many open files"):
+            look(tmp_path)

@@ -39,7 +39,13 @@ def test_one_reconcile_at_a_time(registry: Registry) -> None:
         reconcile.reconcile(settings, Console(quiet=True), lambda _: True)
     assert registry.store.recipes() == ["gone"]
     assert registry.ran == []
-    reconcile.reconcile(settings, Console(quiet=True), lambda _: True)
+
+    def meanwhile(_: list[Action]) -> bool:
+        registry.store.remove("gone")
+        return True
+
+    actions, _ = reconcile.reconcile(settings, Console(quiet=True), meanwhile)
+    assert [action.exit_code for action in actions] == [0, 0], "what another has done is done"
     assert registry.store.recipes() == ["new"]
 
 

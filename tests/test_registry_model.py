@@ -29,9 +29,44 @@ if TYPE_CHECKING:
     from warmci.tree import Entry
 
 VOLUMES = ("db", "files")
-Tree: TypeAlias = "dict[str, list[Entry]]"
-"""Volume to everything in it, with owners, modes, times, attributes, links and hashes."""
+Tree: TypeAlias = "dict[str, tuple[list[Entry], dict[str, Facts]]]"
+"""Volume to everything in it, as our own walk tells it and as the system does."""
 _LATEST_NS = 2**31 * 10**9
+
+
+class Facts(NamedTuple):
+    mode: int
+    owners: tuple[int, int]
+    mtime_ns: int
+    device: int
+    names: int
+    data: bytes
+    note: dict[str, bytes]
+    has_holes: bool
+
+
+def facts_of(path: Path) -> Facts:
+    found, data = path.lstat(), b""
+    if stat.S_ISREG(found.st_mode):
+        data = path.read_bytes()
+    elif path.is_symlink():
+        data = os.fsencode(path.readlink())
+    is_directory = stat.S_ISDIR(found.st_mode)
+    return Facts(
+        found.st_mode,
+        (found.st_uid, found.st_gid),
+        found.st_mtime_ns,
+        found.st_rdev,
+        1 if is_directory else found.st_nlink,
+        data,
+        {name: os.getxattr(path, name, follow_symlinks=False) for name in os.listxattr(path, follow_symlinks=False)},
+        not is_directory and found.st_blocks * 512 < found.st_size,
+    )
+
+
+def look(root: Path) -> tuple[list[Entry], dict[str, Facts]]:
+    below = {str(path.relative_to(root)): facts_of(path) for path in (root, *root.rglob("*"))}
+    return tree.walk(root, read_data=True), below
 
 
 class Planted(NamedTuple):
@@ -234,10 +269,10 @@ class Registry(RuleBasedStateMachine):
     # --- what must hold
 
     def _seen(self) -> Tree:
-        return {name: tree.walk(path, read_data=True) for name, path in self.paths.items()}
+        return {name: look(path) for name, path in self.paths.items()}
 
     def _has_files(self) -> bool:
-        return any(entry.type != "d" for entries in self.live.values() for entry in entries)
+        return any(entry.type != "d" for entries, _ in self.live.values() for entry in entries)
 
     def _settle(self) -> None:
         restore.settle(self.store.dir, "demo")
@@ -264,7 +299,7 @@ class Registry(RuleBasedStateMachine):
         if found is not None and self.canonical is not None:
             assert self.store.damage(found, read_data=True) == []
             home = snapshot.snapshot_dir(self.store.dir, "demo", found.snapshot) / "volumes"
-            assert {name: tree.walk(home / name, read_data=True) for name in VOLUMES} == self.canonical
+            assert {name: look(home / name) for name in VOLUMES} == self.canonical
 
 
 Registry.TestCase.settings = settings(max_examples=25, stateful_step_count=12, deadline=None)

@@ -83,7 +83,7 @@ def detach(work_dir: Path) -> None:
     Never lazily: a container that still runs must not see its data vanish. Raises InfraError when it is busy.
     """
     deadline = time.monotonic() + _UNMOUNT_WAIT_S
-    while found := [mount.target for mount in fs.mounts_below(work_dir)]:
+    while found := mounted(work_dir):
         done = process.run(["umount", "--", str(found[0])], timeout_s=_MOUNT_TIMEOUT_S, check=False)
         if done.returncode and time.monotonic() > deadline:
             raise InfraError(
@@ -101,7 +101,13 @@ def detach(work_dir: Path) -> None:
 
 def leftover_mounts(state_dir: Path) -> list[Path]:
     """Mounts below the runs of this state directory, innermost first: the order in which they can be unmounted."""
-    return [mount.target for mount in fs.mounts_below(state_dir / ".runs")]
+    return mounted(state_dir / ".runs")
+
+
+def mounted(tree: Path) -> list[Path]:
+    """Mount points at or below tree, innermost first. Raises InfraError when the mount table cannot be read."""
+    with disk("the mount table"):
+        return [mount.target for mount in fs.mounts_below(tree)]
 
 
 def _no_overlay(snapshot_dir: Path, work_dir: Path, prefer: str) -> str:

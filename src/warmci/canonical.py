@@ -193,7 +193,7 @@ class CanonicalStore:
         dead = [path for path in _below(home / "staging") if path.name not in keep and not self._owned(path)]
         trash = _below(home / "trash")
         unborn = ".*.json.*.tmp"  # with the secrets of the canonical.json that it was to become
-        leftovers = [*sorted(home.glob(unborn)), *sorted(home.glob(f"snapshots/*/{unborn}"))]
+        leftovers = [path for place in (home, *there) for path in sorted(place.glob(unborn))]
         if unnamed or dead or trash:
             for path in there:
                 load_manifest(path / "manifest.json")

@@ -123,6 +123,8 @@ class Mount(NamedTuple):
 
 def _unescape(text: str) -> str:
     """Octal escapes of the kernel (space, tab, newline, backslash) undone; any other byte is a file name's own."""
+    if "\\" not in text:
+        return text
     return os.fsdecode(re.sub(rb"\\([0-7]{3})", lambda code: bytes([int(code[1], 8)]), os.fsencode(text)))
 
 

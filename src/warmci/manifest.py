@@ -78,21 +78,26 @@ def load_manifest(path: Path) -> SnapshotManifest:
 def compare(manifest: SnapshotManifest, tree: Path, *, read_data: bool, progress: Progress | None = None) -> list[str]:
     """Differences of the volumes directory `tree` from the manifest, one line each; read_data also hashes files."""
     found = compare_names(manifest, tree)
-    for name, expected in sorted(manifest.volumes.items()):
-        if (tree / name).exists():
-            wrong = compare_volume(expected, tree / name, read_data=read_data, progress=progress)
-            found += [f"{name}: {line}" for line in wrong]
+    for name in sorted(manifest.volumes.keys() & _names(tree)):
+        expected = manifest.volumes[name]
+        wrong = compare_volume(expected, tree / name, read_data=read_data, progress=progress)
+        found += [f"{name}: {line}" for line in wrong]
     return found
 
 
 def compare_names(manifest: SnapshotManifest, tree: Path) -> list[str]:
     """Volumes that are missing in the volumes directory `tree`, or too many, one line each."""
-    with disk(f"reading {tree}"):
-        present = {path.name for path in tree.iterdir()}
+    present = _names(tree)
     found = [f"{name}: volume is missing" for name in sorted(manifest.volumes.keys() - present)]
     return found + [
         f"{quoted(name)}: volume is not in the manifest" for name in sorted(present - manifest.volumes.keys())
     ]
+
+
+def _names(tree: Path) -> set[str]:
+    """Whatever they name, a link to nowhere included."""
+    with disk(f"reading {tree}"):
+        return {path.name for path in tree.iterdir()}
 
 
 def compare_volume(

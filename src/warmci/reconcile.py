@@ -114,7 +114,8 @@ def _carry_out(settings: Settings, console: Console, store: CanonicalStore, acti
             if not problem.repaired and problem.kind != "dirty":
                 raise InfraError(problem.what, hint=problem.hint)
     elif action.do == "remove":
-        registry.remove_canonical(settings, console, action.recipe, lambda _: True)
+        if action.recipe in store.recipes():
+            registry.remove_canonical(settings, console, action.recipe, lambda _: True)
     else:
         result = seed(settings, console, action.recipe)
         if result is not None and result.exit_code:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from warmci import attach, fs, live_record, provider, realms, reap, snapshot
+from warmci import attach, live_record, provider, realms, reap, snapshot
 from warmci.claim import claimed
 from warmci.engine import INSTANCE_LABEL, RUN_LABEL
 from warmci.errors import BusyError, InfraError, UsageError
@@ -68,7 +68,7 @@ def _recover_run(engine: Engine, settings: Settings, instance: str, run: str) ->
     removed = reap.remove_objects(engine, instance, run)
     run_dir = settings.runs_dir / run
     journal = Journal(run_dir)
-    removed += [f"mount {mount.target}" for mount in fs.mounts_below(run_dir)]
+    removed += [f"mount {target}" for target in attach.mounted(run_dir)]
     attach.detach(run_dir / "work" / "attach")
     snapshot.remove(run_dir / "work")
     if removed:

@@ -136,9 +136,13 @@ class _Hashes:
             if len(self._small) >= _AHEAD:
                 self._next_small()
             return
-        if len(self._large) >= _OPEN_LARGE:
-            self._large.popleft().result()
-        future = pool.submit(_digest, fd, self._progress)
+        try:
+            if len(self._large) >= _OPEN_LARGE:
+                self._large.popleft().result()
+            future = pool.submit(_digest, fd, self._progress)
+        except BaseException:
+            os.close(fd)
+            raise
         self._large.append(future)
         self._found[path] = future
 
@@ -201,6 +205,8 @@ def _digest_small(root: Path, fd: int, size: int, progress: Progress | None) -> 
     """In one read, of one byte more than it has: a second one for its end would cost as much as the hash."""
     try:
         data = os.read(fd, size + 1)
+        while len(data) < size and (more := os.read(fd, size + 1 - len(data))):
+            data += more  # else the next read says why it ended: a bad sector comes as less, and only then as EIO
     finally:
         os.close(fd)
     if len(data) != size:
