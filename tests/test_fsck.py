@@ -21,6 +21,7 @@ from warmci.errors import InfraError, InterruptedRunError, UsageError
 from warmci.locks import run_lock
 from warmci.models import Mode, VolumeSummary
 from warmci.names import new_id
+from warmci.pipeline import sound_canonical
 from warmci.quick import why_not
 from warmci.run import Run
 from warmci.settings import Settings
@@ -325,10 +326,10 @@ def test_a_run_does_not_trust_a_snapshot_that_is_not_the_committed_one(store: Ca
     """Dirty is what quick refuses and what a cold run seeds anew."""
     canonical = committed(store)
     manifest = snapshot.snapshot_dir(store.dir, "demo", canonical.snapshot) / "manifest.json"
-    runs = [Run(Settings(state_dir=store.dir), Console(quiet=True), Request("demo", mode)) for _ in range(2)]
-    assert runs[0]._sound(store) == canonical
+    run, console = Run(Settings(state_dir=store.dir), Console(quiet=True), Request("demo", mode)), Console(quiet=True)
+    assert sound_canonical(store, "demo", console, may_mark=run._needs_app_lock()) == canonical
     manifest.write_text(manifest.read_text().replace("content", "c0ntent"))
-    found = runs[1]._sound(store)
+    found = sound_canonical(store, "demo", console, may_mark=run._needs_app_lock())
     assert found is not None
     assert (found.state, "not the one that was committed" in found.reason) == ("dirty", True)
     assert store.load("demo") == found
@@ -340,7 +341,7 @@ def test_a_run_without_the_recipes_lock_marks_nothing(store: CanonicalStore, tmp
     shutil.rmtree(snapshot.snapshot_dir(store.dir, "demo", canonical.snapshot))
     request = Request("demo", Mode.COLD, "", "7")
     run = Run(Settings(state_dir=store.dir, recipes_dir=tmp_path), Console(quiet=True), request)
-    assert run._sound(store) == canonical
+    assert sound_canonical(store, "demo", Console(quiet=True), may_mark=run._needs_app_lock()) == canonical
     assert store.load("demo") == canonical
 
 

@@ -109,6 +109,7 @@ LAYERS: list[set[str]] = [
         "live_releases",
         "live_stack",
         "metrics",
+        "pipeline",
         "promote",
         "prune",
         "prune_plan",

@@ -14,7 +14,7 @@ from warmci import reconcile, snapshot
 from warmci.canonical import CanonicalStore
 from warmci.console import Console
 from warmci.errors import BusyError, InterruptedRunError, UsageError
-from warmci.locks import Holder, host_lock
+from warmci.locks import Holder, held, host_lock
 from warmci.models import EXIT_CODES, Mode, RunResult, Verdict
 from warmci.names import new_id
 from warmci.settings import Settings
@@ -32,11 +32,10 @@ def test_one_reconcile_at_a_time(registry: Registry) -> None:
     registry.commit("gone")
     settings = registry.settings("new")
     holder = Holder.here(new_id(), "registry", "canonical reconcile")
-    with (
-        host_lock(registry.store.dir, "reconcile", holder),
-        pytest.raises(BusyError, match="the reconcile of this host"),
-    ):
-        reconcile.reconcile(settings, Console(quiet=True), lambda _: True)
+    with host_lock(registry.store.dir, "reconcile", holder):
+        assert list(held(registry.store.dir)) == ["reconcile"]
+        with pytest.raises(BusyError, match="the reconcile of this host"):
+            reconcile.reconcile(settings, Console(quiet=True), lambda _: True)
     assert registry.store.recipes() == ["gone"]
     assert registry.ran == []
 

@@ -1,4 +1,4 @@
-"""One run from request to result: locks, checkout, the choice of the pipeline, clean-up, ledger, verdict."""
+"""One run from request to result: locks, checkout, its pipeline, clean-up, ledger, verdict."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from warmci import cold, fs, ledger, metrics, names, promote, quick, snapshot
+from warmci import fs, ledger, metrics, names, snapshot
 from warmci.canonical import CanonicalStore
 from warmci.claim import claimed
 from warmci.context import Context, Request
@@ -23,11 +23,11 @@ from warmci.errors import (
     UsageError,
     WarmciError,
 )
-from warmci.history import CANONICAL_IS_HEAD
 from warmci.interrupts import shielded
 from warmci.journal import Journal
 from warmci.locks import Holder, run_lock, show_phase, slot
-from warmci.models import EXIT_CODES, Mode, Promotion, RunResult, Verdict
+from warmci.models import EXIT_CODES, Mode, RunResult, Verdict
+from warmci.pipeline import Pipeline
 from warmci.ports import Ports
 from warmci.prune import make_room
 from warmci.recipe import clone
@@ -40,11 +40,8 @@ from warmci.stages import Recorder
 from warmci.state import check_space, open_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from warmci.console import Console
     from warmci.locks import Lock
-    from warmci.models import Canonical
     from warmci.settings import Settings
     from warmci.state import State
 
@@ -167,7 +164,7 @@ class Run:
             try:
                 context = self._checkout(engine, state, store, ports, cleanup)
                 self._context = context
-                self._pipeline(context)
+                Pipeline(context, self._facts, may_mark=self._needs_app_lock()).run()
             except BaseException:
                 # The run's own failure is the news; that of its clean-up is told beside it.
                 with suppress(WarmciError):
@@ -221,120 +218,6 @@ class Run:
             gateway=engine.gateway(),
             dnsrr=mode == "dnsrr" or (mode == "auto" and not has_ipvs()),
             trusted=trusted,
-        )
-
-    # --- the choice of the pipeline: only here
-
-    def _pipeline(self, context: Context) -> None:
-        canonical = self._sound(context.store)
-        if canonical is not None:
-            self._facts["canonical"] = promote.use_of(canonical)
-            self.console.redact.add(*canonical.secrets.values())
-        if context.request.mode is Mode.QUICK:
-            because = quick.why_not(canonical, context)
-            if not because and canonical is not None:
-                self._facts |= {"ran": Mode.QUICK, "base_commit": canonical.commit, "base_version": canonical.version}
-                self._note(context, Mode.QUICK, lambda: quick.run_quick(context, canonical))
-                return
-            self._facts["because"] = because
-            self.console.say(f"requested: quick, ran: cold, because: {because}", style="bold yellow")
-        if context.request.mode is Mode.DRILL:
-            self._drill(context, canonical)
-            return
-        self._facts["ran"] = Mode.COLD
-        self._note(context, Mode.COLD, lambda: self._cold(context, canonical))
-
-    def _sound(self, store: CanonicalStore) -> Canonical | None:
-        """The canonical; one whose snapshot is not the one that was committed is dirty from now on.
-
-        Without the recipe's lock nothing is marked: the snapshot may just be being replaced.
-        """
-        canonical = store.load(self.request.recipe)
-        if canonical is None or canonical.state != "good" or not self._needs_app_lock():
-            return canonical
-        if wrong := store.damage(canonical):
-            self.console.say(f"the canonical is not usable: {wrong[0]}", style="yellow")
-            store.mark_dirty(canonical.recipe, wrong[0])
-        return store.load(canonical.recipe)
-
-    def _drill(self, context: Context, canonical: Canonical | None) -> None:
-        because = quick.why_not(canonical, context)
-        if because or canonical is None:
-            raise UnverifiedError(f"no drill: {because}", hint=f"run_recipe_ci.py {context.request.recipe}")
-        self._facts |= {"ran": Mode.DRILL, "base_commit": canonical.commit, "base_version": canonical.version}
-        try:
-            quick.run_drill(context, canonical)
-        except RecipeFailedError:
-            context.require_realm_provider()
-            raise
-
-    def _note(self, context: Context, mode: Mode, pipeline: Callable[[], None]) -> None:
-        """Keep the verdict with the canonical, for whoever looks at it later; not that of a pull request's cold run."""
-
-        def note(verdict: Verdict) -> None:
-            if self._needs_app_lock():
-                text = f"{verdict} {context.head[:8]} by {self.id}"
-                context.store.note_verdict(context.request.recipe, mode, text)
-
-        try:
-            pipeline()
-        except RecipeFailedError:
-            context.require_realm_provider()
-            note(Verdict.FAIL)
-            raise
-        except UnverifiedError:
-            note(Verdict.UNVERIFIED)
-            raise
-        note(Verdict.PASS)
-
-    def _cold(self, context: Context, canonical: Canonical | None) -> None:
-        healthy = canonical is not None and canonical.state == "good"
-        may_seed = context.trusted and (not healthy or context.request.reseed)
-        end = cold.run_cold(context, may_seed=may_seed)
-        if end.base is not None:
-            self._facts |= {"base_commit": end.base.commit, "base_version": end.base.version}
-        if context.trusted:
-            self._promote(context, canonical, end)
-        else:
-            self._facts["promotion"] = Promotion(action="none", outcome="skipped", reason="not trusted code")
-
-    def _promote(self, context: Context, canonical: Canonical | None, end: cold.ColdEnd) -> None:
-        """Cold stays green if promotion fails; that failure has its own verdict."""
-        action = "seed" if end.seed is not None else "advance"
-        began = time.monotonic()
-        if end.seed is None and canonical is not None and canonical.commit == context.head:
-            self._facts["promotion"] = Promotion(action="none", outcome="skipped", reason=CANONICAL_IS_HEAD)
-            return
-        if (
-            end.seed is None
-            and canonical is not None
-            and not context.repository.descends(context.head, canonical.commit)
-        ):
-            reason = f"the canonical {canonical.version} is not part of the head's history: it is never moved back"
-            self._facts["promotion"] = Promotion(action="none", outcome="skipped", reason=reason)
-            self.console.say(f"not promoted: {reason}; --reseed starts afresh", style="yellow")
-            return
-        try:
-            if end.seed is not None:
-                made = promote.seed(context, end.seed)
-            elif canonical is not None:
-                made = promote.advance(context, canonical)
-            else:
-                raise AssertionError("neither a seed nor a canonical to advance")
-        except InterruptedRunError:
-            raise
-        except (WarmciError, OSError) as error:
-            took = round(time.monotonic() - began, 3)
-            reason = self.console.redact(str(error))
-            self._facts["promotion"] = Promotion.model_validate(
-                {"action": action, "outcome": "failed", "reason": reason, "seconds": took}
-            )
-            raise PromotionError(
-                f"cold passed, but promotion failed: {error}", hint="the canonical is as it was"
-            ) from error
-        took = round(time.monotonic() - began, 3)
-        self._facts["promotion"] = Promotion.model_validate(
-            {"action": action, "outcome": "ok", "seconds": took, "canonical": promote.use_of(made)}
         )
 
     # --- the end
