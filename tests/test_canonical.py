@@ -11,9 +11,9 @@ from trees import canonical_of, save
 from warmci import snapshot
 from warmci.canonical import CanonicalStore
 from warmci.errors import InfraError, UsageError
-from warmci.locks import run_lock
 from warmci.models import Mode
 from warmci.names import new_id
+from warmci.run_locks import run_lock
 from warmci.state import open_state
 
 if TYPE_CHECKING:

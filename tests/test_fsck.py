@@ -18,12 +18,12 @@ from warmci.canonical import CanonicalStore
 from warmci.console import Console
 from warmci.context import Request
 from warmci.errors import InfraError, InterruptedRunError, UsageError
-from warmci.locks import run_lock
 from warmci.models import Mode, VolumeSummary
 from warmci.names import new_id
 from warmci.pipeline import sound_canonical
 from warmci.quick import why_not
 from warmci.run import Run
+from warmci.run_locks import run_lock
 from warmci.settings import Settings
 from warmci.state import disk, open_state
 

@@ -33,6 +33,7 @@ LAYERS: list[set[str]] = [
         "manifest",
         "ports",
         "quiesce",
+        "run_locks",
         "scan",
         "stages",
         "state",

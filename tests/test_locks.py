@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from warmci.errors import BusyError, InfraError, UsageError
-from warmci.locks import Holder, app_lock, dead_runs, held, is_alive, read_holder, run_lock, slot
+from warmci.locks import Holder, app_lock, held, read_holder, slot
 from warmci.names import new_id
+from warmci.run_locks import dead_runs, is_alive, run_lock
 from warmci.state import open_state
 
 if TYPE_CHECKING:
@@ -208,7 +209,7 @@ def test_a_lock_that_cannot_be_read_is_told_in_words(state: Path) -> None:
 def test_a_killed_run_is_dead(state: Path) -> None:
     run = new_id()
     script = (
-        "import sys,time;from pathlib import Path;from warmci.locks import run_lock\n"
+        "import sys,time;from pathlib import Path;from warmci.run_locks import run_lock\n"
         "lock=run_lock(Path(sys.argv[1]));print('held',flush=True);time.sleep(60)"
     )
     child = subprocess.Popen(

@@ -21,10 +21,11 @@ from warmci.canonical import CanonicalStore
 from warmci.console import Console
 from warmci.disk import Room
 from warmci.errors import InfraError, RecipeFailedError
-from warmci.locks import Holder, app_lock, run_lock, slot
+from warmci.locks import Holder, app_lock, slot
 from warmci.names import new_id
 from warmci.prune import execute, make_room
 from warmci.prune_plan import Item, Plan, make_plan
+from warmci.run_locks import run_lock
 from warmci.settings import Settings
 from warmci.state import open_state
 

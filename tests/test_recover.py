@@ -11,8 +11,8 @@ from fake_engine import FakeEngine
 from test_restore import STACK, World
 from warmci import attach, claim, process, recover, restore, restore_journal, snapshot
 from warmci.canonical import CanonicalStore
-from warmci.locks import run_lock
 from warmci.names import new_id
+from warmci.run_locks import run_lock
 from warmci.settings import Settings
 
 if TYPE_CHECKING:

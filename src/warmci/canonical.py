@@ -14,11 +14,11 @@ from warmci import snapshot
 from warmci.errors import InfraError, UsageError
 from warmci.fs import fsync_dir, write_json
 from warmci.interrupts import shielded
-from warmci.locks import is_alive
 from warmci.manifest import load_manifest
 from warmci.models import Canonical, Mode
 from warmci.names import new_id, recipe_name, record_id
 from warmci.restore_journal import JOURNAL
+from warmci.run_locks import is_alive
 from warmci.state import disk, recipe_home
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from warmci.console import Console, print_data
 
 
 def locks(json: Json = False) -> None:
-    """Who holds which recipe and which slot: run, pull request, phase, since when, and the expected end."""
+    """Who holds which recipe, slot, sweep or reconcile: run, pull request, phase, since when, and the expected end."""
     from warmci.lock_table import look  # noqa: PLC0415  (--help stays quick)
 
     loaded, console, now = read_settings(), Console(), datetime.now(UTC)

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from warmci import live_record, names, provider, sso
 from warmci.checks import Check, checked
-from warmci.locks import run_lock
+from warmci.run_locks import run_lock
 from warmci.state import open_state
 
 if TYPE_CHECKING:

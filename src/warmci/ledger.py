@@ -8,8 +8,8 @@ from warmci import live_record, provider, sso
 from warmci.attach import leftover_mounts
 from warmci.engine import INSTANCE_LABEL, LIVE_RUN, NAMESPACE_LABEL, RUN_LABEL
 from warmci.errors import InfraError, WarmciError
-from warmci.locks import is_alive
 from warmci.models import Ledger
+from warmci.run_locks import is_alive
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from warmci import pulled, snapshot
 from warmci.disk import Room, Watermarks
 from warmci.errors import BusyError, InfraError, UsageError
-from warmci.locks import Holder, app_lock, claimed_run, read_holder
+from warmci.locks import Holder, app_lock, read_holder
 from warmci.prune_plan import Item, Plan, in_use, is_only_ours, make_plan, pinned
+from warmci.run_locks import claimed_run
 from warmci.state import no_space
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from warmci import disk, pulled
 from warmci.errors import InfraError, WarmciError
-from warmci.locks import dead_runs
 from warmci.models import Record
+from warmci.run_locks import dead_runs
 from warmci.state import disk as checked
 
 if TYPE_CHECKING:

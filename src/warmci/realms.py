@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 from warmci import live_record, provider, sso
 from warmci.errors import InfraError, UsageError
-from warmci.locks import may_live
 from warmci.models import Record
 from warmci.realm_reaper import Reaped, StaleRealm, look_for_stale, reap_stale_realms
+from warmci.run_locks import may_live
 from warmci.sso import Realm
 from warmci.state import open_state
 

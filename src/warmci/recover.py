@@ -10,8 +10,9 @@ from warmci.claim import claimed
 from warmci.engine import INSTANCE_LABEL, RUN_LABEL
 from warmci.errors import BusyError, InfraError, UsageError
 from warmci.journal import Journal
-from warmci.locks import Holder, claimed_run, dead_runs, is_alive
+from warmci.locks import Holder
 from warmci.restore_journal import JOURNAL
+from warmci.run_locks import claimed_run, dead_runs, is_alive
 
 if TYPE_CHECKING:
     from warmci.canonical import CanonicalStore

@@ -9,9 +9,10 @@ from warmci import names, restore, restore_journal, stack_volumes
 from warmci.claim import claimed
 from warmci.engine import NAMESPACE_LABEL, Engine
 from warmci.errors import InfraError, UsageError
-from warmci.locks import Holder, run_lock
+from warmci.locks import Holder
 from warmci.models import Record, VolumeSummary
 from warmci.registry import find_canonical, open_store
+from warmci.run_locks import run_lock
 from warmci.saved_app import engine_names
 from warmci.snapshot import load_committed, remove
 from warmci.state import open_state

@@ -25,7 +25,7 @@ from warmci.errors import (
 )
 from warmci.interrupts import shielded
 from warmci.journal import Journal
-from warmci.locks import Holder, run_lock, show_phase, slot
+from warmci.locks import Holder, show_phase, slot
 from warmci.models import EXIT_CODES, Mode, RunResult, Verdict
 from warmci.pipeline import Pipeline
 from warmci.ports import Ports
@@ -36,6 +36,7 @@ from warmci.recover import recover
 from warmci.render import has_ipvs
 from warmci.report_html import page
 from warmci.report_junit import junit
+from warmci.run_locks import run_lock
 from warmci.stages import Recorder
 from warmci.state import check_space, open_state
 

@@ -12,8 +12,9 @@ from warmci.claim import claimed
 from warmci.copying import bytes_of
 from warmci.engine import Engine
 from warmci.errors import InfraError, UsageError
-from warmci.locks import Holder, run_lock
+from warmci.locks import Holder
 from warmci.models import Record, VolumeSummary
+from warmci.run_locks import run_lock
 from warmci.saved_app import describe
 from warmci.scan import marks, unchangeable
 from warmci.state import open_state
