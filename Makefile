@@ -46,10 +46,11 @@ bench-realms: $(VENV)/.dev
 	scripts/install-tools engine
 	$(BIN)/python benchmarks/realms.py
 
-docs: $(VENV)/.runtime
-	$(BIN)/python -c "from warmci.settings import as_markdown; print(as_markdown(), end='')" > docs/settings.md
+docs: $(VENV)/.dev
+	$(BIN)/python -c "from warmci.base.settings import as_markdown; print(as_markdown(), end='')" > docs/settings.md
+	PYTHONPATH=tests $(BIN)/python -m support.rooms
 	scripts/install-tools nix
-	$(BIN)/python tests/nixeval.py
+	PYTHONPATH=tests $(BIN)/python -m support.nixeval
 
 $(VENV)/bin/pip:
 	scripts/install-tools python

@@ -16,14 +16,17 @@ import time
 from pathlib import Path
 
 from page import row, write_section
-from warmci import compose, demo, netns, private_engine, render, snapshot
-from warmci.canonical import CanonicalStore
-from warmci.cli_demo import DEMO_ROOT
-from warmci.console import Console
-from warmci.engine import Engine
-from warmci.recipe import clone
-from warmci.recipe_config import load_config
-from warmci.settings import Settings, default_docker_host
+from warmci.base import netns
+from warmci.base.settings import Settings, default_docker_host
+from warmci.cli.demo import DEMO_ROOT
+from warmci.demo import private_engine, story
+from warmci.recipe import compose, render
+from warmci.recipe.config import load_config
+from warmci.recipe.repository import clone
+from warmci.report.console import Console
+from warmci.store import snapshot
+from warmci.store.canonical import CanonicalStore
+from warmci.swarm.engine import Engine
 
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
@@ -35,10 +38,10 @@ def prepared(root: Path) -> Settings:
     console = Console()
     settings_file = root / "settings.toml"
     if not settings_file.exists() or CanonicalStore(root / "state").load(RECIPE) is None:
-        if not demo.play(root, default_docker_host(), console, keep=True):
+        if not story.play(root, default_docker_host(), console, keep=True):
             raise SystemExit("the demo did not go as told")
     else:
-        demo.prepare(root, default_docker_host(), console)
+        story.prepare(root, default_docker_host(), console)
     os.environ["WARMCI_SETTINGS"] = str(settings_file)
     subprocess.run([BIN / "warmci", "keycloak", "reconcile"], check=True)
     return Settings()

@@ -19,31 +19,36 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from page import row, write_section
-from warmci import demo, live, live_record, names, netns, provider, reap, sso
-from warmci.cli_demo import DEMO_ROOT
-from warmci.console import Console
-from warmci.engine import Engine
-from warmci.ports import Ports
-from warmci.realm_spec import realm_body
-from warmci.recipe import clone
-from warmci.render import Placement, has_ipvs
-from warmci.settings import Settings, default_docker_host
-from warmci.state import open_state
+from warmci.base import names, netns
+from warmci.base.ports import Ports
+from warmci.base.settings import Settings, default_docker_host
+from warmci.base.state import open_state
+from warmci.cli.demo import DEMO_ROOT
+from warmci.demo import story
+from warmci.live import keycloak as live
+from warmci.live import keycloak_json
+from warmci.recipe.render import Placement, has_ipvs
+from warmci.recipe.repository import clone
+from warmci.report.console import Console
+from warmci.sso import admin_rest, keycloak_app, lifecycle, realm_spec
+from warmci.sso.realm_spec import realm_body
+from warmci.swarm import reap
+from warmci.swarm.engine import Engine
 
 if TYPE_CHECKING:
     import httpx
 
 
-def spec_of(owner: str) -> sso.RealmSpec:
-    alice = sso.RealmUser(
+def spec_of(owner: str) -> realm_spec.RealmSpec:
+    alice = realm_spec.RealmUser(
         username="alice",
         password=SecretStr("pass"),
         email="alice@example.org",
         first_name="Alice",
         last_name="Example",
     )
-    return sso.RealmSpec(
-        name=sso.new_realm_name("bench", "1", secrets.token_hex(4)),
+    return realm_spec.RealmSpec(
+        name=lifecycle.new_realm_name("bench", "1", secrets.token_hex(4)),
         run=names.new_id(),
         owner=owner,
         host="bench",
@@ -54,15 +59,15 @@ def spec_of(owner: str) -> sso.RealmSpec:
     )
 
 
-def by_warmci(settings: Settings, access: sso.KeycloakAccess, owner: str) -> float:
+def by_warmci(settings: Settings, access: admin_rest.KeycloakAccess, owner: str) -> float:
     """As a run does it: connection, login, count, create; connection, login, delete."""
     spec = spec_of(owner)
     began = time.monotonic()
-    with provider.connected(settings, access) as keycloak:
-        sso.count_against_budget(keycloak, most=settings.realm_max)
-        sso.create_keycloak_realm(keycloak, spec, announce=lambda _: None)
-    with provider.connected(settings, access) as keycloak:
-        sso.delete_keycloak_realm(keycloak, spec.name)
+    with keycloak_app.connected(settings, access) as keycloak:
+        lifecycle.count_against_budget(keycloak, most=settings.realm_max)
+        lifecycle.create_keycloak_realm(keycloak, spec, announce=lambda _: None)
+    with keycloak_app.connected(settings, access) as keycloak:
+        lifecycle.delete_keycloak_realm(keycloak, spec.name)
     return time.monotonic() - began
 
 
@@ -78,18 +83,18 @@ def by_two_calls(client: httpx.Client, token: str, owner: str) -> float:
 def by_co_deployment(settings: Settings, engine: Engine, work: Path) -> float:
     """What a run without a live Keycloak does: deploy one, and remove it again."""
     ports = Ports(settings.locks_dir, settings.ports)
-    domain = names.cold_domain(provider.RECIPE, settings.base_domain)
-    placement = Placement(provider.RECIPE, domain, ports.take(domain), names.new_id(), "bench", not has_ipvs())
+    domain = names.cold_domain(keycloak_app.RECIPE, settings.base_domain)
+    placement = Placement(keycloak_app.RECIPE, domain, ports.take(domain), names.new_id(), "bench", not has_ipvs())
     placement = replace(placement, hosts={domain: engine.gateway()})
     began = time.monotonic()
     try:
-        repository = clone(settings, provider.RECIPE, work)
-        provider.deploy(
+        repository = clone(settings, keycloak_app.RECIPE, work)
+        keycloak_app.deploy(
             engine,
             settings,
-            provider.Site(placement, work / "volumes"),
+            keycloak_app.Site(placement, work / "volumes"),
             repository,
-            provider.wanted_releases(repository, settings)[-1].commit,
+            keycloak_app.wanted_releases(repository, settings)[-1].commit,
             work_dir=work,
             announce=lambda *_: None,
             console=Console(quiet=True),
@@ -106,19 +111,19 @@ def main() -> None:
     parser.add_argument("--deployments", type=int, default=3)
     parser.add_argument("--root", type=Path, default=DEMO_ROOT)
     options = parser.parse_args()
-    settings = demo.prepare(options.root, default_docker_host(), Console()).settings
+    settings = story.prepare(options.root, default_docker_host(), Console()).settings
     if settings.netns is not None:
         netns.enter(settings.netns)
     live.reconcile(settings, Console())
-    record = live_record.load_live(settings)
+    record = keycloak_json.load_live(settings)
     if record is None:
         raise SystemExit("no live Keycloak")
     owner = open_state(settings.state_dir).instance
     ours, bare = [], []
     for number in range(-3, options.runs):
         a = by_warmci(settings, record.access, owner)
-        with provider.client_for(settings, record.url) as client:
-            b = by_two_calls(client, sso.Keycloak(record.access, client).new_token(), owner)
+        with keycloak_app.client_for(settings, record.url) as client:
+            b = by_two_calls(client, admin_rest.Keycloak(record.access, client).new_token(), owner)
         if number >= 0:
             ours.append(a)
             bare.append(b)

@@ -25,13 +25,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import page
-from warmci import attach, restore, snapshot
-from warmci.canonical import CanonicalStore
-from warmci.models import Canonical
-from warmci.names import new_id
-from warmci.save import save_volumes
-from warmci.scan import marks
-from warmci.state import open_state
+from warmci.base.models import Canonical
+from warmci.base.names import new_id
+from warmci.base.state import open_state
+from warmci.operate.save import save_volumes
+from warmci.store import attach, restore, snapshot
+from warmci.store.canonical import CanonicalStore
+from warmci.store.scan import marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable

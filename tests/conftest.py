@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytest_plugins = ["bench", "crash_results", "machine"]
+pytest_plugins = ["support.bench", "crash_results", "support.machine"]
 
 
 @pytest.fixture(autouse=True)

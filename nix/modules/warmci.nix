@@ -10,7 +10,7 @@ let
   cfg = config.services.warmci;
   toml = pkgs.formats.toml { };
   file = toml.generate "warmci-settings.toml" cfg.settings;
-  # A setting that is a secret must not get into the world-readable store. tests/nix compares this list with settings.py.
+  # A setting that is a secret must not get into the world-readable store. tests/nix compares this list with base/settings.py.
   secret = import ./secret-settings.nix;
   leaked = lib.filter (name: cfg.settings ? ${name}) secret;
 in

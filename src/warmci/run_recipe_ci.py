@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from warmci import exits
-from warmci.cli_common import load_settings
-from warmci.cli_completion import completing, recipe_names
-from warmci.console import Console, print_data
-from warmci.errors import UsageError
+from warmci.base.errors import UsageError
+from warmci.cli import exits
+from warmci.cli.common import load_settings
+from warmci.cli.completion import completing, recipe_names
+from warmci.report.console import Console, print_data
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from warmci.models import RunResult
+    from warmci.base.models import RunResult
 
 _EPILOG = (
     "Exit codes: 0 pass · 1 the recipe failed · 2 usage or settings · 3 infrastructure, retry · 4 passed, promotion"
@@ -42,11 +42,11 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON on standard output")] = False,
 ) -> None:
     """Test a recipe on a real swarm: cold (fresh and authoritative), or quick on warm data."""
-    from warmci.announce import announced  # noqa: PLC0415  (--help must not wait for the engine's SDK)
-    from warmci.context import Request  # noqa: PLC0415
-    from warmci.models import Mode  # noqa: PLC0415
-    from warmci.run import run_recipe  # noqa: PLC0415
-    from warmci.trigger import job_link  # noqa: PLC0415
+    from warmci.base.models import Mode  # noqa: PLC0415
+    from warmci.report.trigger import job_link  # noqa: PLC0415
+    from warmci.run.announce import announced  # noqa: PLC0415  (--help must not wait for the engine's SDK)
+    from warmci.run.context import Request  # noqa: PLC0415
+    from warmci.run.run import run_recipe  # noqa: PLC0415
 
     if no_wait and wait is not None:
         raise UsageError("--wait and --no-wait exclude each other", hint="run_recipe_ci.py --help")
@@ -62,18 +62,18 @@ def run(
 
 
 def _say_verdict(console: Console, result: RunResult, path: str) -> None:
-    from warmci import report  # noqa: PLC0415
+    from warmci.report import words  # noqa: PLC0415
 
     if result.log_excerpt:
         console.say("--- the failing task's log", style="dim")
         console.say(result.log_excerpt)
         console.say("---", style="dim")
-    if not report.is_green(result):
+    if not words.is_green(result):
         console.error(result.summary, result.hint or f"all that was seen is in {path}")
-    for note in report.notes(result):
+    for note in words.notes(result):
         console.say(note)
-    style = "bold green" if report.is_green(result) else "bold red"
-    console.say(f"{report.headline(result)} in {result.seconds:.1f} s: {path}", style)
+    style = "bold green" if words.is_green(result) else "bold red"
+    console.say(f"{words.headline(result)} in {result.seconds:.1f} s: {path}", style)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,7 +11,7 @@ import invariants
 from isolation import copy_tree
 from tracing import Point, fail_at, inject, kill_at, points
 
-from warmci.errors import WarmciError
+from warmci.base.errors import WarmciError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

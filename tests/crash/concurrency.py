@@ -13,14 +13,14 @@ from pathlib import Path
 from campaigns import Result
 from isolation import die_with_parent
 
-from trees import canonical_of
-from warmci import snapshot
-from warmci.canonical import CanonicalStore
-from warmci.copying import copy_volumes
-from warmci.errors import BusyError, InfraError
-from warmci.locks import Holder, app_lock
-from warmci.names import new_id
-from warmci.state import open_state
+from support.trees import canonical_of
+from warmci.base.errors import BusyError, InfraError
+from warmci.base.locks import Holder, app_lock
+from warmci.base.names import new_id
+from warmci.base.state import open_state
+from warmci.store import snapshot
+from warmci.store.canonical import CanonicalStore
+from warmci.store.copying import copy_volumes
 
 RECIPES = ("one", "two")
 _KILL_EVERY_S = 0.15

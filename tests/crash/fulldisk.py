@@ -11,8 +11,8 @@ from campaigns import Result, settled
 from isolation import run
 from tracing import undisturbed
 
-from warmci.errors import WarmciError
-from warmci.state import open_state
+from warmci.base.errors import WarmciError
+from warmci.base.state import open_state
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,17 +12,17 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from warmci import snapshot
-from warmci.canonical import CanonicalStore
-from warmci.errors import InfraError, WarmciError
-from warmci.manifest import load_manifest
-from warmci.tree import walk
+from warmci.base.errors import InfraError, WarmciError
+from warmci.store import snapshot
+from warmci.store.canonical import CanonicalStore
+from warmci.store.manifest import load_manifest
+from warmci.store.tree import walk
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from warmci.tree import Entry
+    from warmci.store.tree import Entry
 
 RECIPE = "demo"
 NONE = "none"

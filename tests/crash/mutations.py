@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warmci import fs, snapshot
-from warmci.canonical import CanonicalStore
+from warmci.base import fs
+from warmci.store import snapshot
+from warmci.store.canonical import CanonicalStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from warmci.models import Canonical
+    from warmci.base.models import Canonical
 
 _fsync = os.fsync
 _rename = Path.rename

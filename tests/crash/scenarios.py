@@ -10,20 +10,22 @@ from typing import TYPE_CHECKING
 import invariants
 from invariants import BEFORE, NONE, RECIPE, RESTORED, live_of, state_of
 
-from trees import canonical_of, plant_torture
-from warmci import fs, fsck, restore, snapshot
-from warmci.canonical import CanonicalStore
-from warmci.errors import InfraError
-from warmci.names import new_id
-from warmci.save import save_volumes
-from warmci.scan import marks
-from warmci.state import disk, open_state
+from support.trees import canonical_of, plant_torture
+from warmci.base import fs
+from warmci.base.errors import InfraError
+from warmci.base.names import new_id
+from warmci.base.state import disk, open_state
+from warmci.operate import fsck
+from warmci.operate.save import save_volumes
+from warmci.store import restore, snapshot
+from warmci.store.canonical import CanonicalStore
+from warmci.store.scan import marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from warmci.manifest import SnapshotManifest
+    from warmci.store.manifest import SnapshotManifest
 
 
 @dataclass(frozen=True)

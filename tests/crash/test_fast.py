@@ -17,11 +17,11 @@ from campaigns import Result, errors, kills, second_kills
 from isolation import isolated
 from scenarios import SCENARIOS
 
-from warmci import copying
-from warmci.errors import BusyError
-from warmci.locks import Holder, app_lock
-from warmci.names import new_id
-from warmci.state import open_state
+from warmci.base.errors import BusyError
+from warmci.base.locks import Holder, app_lock
+from warmci.base.names import new_id
+from warmci.base.state import open_state
+from warmci.store import copying
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,7 +102,7 @@ def test_a_lock_outlives_its_holder_as_long_as_its_copy_runs(tmp_path: Path, mon
     if not holder:
         start = subprocess.Popen
         monkeypatch.setattr(
-            "warmci.process.subprocess.Popen",
+            "warmci.base.process.subprocess.Popen",
             lambda argv, **options: start(["sh", "-c", f'read line < {pipe}; exec "$@"', "sh", *argv[4:]], **options),
         )
         with app_lock(state, "demo", Holder.here(new_id(), "demo", "test"), wait_s=0) as lock:

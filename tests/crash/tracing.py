@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 from isolation import die_with_parent
 
-from warmci import fs, process, quiesce
-from warmci.errors import WarmciError
+from warmci.base import fs, process
+from warmci.base.errors import WarmciError
+from warmci.store import quiesce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

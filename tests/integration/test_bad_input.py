@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from warmci import private_engine
-from warmci.models import Ledger
+from warmci.base.models import Ledger
+from warmci.demo import private_engine
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bench import Answer, Bench
+    from support.bench import Answer, Bench
 
 pytestmark = pytest.mark.integration
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench import BIN, Answer
-from warmci.models import Ledger, Mode
+from support.bench import BIN, Answer
+from warmci.base.models import Ledger, Mode
 
 if TYPE_CHECKING:
-    from bench import Bench
+    from support.bench import Bench
 
 pytestmark = pytest.mark.integration
 

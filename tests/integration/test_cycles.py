@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from bench import Bench
-    from warmci.engine import Engine
+    from support.bench import Bench
+    from warmci.swarm.engine import Engine
 
 pytestmark = [pytest.mark.integration, pytest.mark.long]
 CYCLES = 31

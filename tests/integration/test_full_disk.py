@@ -14,21 +14,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from trees import canonical_of, save
-from warmci import process, pulled, snapshot
-from warmci.canonical import CanonicalStore
-from warmci.locks import Holder, app_lock
-from warmci.names import new_id
-from warmci.prune import execute
-from warmci.prune_plan import make_plan
-from warmci.settings import Settings
-from warmci.state import open_state
+from support.trees import canonical_of, save
+from warmci.base import process
+from warmci.base.locks import Holder, app_lock
+from warmci.base.names import new_id
+from warmci.base.settings import Settings
+from warmci.base.state import open_state
+from warmci.operate.prune import execute
+from warmci.operate.prune_plan import make_plan
+from warmci.store import snapshot
+from warmci.store.canonical import CanonicalStore
+from warmci.swarm import pulled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bench import Bench
-    from warmci.manifest import SnapshotManifest
+    from support.bench import Bench
+    from warmci.store.manifest import SnapshotManifest
 
 pytestmark = pytest.mark.integration
 MIB = 2**20

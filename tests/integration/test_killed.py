@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from warmci.attach import leftover_mounts
-from warmci.engine import INSTANCE_LABEL, LIVE_RUN, RUN_LABEL
-from warmci.models import Ledger
-from warmci.state import open_state
+from warmci.base.labels import INSTANCE_LABEL, LIVE_RUN, RUN_LABEL
+from warmci.base.models import Ledger
+from warmci.base.state import open_state
+from warmci.store.attach import leftover_mounts
 
 if TYPE_CHECKING:
-    from bench import Bench
+    from support.bench import Bench
 
 pytestmark = pytest.mark.integration
 KILLS = 10

@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from warmci import alerts, live_lock, live_record, provider, sso
-from warmci.engine import INSTANCE_LABEL
-from warmci.settings import Settings
-from warmci.state import open_state
+from warmci.base.labels import INSTANCE_LABEL
+from warmci.base.settings import Settings
+from warmci.base.state import open_state
+from warmci.live import keycloak_json, lock
+from warmci.report import alerts
+from warmci.sso import keycloak_app, lifecycle, realm_spec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from bench import Answer, Bench
+    from support.bench import Answer, Bench
 
 pytestmark = pytest.mark.integration
 FIRST = "1.0.0+26.7.3"
@@ -77,28 +79,28 @@ class World:
         )
 
     @property
-    def record(self) -> live_record.LiveRecord:
-        found = live_record.load_live(self.settings)
+    def record(self) -> keycloak_json.LiveRecord:
+        found = keycloak_json.load_live(self.settings)
         assert found is not None
         return found
 
     def realms(self) -> list[str]:
-        with provider.connected(self.settings, self.record.access) as keycloak:
-            return [realm.name for realm in sso.list_realms(keycloak)]
+        with keycloak_app.connected(self.settings, self.record.access) as keycloak:
+            return [realm.name for realm in lifecycle.list_realms(keycloak)]
 
     def make_realm(self) -> str:
-        name = sso.new_realm_name("kept", "1", "x")
+        name = lifecycle.new_realm_name("kept", "1", "x")
         facts = {"name": name, "run": "r", "owner": "o", "host": "h", "client_id": "app", "client_secret": "s"}
-        with provider.connected(self.settings, self.record.access) as keycloak:
-            spec = sso.RealmSpec.model_validate({**facts, "redirect_uris": ()})
-            sso.create_keycloak_realm(keycloak, spec, announce=lambda _: None)
+        with keycloak_app.connected(self.settings, self.record.access) as keycloak:
+            spec = realm_spec.RealmSpec.model_validate({**facts, "redirect_uris": ()})
+            lifecycle.create_keycloak_realm(keycloak, spec, announce=lambda _: None)
         return name
 
     def alert(self) -> str:
         return " ".join(item.message for item in alerts.standing(self.settings) if item.subject == "keycloak")
 
     def generations(self) -> list[str]:
-        return [path.name for path in live_record.generations(self.settings)]
+        return [path.name for path in keycloak_json.generations(self.settings)]
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +160,7 @@ def test_converges(world: World) -> None:
     assert world.record == first
 
     # Accepted: upgraded, with data and accounts; a run that uses it is waited for.
-    with live_lock.shared(world.settings.state_dir, wait_s=5, on_wait=lambda: None):
+    with lock.shared(world.settings.state_dir, wait_s=5, on_wait=lambda: None):
         busy = world.reconcile("--accept", "1.0.1+26.7.3", WARMCI_LOCK_WAIT_S="1")
     assert busy.code == 75, busy.stderr
     assert "runs still use the live Keycloak" in busy.stderr

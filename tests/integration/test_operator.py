@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from warmci import names, process, stack_volumes
-from warmci.settings import Settings
+from warmci.base import names, process
+from warmci.base.settings import Settings
+from warmci.store import stack_volumes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bench import Bench
+    from support.bench import Bench
 
 pytestmark = pytest.mark.integration
 RECIPE, VERSION = "custom-html", "1.0.0+1.35.0"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from warmci import private_engine
+from warmci.demo import private_engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,23 +18,25 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from pydantic import SecretStr
 
-from bench import entered
-from warmci import http, live_record, provider, realm_reaper, sso
-from warmci.errors import InfraError, RecipeFailedError
-from warmci.login import browser_login
-from warmci.names import new_id
-from warmci.realm import RunRealm
-from warmci.recipe_config import SsoConfig
-from warmci.service_account import make_service_account
-from warmci.state import open_state
+from support.bench import entered
+from warmci.base import http
+from warmci.base.errors import InfraError, RecipeFailedError
+from warmci.base.names import new_id
+from warmci.base.state import open_state
+from warmci.live import keycloak_json
+from warmci.recipe.config import SsoConfig
+from warmci.sso import admin_rest, keycloak_app, lifecycle, realm_spec, reaper
+from warmci.sso.realm import RunRealm
+from warmci.sso.service_account import make_service_account
+from warmci.testing.login import browser_login
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import httpx
 
-    from bench import Bench
-    from warmci.keycloak import KeycloakAccess
+    from support.bench import Bench
+    from warmci.sso.admin_rest import KeycloakAccess
 
 pytestmark = pytest.mark.integration
 
@@ -43,8 +45,8 @@ PASSWORD = "p&ss <wörd> canary"
 CLIENT_SECRET = "client-secret-canary"
 
 
-def spec_of(name: str, run: str = "r1", app_url: str = "http://127.0.0.1:9", **more: Any) -> sso.RealmSpec:
-    alice = sso.RealmUser(
+def spec_of(name: str, run: str = "r1", app_url: str = "http://127.0.0.1:9", **more: Any) -> realm_spec.RealmSpec:
+    alice = realm_spec.RealmUser(
         username="alice",
         password=SecretStr(PASSWORD),
         email="alice@example.org",
@@ -64,23 +66,23 @@ def spec_of(name: str, run: str = "r1", app_url: str = "http://127.0.0.1:9", **m
         "users": (alice,),
         "roles": ("tester",),
     }
-    return sso.RealmSpec(**{**facts, **more})
+    return realm_spec.RealmSpec(**{**facts, **more})
 
 
 @pytest.fixture
-def keycloak(live_keycloak: KeycloakAccess, http_client: httpx.Client) -> Iterator[sso.Keycloak]:
+def keycloak(live_keycloak: KeycloakAccess, http_client: httpx.Client) -> Iterator[admin_rest.Keycloak]:
     """A Keycloak without cookies before, and without this test's realms after."""
     http_client.cookies.clear()
-    keycloak = sso.Keycloak(live_keycloak, http_client)
+    keycloak = admin_rest.Keycloak(live_keycloak, http_client)
     yield keycloak
-    for realm in sso.list_realms(keycloak):
+    for realm in lifecycle.list_realms(keycloak):
         if realm.owner == OWNER:
-            sso.delete_keycloak_realm(keycloak, realm.name)
+            lifecycle.delete_keycloak_realm(keycloak, realm.name)
 
 
-def made(keycloak: sso.Keycloak, **facts: Any) -> str:
-    name = sso.new_realm_name("miniflux", "12", "abcdef1234")
-    sso.create_keycloak_realm(keycloak, spec_of(name, **facts), announce=lambda _: None)
+def made(keycloak: admin_rest.Keycloak, **facts: Any) -> str:
+    name = lifecycle.new_realm_name("miniflux", "12", "abcdef1234")
+    lifecycle.create_keycloak_realm(keycloak, spec_of(name, **facts), announce=lambda _: None)
     return name
 
 
@@ -193,7 +195,7 @@ def serving(party: RelyingParty) -> Iterator[RelyingParty]:
 
 
 @pytest.fixture
-def party(keycloak: sso.Keycloak, http_client: httpx.Client) -> Iterator[RelyingParty]:
+def party(keycloak: admin_rest.Keycloak, http_client: httpx.Client) -> Iterator[RelyingParty]:
     # The app's own client: a browser's cookies are not its.
     with serving(RelyingParty(http_client)) as party:
         yield party
@@ -208,108 +210,110 @@ def enter(party: RelyingParty, browser: httpx.Client, password: str = PASSWORD) 
 
 
 def test_health(live_keycloak: KeycloakAccess, http_client: httpx.Client) -> None:
-    sso.wait_healthy(http_client, live_keycloak.url, deadline_s=5)
-    assert sso.unhealthy_reason(http_client, live_keycloak.url) is None
-    assert "does not answer" in (sso.unhealthy_reason(http_client, "http://127.0.0.1:9") or "")
+    admin_rest.wait_healthy(http_client, live_keycloak.url, deadline_s=5)
+    assert admin_rest.unhealthy_reason(http_client, live_keycloak.url) is None
+    assert "does not answer" in (admin_rest.unhealthy_reason(http_client, "http://127.0.0.1:9") or "")
 
 
-def test_realm_lives_and_dies(keycloak: sso.Keycloak) -> None:
+def test_realm_lives_and_dies(keycloak: admin_rest.Keycloak) -> None:
     announced: list[str] = []
-    spec = spec_of(sso.new_realm_name("miniflux", "12", "feature/x"))
-    sso.create_keycloak_realm(keycloak, spec, announce=announced.append)
+    spec = spec_of(lifecycle.new_realm_name("miniflux", "12", "feature/x"))
+    lifecycle.create_keycloak_realm(keycloak, spec, announce=announced.append)
     assert announced == [spec.name]
-    (realm,) = [realm for realm in sso.list_realms(keycloak) if realm.owner == OWNER]
+    (realm,) = [realm for realm in lifecycle.list_realms(keycloak) if realm.owner == OWNER]
     assert (realm.name, realm.run) == (spec.name, "r1")
     assert abs((datetime.now(UTC) - realm.created).total_seconds()) < 120
-    sso.create_keycloak_realm(keycloak, spec, announce=announced.append)  # the same run: adopted
+    lifecycle.create_keycloak_realm(keycloak, spec, announce=announced.append)  # the same run: adopted
     with pytest.raises(InfraError, match="belongs to r1"):
-        sso.create_keycloak_realm(keycloak, spec_of(spec.name, run="r2"), announce=announced.append)
-    assert sso.delete_keycloak_realm(keycloak, spec.name)
-    assert not sso.delete_keycloak_realm(keycloak, spec.name)
-    assert not [realm for realm in sso.list_realms(keycloak) if realm.owner == OWNER]
+        lifecycle.create_keycloak_realm(keycloak, spec_of(spec.name, run="r2"), announce=announced.append)
+    assert lifecycle.delete_keycloak_realm(keycloak, spec.name)
+    assert not lifecycle.delete_keycloak_realm(keycloak, spec.name)
+    assert not [realm for realm in lifecycle.list_realms(keycloak) if realm.owner == OWNER]
 
 
 def test_wrong_secret_of_the_service_account(live_keycloak: KeycloakAccess, http_client: httpx.Client) -> None:
     wrong = live_keycloak.model_copy(update={"client_secret": SecretStr("wrong-canary")})
     with pytest.raises(InfraError, match=r"refuses the login of client warmci: Invalid client") as caught:
-        sso.list_realms(sso.Keycloak(wrong, http_client))
+        lifecycle.list_realms(admin_rest.Keycloak(wrong, http_client))
     assert "canary" not in repr(caught.value)
 
 
-def test_eight_dependents_at_once(live_keycloak: KeycloakAccess, keycloak: sso.Keycloak, bench: Bench) -> None:
+def test_eight_dependents_at_once(live_keycloak: KeycloakAccess, keycloak: admin_rest.Keycloak, bench: Bench) -> None:
     """Each with a realm, a client and a browser of its own; all log in, none is left."""
 
     def depend(number: int) -> tuple[str, str]:
         settings = bench.settings
         client = http.client(base_domain=settings.base_domain, address=settings.ingress_address, timeout_s=60)
         with entered(Path(str(settings.netns))), client, serving(RelyingParty(client)) as party:
-            own = sso.Keycloak(live_keycloak, client)
+            own = admin_rest.Keycloak(live_keycloak, client)
             name = made(own, run=f"r{number}", app_url=party.url)
             party.issuer = f"{own.url}/realms/{name}"
             said = enter(party, client).text
             assert party.claims("id_token")["iss"] == party.issuer
-            assert sso.delete_keycloak_realm(own, name)
+            assert lifecycle.delete_keycloak_realm(own, name)
         return name, said
 
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(depend, range(8)))
     assert len({name for name, _ in found}) == 8
     assert {said for _, said in found} == {"hello alice"}
-    assert [realm for realm in sso.list_realms(keycloak) if realm.owner == OWNER] == []
+    assert [realm for realm in lifecycle.list_realms(keycloak) if realm.owner == OWNER] == []
 
 
-def test_reap_leaves_the_live_alone(keycloak: sso.Keycloak) -> None:
+def test_reap_leaves_the_live_alone(keycloak: admin_rest.Keycloak) -> None:
     dead, live = made(keycloak, run="dead"), made(keycloak, run="live")
     foreign = made(keycloak, run="dead", owner=f"{OWNER}x")
 
-    def look() -> tuple[realm_reaper.StaleRealm, ...]:
-        return realm_reaper.look_for_stale(keycloak, OWNER, lambda run: run == "live")
+    def look() -> tuple[reaper.StaleRealm, ...]:
+        return reaper.look_for_stale(keycloak, OWNER, lambda run: run == "live")
 
     try:
-        done = realm_reaper.reap_stale_realms(keycloak, look(), look, most=50, grace_s=0)
-        assert done == realm_reaper.Reaped(deleted=(dead,))
-        assert {realm.name for realm in sso.list_realms(keycloak)} >= {live, foreign}
+        done = reaper.reap_stale_realms(keycloak, look(), look, most=50, grace_s=0)
+        assert done == reaper.Reaped(deleted=(dead,))
+        assert {realm.name for realm in lifecycle.list_realms(keycloak)} >= {live, foreign}
     finally:
-        sso.delete_keycloak_realm(keycloak, foreign)
+        lifecycle.delete_keycloak_realm(keycloak, foreign)
 
 
 # --- the service account
 
 
 @pytest.fixture
-def admin(live_keycloak: KeycloakAccess, bench: Bench, http_client: httpx.Client) -> sso.Keycloak:
-    record = live_record.load_live(bench.settings)
+def admin(live_keycloak: KeycloakAccess, bench: Bench, http_client: httpx.Client) -> admin_rest.Keycloak:
+    record = keycloak_json.load_live(bench.settings)
     assert record is not None
-    home = live_record.generation_dir(bench.settings, record.generation)
-    kept = live_record.load_deployment(home).plain_secrets()
-    return sso.Keycloak(provider.admin_access(live_keycloak.url, kept), http_client)
+    home = keycloak_json.generation_dir(bench.settings, record.generation)
+    kept = keycloak_json.load_deployment(home).plain_secrets()
+    return admin_rest.Keycloak(keycloak_app.admin_access(live_keycloak.url, kept), http_client)
 
 
-def test_the_service_account_owns_its_own_realms_only(admin: sso.Keycloak, keycloak: sso.Keycloak) -> None:
+def test_the_service_account_owns_its_own_realms_only(
+    admin: admin_rest.Keycloak, keycloak: admin_rest.Keycloak
+) -> None:
     own, other = made(keycloak), made(admin)
     try:
-        assert own in {realm.name for realm in sso.list_realms(keycloak)}
-        assert other not in {realm.name for realm in sso.list_realms(keycloak)}
+        assert own in {realm.name for realm in lifecycle.list_realms(keycloak)}
+        assert other not in {realm.name for realm in lifecycle.list_realms(keycloak)}
         assert keycloak.ask("DELETE", f"/admin/realms/{other}").status == 403
         assert keycloak.ask("PUT", f"/admin/realms/{other}", {"enabled": False}).status == 403
         assert keycloak.ask("GET", f"/admin/realms/{other}/users").status == 403
         assert keycloak.ask("GET", "/admin/realms/master/users").status == 403
         assert len(keycloak.new_token()) < 2000
     finally:
-        sso.delete_keycloak_realm(admin, other)
+        lifecycle.delete_keycloak_realm(admin, other)
 
 
-def test_a_service_account_is_kept_and_gets_a_new_secret(admin: sso.Keycloak, http_client: httpx.Client) -> None:
+def test_a_service_account_is_kept_and_gets_a_new_secret(admin: admin_rest.Keycloak, http_client: httpx.Client) -> None:
     first = make_service_account(admin._access, http_client, new_secret=True, name=OWNER)
-    name = made(sso.Keycloak(first, http_client))
+    name = made(admin_rest.Keycloak(first, http_client))
     second = make_service_account(admin._access, http_client, new_secret=True, name=OWNER)
     assert (first.client_id, second.client_id) == (OWNER, OWNER)
     with pytest.raises(InfraError, match="refuses the login"):
-        sso.list_realms(sso.Keycloak(first, http_client))
-    renewed = sso.Keycloak(second, http_client)
-    assert [realm.name for realm in sso.list_realms(renewed)] == [name]
-    assert sso.delete_keycloak_realm(renewed, name)
-    assert sso.list_realms(renewed) == []
+        lifecycle.list_realms(admin_rest.Keycloak(first, http_client))
+    renewed = admin_rest.Keycloak(second, http_client)
+    assert [realm.name for realm in lifecycle.list_realms(renewed)] == [name]
+    assert lifecycle.delete_keycloak_realm(renewed, name)
+    assert lifecycle.list_realms(renewed) == []
 
 
 def test_who_is_no_administrator_makes_no_account(live_keycloak: KeycloakAccess, http_client: httpx.Client) -> None:
@@ -321,7 +325,7 @@ def test_who_is_no_administrator_makes_no_account(live_keycloak: KeycloakAccess,
 # --- at the command line
 
 
-def test_realms_are_listed_and_reaped(bench: Bench, keycloak: sso.Keycloak) -> None:
+def test_realms_are_listed_and_reaped(bench: Bench, keycloak: admin_rest.Keycloak) -> None:
     instance = open_state(bench.settings.state_dir).instance
     name = made(keycloak, run=new_id(), owner=instance)
     shown = bench.call("warmci", "realms", "list", "--json")
@@ -334,7 +338,7 @@ def test_realms_are_listed_and_reaped(bench: Bench, keycloak: sso.Keycloak) -> N
 
 
 def test_a_keycloak_of_others_is_adopted(
-    bench: Bench, admin: sso.Keycloak, keycloak: sso.Keycloak, tmp_path: Path
+    bench: Bench, admin: admin_rest.Keycloak, keycloak: admin_rest.Keycloak, tmp_path: Path
 ) -> None:
     """A second WarmCI, with a state directory of its own, uses the first one's Keycloak by the account of both."""
     state = str(tmp_path / "second")
@@ -351,18 +355,18 @@ def test_a_keycloak_of_others_is_adopted(
     shown = json.loads(bench.call("warmci", "realms", "list", "--json", WARMCI_STATE_DIR=state).stdout)
     assert {row["realm"]["name"]: row["state"] for row in shown}[theirs] == "foreign"
     assert bench.call("warmci", "realms", "reap", WARMCI_STATE_DIR=state).code == 0
-    assert theirs in {realm.name for realm in sso.list_realms(keycloak)}
+    assert theirs in {realm.name for realm in lifecycle.list_realms(keycloak)}
     unchanged = bench.call("warmci", "keycloak", "reconcile", "--json", WARMCI_STATE_DIR=state)
     assert json.loads(unchanged.stdout)["action"] == "unchanged"
     assert bench.call("warmci", "keycloak", "down", "--yes", WARMCI_STATE_DIR=state).code == 0
-    assert sso.unhealthy_reason(admin._client, admin.url) is None
-    assert theirs in {realm.name for realm in sso.list_realms(keycloak)}, "the account of both goes on"
+    assert admin_rest.unhealthy_reason(admin._client, admin.url) is None
+    assert theirs in {realm.name for realm in lifecycle.list_realms(keycloak)}, "the account of both goes on"
     secret = admin._access.password.get_secret_value()
     assert secret not in "".join(path.read_text() for path in (tmp_path / "second").rglob("*.json"))
 
 
 def test_what_a_recipe_is_told_is_what_keycloak_says(
-    bench: Bench, live_provider: provider.Provider, keycloak: sso.Keycloak, http_client: httpx.Client
+    bench: Bench, live_provider: keycloak_app.Provider, keycloak: admin_rest.Keycloak, http_client: httpx.Client
 ) -> None:
     """Apps without discovery get five explicit endpoints: those of the realm's own discovery document."""
     name = made(keycloak)
@@ -378,7 +382,7 @@ def test_what_a_recipe_is_told_is_what_keycloak_says(
 
 
 def test_subject_is_the_same_in_two_realms(
-    keycloak: sso.Keycloak, party: RelyingParty, http_client: httpx.Client
+    keycloak: admin_rest.Keycloak, party: RelyingParty, http_client: httpx.Client
 ) -> None:
     for _ in range(2):
         party.issuer = f"{keycloak.url}/realms/{made(keycloak, app_url=party.url)}"
@@ -398,20 +402,20 @@ def test_subject_is_the_same_in_two_realms(
 
 
 @pytest.mark.parametrize("asked", [{"scope": "openid offline_access"}, {"response_mode": "form_post"}])
-def test_what_apps_ask_for(keycloak: sso.Keycloak, http_client: httpx.Client, asked: dict[str, str]) -> None:
+def test_what_apps_ask_for(keycloak: admin_rest.Keycloak, http_client: httpx.Client, asked: dict[str, str]) -> None:
     with serving(RelyingParty(http_client, **asked)) as party:
         party.issuer = f"{keycloak.url}/realms/{made(keycloak, app_url=party.url)}"
         assert enter(party, http_client).text == "hello alice"
 
 
-def test_direct_grant_for_tests(keycloak: sso.Keycloak, http_client: httpx.Client) -> None:
+def test_direct_grant_for_tests(keycloak: admin_rest.Keycloak, http_client: httpx.Client) -> None:
     party = RelyingParty(http_client)
     party.issuer = f"{keycloak.url}/realms/{made(keycloak)}"
     granted = party.ask("token", grant_type="password", username="alice", password=PASSWORD, scope="openid")
     assert "id_token" in granted
 
 
-def test_pkce_can_be_demanded(keycloak: sso.Keycloak, http_client: httpx.Client) -> None:
+def test_pkce_can_be_demanded(keycloak: admin_rest.Keycloak, http_client: httpx.Client) -> None:
     name = made(keycloak, require_pkce=True)
     query = {"client_id": "app", "response_type": "code", "redirect_uri": "http://127.0.0.1:9/callback"}
     url = f"{keycloak.url}/realms/{name}/protocol/openid-connect/auth?{urlencode(query)}"
@@ -420,7 +424,7 @@ def test_pkce_can_be_demanded(keycloak: sso.Keycloak, http_client: httpx.Client)
     assert "code_challenge_method" in answer.headers["location"]
 
 
-def test_refused_logins(keycloak: sso.Keycloak, party: RelyingParty, http_client: httpx.Client) -> None:
+def test_refused_logins(keycloak: admin_rest.Keycloak, party: RelyingParty, http_client: httpx.Client) -> None:
     party.issuer = f"{keycloak.url}/realms/{made(keycloak, app_url=party.url)}"
     with pytest.raises(RecipeFailedError, match=r"alice: .*Invalid username or password") as caught:
         enter(party, http_client, "wrong-canary")
@@ -439,7 +443,7 @@ def test_refused_logins(keycloak: sso.Keycloak, party: RelyingParty, http_client
         enter(party, http_client)
 
 
-def test_incomplete_account(keycloak: sso.Keycloak, party: RelyingParty, http_client: httpx.Client) -> None:
+def test_incomplete_account(keycloak: admin_rest.Keycloak, party: RelyingParty, http_client: httpx.Client) -> None:
     name = made(keycloak, app_url=party.url)
     party.issuer = f"{keycloak.url}/realms/{name}"
     (user,) = keycloak.get(f"/admin/realms/{name}/users?username=alice").body
@@ -449,7 +453,7 @@ def test_incomplete_account(keycloak: sso.Keycloak, party: RelyingParty, http_cl
 
 
 def test_browser_that_loses_its_cookies(
-    keycloak: sso.Keycloak, party: RelyingParty, http_client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+    keycloak: admin_rest.Keycloak, party: RelyingParty, http_client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not keycloak.url.startswith("http:"):
         pytest.skip("over https Secure cookies always come back")

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from warmci import live_record
-from warmci.models import Ledger, Mode, RunResult, Verdict
+from warmci.base.models import Ledger, Mode, RunResult, Verdict
+from warmci.live import keycloak_json
 
 if TYPE_CHECKING:
     import subprocess
 
-    from bench import Bench
+    from support.bench import Bench
 
 pytestmark = pytest.mark.integration
 QUOTED = "[Migration v119] pq: must be owner of extension hstore"
@@ -215,10 +215,10 @@ def test_secrets_appear_nowhere(seeded: Bench) -> None:
     canonical = seeded.store.load("miniflux")
     assert canonical is not None
     answer = seeded.run("miniflux", "--ref", "bad", "--pr", "8", "--quick")
-    record = live_record.load_live(seeded.settings)
+    record = keycloak_json.load_live(seeded.settings)
     assert record is not None
-    home = live_record.generation_dir(seeded.settings, record.generation)
-    keycloaks = [*live_record.load_deployment(home).plain_secrets().values(), record.client_secret.get_secret_value()]
+    home = keycloak_json.generation_dir(seeded.settings, record.generation)
+    keycloaks = [*keycloak_json.load_deployment(home).plain_secrets().values(), record.client_secret.get_secret_value()]
     secrets = [value.encode() for value in (*canonical.secrets.values(), *keycloaks)]
     run_dir = seeded.settings.runs_dir / answer.result.run
     texts = [answer.stdout.encode(), answer.stderr.encode()]

@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from warmci import alerts, history
-from warmci.canonical import CanonicalStore
-from warmci.engine import INSTANCE_LABEL
-from warmci.models import Mode
-from warmci.settings import Settings
-from warmci.state import open_state
-from warmci.sweep_record import load_sweeps
+from warmci.base.labels import INSTANCE_LABEL
+from warmci.base.models import Mode
+from warmci.base.settings import Settings
+from warmci.base.state import open_state
+from warmci.report import alerts, history
+from warmci.report.sweep_record import load_sweeps
+from warmci.store.canonical import CanonicalStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from bench import Bench
-    from warmci.models import RunResult
-    from warmci.sweep_record import Sweep
+    from support.bench import Bench
+    from warmci.base.models import RunResult
+    from warmci.report.sweep_record import Sweep
 
 pytestmark = [pytest.mark.integration, pytest.mark.long]
 PAGES = ("custom-html", "pages-a", "pages-b")

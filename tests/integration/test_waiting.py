@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from warmci import lock_table
-from warmci.locks import Holder, app_lock, slot
-from warmci.models import Verdict
-from warmci.state import open_state
+from warmci.base.locks import Holder, app_lock, slot
+from warmci.base.models import Verdict
+from warmci.base.state import open_state
+from warmci.operate import lock_table
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bench import Bench
+    from support.bench import Bench
 
 pytestmark = pytest.mark.integration
 

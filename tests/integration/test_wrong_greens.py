@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from warmci.models import Ledger
+from warmci.base.models import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bench import Bench
+    from support.bench import Bench
 
 pytestmark = pytest.mark.integration
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nixeval import ROOT
+from support.nixeval import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nixeval import HERE, LIBRARIES, nix
+from support.nixeval import HERE, LIBRARIES, nix
 
 if TYPE_CHECKING:
     from pathlib import Path

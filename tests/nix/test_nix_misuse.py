@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nixeval import HOSTS, LIBRARIES, NixError, host
+from support.nixeval import HOSTS, LIBRARIES, NixError, host
 
 if TYPE_CHECKING:
     from pathlib import Path

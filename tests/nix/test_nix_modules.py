@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import nixeval
-from nixeval import HERE, HOSTS, LIBRARIES, ROOT, evaluate, host, nix, sections
+from support import nixeval
+from support.nixeval import HERE, HOSTS, LIBRARIES, ROOT, evaluate, host, nix, sections
 
 if TYPE_CHECKING:
     from pathlib import Path

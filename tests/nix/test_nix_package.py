@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from nixeval import ROOT, evaluate, nix
-from warmci.settings import Settings
+from support.nixeval import ROOT, evaluate, nix
+from warmci.base.settings import Settings
 
 # Which package of nixpkgs has each tool that a run calls.
 PACKAGES = {
@@ -29,7 +29,7 @@ PACKAGES = {
 # What only `warmci demo` and the tests do: they start engines and build images from Debian's packages.
 ON_DEBIAN_ONLY = {"private_engine", "images"}
 NO_PROGRAM = {"process"}
-"""What process.py calls a command whose words it does not know."""
+"""What base/process.py calls a command whose words it does not know."""
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +64,10 @@ def test_it_needs_what_the_wheel_needs(arguments: Any) -> None:
 
 
 def test_every_tool_that_is_called_is_wrapped_in(arguments: Any) -> None:
-    sources = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "src" / "warmci").glob("*.py")}
-    tools = {tool for name, text in sources.items() if name not in ON_DEBIAN_ONLY for tool in called(text)} - NO_PROGRAM
+    sources = {path: path.read_text(encoding="utf-8") for path in (ROOT / "src" / "warmci").glob("**/*.py")}
+    tools = {
+        tool for path, text in sources.items() if path.stem not in ON_DEBIAN_ONLY for tool in called(text)
+    } - NO_PROGRAM
     assert {"git", "mount", "cp", "docker", "setpriv"} <= tools
     assert tools - PACKAGES.keys() == set(), "name the package that has it, here and in nix/package.nix"
     (flags,) = arguments["makeWrapperArgs"]

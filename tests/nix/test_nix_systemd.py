@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nixeval import HOSTS, ROOT, host, sections
+from support.nixeval import HOSTS, ROOT, host, sections
 
 PLAIN = str(HOSTS / "plain.nix")
 SCRIPTS = Path(sys.executable).parent

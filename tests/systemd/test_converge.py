@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import nixeval
-from machine import furnished
-from warmci import alerts, live_record, provider
-from warmci.engine import INSTANCE_LABEL
-from warmci.settings import Settings
-from warmci.state import open_state
+from support import nixeval
+from support.machine import furnished
+from warmci.base.labels import INSTANCE_LABEL
+from warmci.base.settings import Settings
+from warmci.base.state import open_state
+from warmci.live import keycloak_json
+from warmci.report import alerts
+from warmci.sso import keycloak_app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from bench import Bench
-    from machine import Machine
+    from support.bench import Bench
+    from support.machine import Machine
 
 pytestmark = pytest.mark.integration
 
@@ -96,9 +98,9 @@ def test_the_oneshot_converges_and_takes_its_alert_back(host: Machine, settings:
     host.run("systemctl", "start", "--no-block", UNIT)
     host.wait("convergence", lambda: host.show(UNIT, "ActiveState") != ["activating"], CONVERGED_S)
     assert host.show(UNIT, "ActiveState", "SubState", "Result") == ["active", "exited", "success"], said(host)
-    record = live_record.load_live(settings)
+    record = keycloak_json.load_live(settings)
     assert record is not None
-    assert provider.unhealthy(settings, record.access.url) is None
+    assert keycloak_app.unhealthy(settings, record.access.url) is None
     assert alerts.standing(settings) == []
     assert written(host) == before
     assert settings.state_dir.stat().st_mode & 0o777 == 0o700

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import nixeval
-from machine import STATE
+from support import nixeval
+from support.machine import STATE
 
 if TYPE_CHECKING:
-    from machine import Machine
+    from support.machine import Machine
 
 pytestmark = pytest.mark.integration
 
@@ -43,7 +43,7 @@ volume.mkdir(parents=True, exist_ok=True)
 ATTACH = f"""
 import json
 from pathlib import Path
-from warmci import attach
+from warmci.store import attach
 done = attach.attach(Path("{STATE}/app/snapshots/one"), Path("{STATE}/.runs/r/attach"), ["data"])
 print(json.dumps([done.method, done.reason, str(done.volumes["data"])]))
 """
@@ -51,7 +51,7 @@ print(json.dumps([done.method, done.reason, str(done.volumes["data"])]))
 DETACH = f"""
 import json
 from pathlib import Path
-from warmci import attach
+from warmci.store import attach
 attach.detach(Path("{STATE}/.runs/r/attach"))
 print(json.dumps("detached"))
 """
@@ -101,7 +101,7 @@ def test_with_a_mount_namespace_recovery_would_leave_the_mount(snapshot: Machine
 USERS = """
 import json
 from pathlib import Path
-from warmci.quiesce import mount_users
+from warmci.store.quiesce import mount_users
 print(json.dumps(mount_users(Path("TREE"))))
 """
 
@@ -126,8 +126,8 @@ def test_a_container_of_another_user_is_seen_and_only_by_sys_ptrace(snapshot: Ma
 COPY = f"""
 import json, os, stat
 from pathlib import Path
-from warmci import manifest
-from warmci.snapshot import copy_volumes
+from warmci.store import manifest
+from warmci.store.snapshot import copy_volumes
 source, target = Path("{STATE}/source"), Path("{STATE}/target")
 (source / "data").mkdir(parents=True)
 target.mkdir()

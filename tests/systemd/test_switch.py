@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import nixeval
-from machine import ETC
+from support import nixeval
+from support.machine import ETC
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from machine import Machine
+    from support.machine import Machine
 
 pytestmark = pytest.mark.integration
 

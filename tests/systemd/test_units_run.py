@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from warmci.models import EXIT_CODES
+from warmci.base.models import EXIT_CODES
 
 if TYPE_CHECKING:
-    from machine import Machine
+    from support.machine import Machine
 
 pytestmark = pytest.mark.integration
 

@@ -1,0 +1,60 @@
+"""SIGINT, SIGTERM and SIGHUP become an exception in the main thread; in steps that must not be cut they wait."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from warmci.base.errors import InterruptedRunError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_shielded = False
+_pending: list[int] = []
+
+
+def install() -> None:
+    """From now on the signals raise InterruptedRunError; called once by the entry files."""
+    for number in _SIGNALS:
+        signal.signal(number, _received)
+
+
+def _received(number: int, _frame: FrameType | None) -> None:
+    if _shielded:
+        _pending.append(number)
+        name = signal.Signals(number).name
+        sys.stderr.write(f"\n{name}: please wait until this step is over\n")
+        return
+    raise _error(number, "")
+
+
+def _error(number: int, done: str) -> InterruptedRunError:
+    name = signal.Signals(number).name
+    if done:
+        return InterruptedRunError(f"interrupted by {name}, but {done}")
+    return InterruptedRunError(f"interrupted by {name}", hint="what the run had made is removed; start it again")
+
+
+@contextmanager
+def shielded(done: str = "") -> Iterator[None]:
+    """Within, signals wait: what is under way runs to its end. One that came meanwhile is raised afterwards.
+
+    done: what is complete then, for whoever reads of the interrupt. Where the block failed, that is the news.
+    """
+    global _shielded  # noqa: PLW0603  (signals are the process's, and so is this)
+    before, _shielded = _shielded, True
+    received: list[int] = []
+    try:
+        yield
+    finally:
+        _shielded = before
+        if not before:
+            received = list(_pending)
+            _pending.clear()
+    if received:
+        raise _error(received[0], done)

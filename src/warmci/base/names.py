@@ -1,0 +1,97 @@
+"""Names that become paths, URLs or engine objects: validated here before they do."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import zlib
+from datetime import UTC, datetime
+
+from warmci.base.errors import UsageError
+
+_RECIPE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_VOLUME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}")
+_REALM = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+/@-]{0,199}")
+_PR = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+_DOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?")
+_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
+STACK_NAME_MAX = 45
+"""abra cuts stack names there (its source, as recalled; swarm's own limit is 63 for a service name)."""
+
+
+def _shown(value: str) -> str:
+    text = ascii(value)
+    return text if len(text) <= 60 else f"{text[:40]}… ({len(value)} characters)"
+
+
+def _checked(kind: str, pattern: re.Pattern[str], value: str) -> str:
+    if not pattern.fullmatch(value) or ".." in value:
+        raise UsageError(f"not a {kind} name: {_shown(value)}", hint=f"a {kind} name matches {pattern.pattern}")
+    return value
+
+
+def recipe_name(value: str) -> str:
+    return _checked("recipe", _RECIPE, value)
+
+
+def volume_name(value: str) -> str:
+    return _checked("volume", _VOLUME, value)
+
+
+def realm_name(value: str) -> str:
+    """Host-label safe: Keycloak itself accepts names that it can then neither address nor delete."""
+    if value == "master":
+        raise UsageError("the realm master is Keycloak's own and never touched")
+    return _checked("realm", _REALM, value)
+
+
+def pull_request(value: str) -> str:
+    """The forge's number of a pull request, or a word of the caller's; it becomes part of a realm's name."""
+    return value and _checked("pull request", _PR, value)
+
+
+def git_ref(value: str) -> str:
+    """A branch, tag or commit; never something that git would read as an option or a range."""
+    return _checked("ref", _REF, value)
+
+
+def record_id(value: str) -> str:
+    """The id of a run or a snapshot."""
+    return _checked("id", _ID, value)
+
+
+def new_id() -> str:
+    """UTC time and randomness: sortable, never reused."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def stack_name(domain: str) -> str:
+    """The domain, dots as underscores; a long one ends in a checksum, so that two never get the same."""
+    name = domain.replace(".", "_")
+    if len(name) <= STACK_NAME_MAX:
+        return name
+    return f"{name[: STACK_NAME_MAX - 9]}_{zlib.crc32(domain.encode()):08x}"
+
+
+def domain_name(value: str) -> str:
+    return _checked("domain", _DOMAIN, value)
+
+
+def cold_domain(recipe: str, base_domain: str) -> str:
+    return f"{recipe[:4].rstrip('-')}-{secrets.token_hex(3)}.{base_domain}"
+
+
+def canonical_domain(recipe: str, base_domain: str) -> str:
+    """Where a canonical's data is born and returns to. `warm-keycloak` is the live provider's own."""
+    prefix = "canon" if recipe == "keycloak" else "warm"
+    return f"{prefix}-{recipe}.{base_domain}"
+
+
+def live_domain(base_domain: str) -> str:
+    return f"warm-keycloak.{base_domain}"
+
+
+def preferred_port(domain: str, ports: range) -> int:
+    """The same domain asks for the same port each time, so URLs stored in an app's data stay right."""
+    return ports[zlib.crc32(domain.encode()) % len(ports)]

@@ -1,0 +1,164 @@
+"""The only place that runs processes."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from warmci.base.errors import InfraError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+Process = subprocess.Popen[str]
+"""What start() returns; for those who keep one."""
+_ENV_ALLOWED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "TERM")
+_TAIL_LINES = 25
+_DAEMON_UMASK = 0o022
+"""An engine that inherits our 077 mounts secrets that an app's own user cannot read."""
+
+
+@dataclass(frozen=True)
+class Completed:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class CommandError(InfraError):
+    """A tool that we run failed; keeps the command, its code and the end of what it said."""
+
+    def __init__(self, argv: Sequence[str], returncode: int, output: str, *, hint: str | None = None) -> None:
+        tail = "\n".join(output.strip().splitlines()[-_TAIL_LINES:])
+        last = tail.splitlines()[-1] if tail else "no output"
+        super().__init__(f"{argv[0]} failed ({returncode}): {last}", hint=hint)
+        self.argv = tuple(argv)
+        self.returncode = returncode
+        self.tail = tail
+
+
+def base_env(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What a tool may see of our environment: an allow-list. A recipe's variables are never passed here."""
+    env = {name: os.environ[name] for name in _ENV_ALLOWED if name in os.environ}
+    return {**env, **(extra or {})}
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    timeout_s: float,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+    check: bool = True,
+    pass_fds: Sequence[int] = (),
+) -> Completed:
+    """Run a tool to its end and return what it said.
+
+    The child dies with us (PR_SET_PDEATHSIG, by setpriv), so a killed run leaves no writer behind.
+    Raises CommandError when it fails or does not end within timeout_s seconds (interrupt, then kill).
+    """
+    with start(argv, cwd=cwd, env=env, pass_fds=pass_fds) as process:
+        return finish(process, argv, timeout_s=timeout_s, stdin=stdin, check=check)
+
+
+def own_program(module: str, *arguments: str) -> tuple[list[str], dict[str, str]]:
+    """(command, environment) of one of WarmCI's own programs in a process of its own.
+
+    Where packages reach us by a wrapper (Nix), the bare interpreter would not find them.
+    """
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    return [sys.executable, "-P", "-m", module, *arguments], {"PYTHONPATH": path}
+
+
+def finish(
+    process: subprocess.Popen[str],
+    argv: Sequence[str],
+    *,
+    timeout_s: float,
+    stdin: str | None = None,
+    check: bool = True,
+    grace_s: float = 5.0,
+) -> Completed:
+    """Wait for a started tool and return what it said; as `run`. One that does not end gets grace_s to clean up."""
+    try:
+        stdout, stderr = process.communicate(stdin, timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        stop(process, grace_s=grace_s)
+        raise CommandError(argv, -1, f"no end after {timeout_s:.0f} s: {shlex.join(argv)[:200]}") from None
+    except BaseException:
+        stop(process)
+        raise
+    if check and process.returncode != 0:
+        raise CommandError(argv, process.returncode, stderr or stdout)
+    return Completed(process.returncode, stdout, stderr)
+
+
+def start(
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
+    log_file: Path | None = None,
+    daemon: bool = False,
+) -> subprocess.Popen[str]:
+    """Start a tool that dies with us; its output goes to log_file, if there is one. For daemons see start_daemon."""
+    prefix = [] if daemon else ["setpriv", "--pdeathsig", "KILL", "--"]
+    log = log_file.open("ab") if log_file else None
+    try:
+        return subprocess.Popen(
+            [*prefix, *argv],
+            cwd=cwd,
+            env=base_env(env),
+            stdin=subprocess.DEVNULL if log else subprocess.PIPE,
+            stdout=log or subprocess.PIPE,
+            stderr=log or subprocess.PIPE,
+            text=True,
+            errors="replace",
+            pass_fds=tuple(pass_fds),
+            start_new_session=daemon,
+            umask=_DAEMON_UMASK if daemon else -1,
+        )
+    except FileNotFoundError as error:
+        raise InfraError(f"{error.filename} is not installed", hint="see the list of tools in README.md") from error
+    finally:
+        if log:
+            log.close()
+
+
+def start_daemon(argv: Sequence[str], *, env: Mapping[str, str], log_file: Path) -> None:
+    """Start what outlives us, in a session of its own and as nobody's child; its output goes to log_file."""
+    with start(["setsid", "--fork", *argv], env=env, log_file=log_file, daemon=True) as forked:
+        forked.wait()
+
+
+def interrupt(process: subprocess.Popen[str]) -> None:
+    """Ask it to end; SIGTERM."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+
+
+def wait(process: subprocess.Popen[str], *, timeout_s: float) -> int | None:
+    """The exit code of a started process, or None if it has not ended within timeout_s seconds."""
+    try:
+        return process.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def stop(process: subprocess.Popen[str], *, grace_s: float = 5.0) -> None:
+    """Interrupt, then kill; returns when the process has been reaped."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(grace_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    process.wait()

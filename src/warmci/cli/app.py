@@ -1,0 +1,89 @@
+"""`warmci`: what an operator types. Assembles the command groups; each command parses, calls one function, renders."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+
+from warmci.base.errors import InfraError
+from warmci.cli import (
+    canonical,
+    completion,
+    demo,
+    exits,
+    keycloak,
+    locks,
+    metrics,
+    prune,
+    realms,
+    snapshot,
+    status,
+    sweep,
+    trigger,
+)
+from warmci.cli.common import Json, as_json, load_settings
+from warmci.report.console import Console, print_data
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
+app.add_typer(keycloak.app, name="keycloak", help="The live-warm Keycloak.")
+app.add_typer(realms.app, name="realms", help="The throw-away realms at the live Keycloak.")
+app.add_typer(canonical.app, name="canonical", help="The registry of known-good recipes.")
+app.add_typer(snapshot.app, name="snapshot", help="The data of canonicals.")
+app.command()(status.status)
+app.command()(sweep.sweep)
+app.add_typer(demo.app, name="demo")
+app.add_typer(trigger.app, name="trigger", help="What a comment or a CI's event asks for.")
+app.command()(locks.locks)
+app.command()(metrics.metrics)
+app.command()(completion.completion)
+app.command()(prune.prune)
+
+
+@app.command()
+def recover() -> None:
+    """Clean up after killed runs; every run does this first."""
+    from warmci.base.state import open_state  # noqa: PLC0415
+    from warmci.operate.recover import recover as recover_runs  # noqa: PLC0415
+    from warmci.store.canonical import CanonicalStore  # noqa: PLC0415
+    from warmci.swarm.engine import Engine  # noqa: PLC0415
+
+    loaded = load_settings()
+    state = open_state(loaded.state_dir, floor_bytes=0)
+    console = Console()
+    removed = recover_runs(Engine(loaded.docker_host), loaded, state.instance, CanonicalStore(state.dir))
+    for line in removed:
+        console.say(f"removed {line}")
+    if not removed:
+        console.say("nothing to clean up")
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Check what a run needs: engine, swarm, state directory, Keycloak."""
+    from warmci.operate.doctor import examine  # noqa: PLC0415
+
+    checks = examine(load_settings())
+    if json:
+        print_data(as_json([check.model_dump() for check in checks]))
+    else:
+        rows = [(check.name, check.status, check.detail, check.hint) for check in checks]
+        Console().table("doctor", ("check", "status", "what was seen", "next command"), rows)
+    if any(check.status == "failed" for check in checks):
+        raise typer.Exit(InfraError.exit_code)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return exits.run_main(completion.completing(app, "warmci"), list(sys.argv[1:] if argv is None else argv))
+
+
+def entry() -> None:
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    entry()

@@ -1,0 +1,72 @@
+"""What the command files share: options, how settings are found and how a question is asked."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.filesize import decimal
+
+from warmci.base.errors import InterruptedRunError, UsageError
+from warmci.base.netns import enter
+from warmci.cli.completion import recipe_names
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from warmci.base.settings import Settings
+    from warmci.report.console import Console
+
+Json = Annotated[bool, typer.Option("--json", help="print JSON on standard output")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="say what would be done, and do nothing")]
+Yes = Annotated[bool, typer.Option("--yes", help="do not ask")]
+Recipe = Annotated[str, typer.Argument(help="name of the recipe", autocompletion=recipe_names)]
+
+
+def group() -> typer.Typer:
+    return typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+
+
+def read_settings(**flags: Any) -> Settings:
+    """Settings alone, for what asks no engine."""
+    from warmci.base import settings  # noqa: PLC0415  (--help stays quick)
+
+    return settings.load(**flags)
+
+
+def load_settings(**flags: Any) -> Settings:
+    """Settings, in the network namespace of the engine that they name."""
+    loaded = read_settings(**flags)
+    if loaded.netns is not None:
+        enter(loaded.netns)
+    return loaded
+
+
+def agreed(question: str, *, yes: bool) -> bool:
+    """Ask before something is thrown away. Raises UsageError where nobody can answer, InterruptedRunError at a no."""
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise UsageError("this asks first, and there is no terminal to ask at", hint="--yes; --dry-run shows the plan")
+    try:
+        said_yes = typer.confirm(question, err=True)
+    except typer.Abort:  # the end of the input is a no
+        said_yes = False
+    if not said_yes:
+        raise InterruptedRunError("nothing was changed")
+    return True
+
+
+def size(count: int) -> str:
+    return decimal(count)
+
+
+def say_notes(console: Console, notes: Sequence[str]) -> None:
+    for note in notes:
+        console.say(f"note: {note}", style="yellow")
+
+
+def as_json(value: object) -> str:
+    return json.dumps(value, indent=2)

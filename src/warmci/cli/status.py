@@ -1,0 +1,87 @@
+"""`warmci status`: one screen."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from warmci.cli.common import Json, load_settings
+from warmci.report.console import Console, print_data
+
+if TYPE_CHECKING:
+    from warmci.operate.status import Status
+
+_WATCH_S = 2.0
+
+
+def status(
+    json: Json = False,
+    watch: Annotated[bool, typer.Option("--watch", help="look again every two seconds, until Ctrl-C")] = False,
+) -> None:
+    """Canonicals, Keycloak, what runs and ran, slots, disk, the last sweep, alerts: one screen."""
+    from warmci.operate.status import look  # noqa: PLC0415
+
+    loaded, console = load_settings(), Console()
+    while True:
+        seen = look(loaded)
+        if watch:
+            console.clear()
+        if json:
+            print_data(seen.model_dump_json(indent=None if watch else 2))
+        else:
+            _show(console, seen)
+        if not watch:
+            return
+        time.sleep(_WATCH_S)
+
+
+def _show(console: Console, seen: Status) -> None:
+    rows = [
+        (c.recipe, c.version, c.state, age(c.age_s), " → ".join(c.lineage), c.last_cold, c.last_quick)
+        for c in seen.canonicals
+    ]
+    columns = ("recipe", "version", "state", "age", "lineage", "last cold", "last quick")
+    console.table("canonicals", columns, rows)
+    if any(problem.startswith("keycloak: ") for problem in seen.problems):
+        console.say("Keycloak: not known, see below", style="yellow")
+    elif seen.keycloak is None:
+        console.say("Keycloak: no live one (warmci keycloak reconcile)")
+    else:
+        health = f"{seen.keycloak.realms} realms" if seen.keycloak.healthy else f"NOT healthy: {seen.keycloak.detail}"
+        console.say(f"Keycloak: {seen.keycloak.version} at {seen.keycloak.url}, {health}")
+    _show_work(console, seen)
+    for alert in seen.alerts:
+        console.say(f"alert: {alert.subject} since {alert.since:%F %T} UTC: {alert.message}", style="bold yellow")
+        console.say(f"hint: {alert.hint}")
+    for problem in seen.problems:
+        console.say(f"not known: {problem}", style="yellow")
+
+
+def _show_work(console: Console, seen: Status) -> None:
+    under_way = {
+        item.run: f"{item.recipe} {item.holder}, {item.phase or 'beginning'}" for item in seen.locks if item.run
+    }
+    said = f": {'; '.join(under_way.values())} (warmci locks)" if under_way else ""
+    console.say(f"slots: {seen.slots_held} of {seen.slots} in use{said}")
+    for run in seen.runs:
+        pr = f" PR {run.pr}" if run.pr else ""
+        ago = age((seen.at - run.started).total_seconds())
+        console.say(f"run: {run.verdict.upper()} {run.mode} {run.recipe}{pr}, {run.seconds:.0f} s, began {ago} ago")
+    if seen.disk is not None:
+        low = "; LOW (warmci prune)" if seen.disk.low else ""
+        console.say(f"disk: {seen.disk.room}{low}", style="bold yellow" if low else "")
+    if seen.sweep is None:
+        console.say("sweep: none yet (warmci sweep)")
+    else:
+        done = seen.sweep.verdict if seen.sweep.finished else "stopped or under way"
+        console.say(f"sweep: {seen.sweep.id}, {done}")
+
+
+def age(seconds: float) -> str:
+    """Rough, as people say it."""
+    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {name}"
+    return f"{seconds:.0f} s"

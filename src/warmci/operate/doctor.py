@@ -1,0 +1,41 @@
+"""What a run needs, checked one by one; never raises, says the next command."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from warmci.base.findings import Check, checked
+from warmci.base.state import open_state
+from warmci.live import preflight
+from warmci.recipe.render import has_ipvs
+from warmci.swarm.engine import Engine
+
+if TYPE_CHECKING:
+    from warmci.base.settings import Settings
+
+
+def examine(settings: Settings) -> list[Check]:
+    """All checks, whatever the others say."""
+    return [
+        checked("state directory", lambda: _state(settings)),
+        checked("engine", lambda: _engine(settings)),
+        checked("IPVS", _ipvs),
+        *preflight.examine(settings),
+    ]
+
+
+def _state(settings: Settings) -> Check:
+    state = open_state(settings.state_dir)
+    return Check(name="state directory", status="ok", detail=f"{state.dir}, instance {state.instance}")
+
+
+def _engine(settings: Settings) -> Check:
+    engine = Engine(settings.docker_host)
+    engine.require_swarm()
+    return Check(name="engine", status="ok", detail=f"{engine.version()} at {settings.docker_host}, swarm manager")
+
+
+def _ipvs() -> Check:
+    if has_ipvs():
+        return Check(name="IPVS", status="ok", detail="the kernel serves virtual addresses")
+    return Check(name="IPVS", status="warning", detail="absent: endpoint_mode dnsrr is used, said in every result")

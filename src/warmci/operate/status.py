@@ -1,0 +1,180 @@
+"""What an operator sees at one glance; only looks, takes no lock, and goes on when one thing cannot be asked."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from warmci.base.disk import Room, Watermarks
+from warmci.base.errors import InfraError, InterruptedRunError, WarmciError
+from warmci.base.models import Record
+from warmci.live import keycloak_json
+from warmci.operate import lock_table
+from warmci.operate.lock_table import HeldLock
+from warmci.report import alerts, sweep_record
+from warmci.report.alerts import Alert
+from warmci.report.history import read_results
+from warmci.sso import keycloak_app, lifecycle
+from warmci.store.canonical import CanonicalStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from warmci.base.settings import Settings
+
+_RECENT_RUNS = 5
+
+
+class CanonicalState(Record):
+    recipe: str
+    version: str
+    state: str
+    age_s: float
+    lineage: tuple[str, ...]
+    last_cold: str
+    last_quick: str
+
+
+class KeycloakState(Record):
+    version: str
+    url: str
+    healthy: bool
+    detail: str = ""
+    realms: int | None = None
+
+
+class LastRun(Record):
+    run: str
+    recipe: str
+    pr: str
+    mode: str
+    verdict: str
+    started: datetime
+    seconds: float
+
+
+class LastSweep(Record):
+    id: str
+    started: datetime
+    finished: datetime | None
+    verdict: str
+    exit_code: int | None
+
+
+class DiskState(Record):
+    room: Room
+    low: bool
+    """Whether a run would have to prune first."""
+
+
+class Status(Record):
+    """`warmci status --json`."""
+
+    schema_version: int = 1
+    at: datetime
+    canonicals: tuple[CanonicalState, ...] = ()
+    keycloak: KeycloakState | None = None
+    locks: tuple[HeldLock, ...] = ()
+    slots: int = 0
+    slots_held: int = 0
+    runs: tuple[LastRun, ...] = ()
+    """The newest of those that came to an end, newest first."""
+    disk: DiskState | None = None
+    sweep: LastSweep | None = None
+    alerts: tuple[Alert, ...] = ()
+    problems: tuple[str, ...] = ()
+    """What could not be looked at, and why."""
+
+
+def look(settings: Settings) -> Status:
+    facts: dict[str, object] = {"at": datetime.now(UTC), "slots": settings.max_tests}
+    problems: list[str] = []
+    parts: dict[str, Callable[[Settings], object]] = {
+        "canonicals": _canonicals,
+        "keycloak": _keycloak,
+        "locks": lambda known: tuple(lock_table.look(known)),
+        "runs": _runs,
+        "disk": _disk,
+        "sweep": _sweep,
+        "alerts": lambda known: tuple(alerts.standing(known)),
+    }
+    for name, part in parts.items():
+        try:
+            facts[name] = part(settings)
+        except InterruptedRunError:
+            raise
+        except (WarmciError, OSError) as error:
+            problems.append(f"{name}: {error}")
+    seen = Status.model_validate({**facts, "problems": tuple(problems)})
+    return seen.model_copy(update={"slots_held": sum(item.lock.startswith("slot-") for item in seen.locks)})
+
+
+def _canonicals(settings: Settings) -> tuple[CanonicalState, ...]:
+    store, now = CanonicalStore(settings.state_dir), datetime.now(UTC)
+    return tuple(_canonical(store, recipe, now) for recipe in store.recipes())
+
+
+def _canonical(store: CanonicalStore, recipe: str, now: datetime) -> CanonicalState:
+    """One that cannot be read is shown as that; it hides no other."""
+    try:
+        found = store.load(recipe)
+    except InfraError:
+        found = None
+    if found is None:
+        nothing = {"version": "", "age_s": 0, "lineage": (), "last_cold": "", "last_quick": ""}
+        return CanonicalState.model_validate({"recipe": recipe, "state": "unreadable", **nothing})
+    return CanonicalState(
+        recipe=found.recipe,
+        version=found.version,
+        state=found.state,
+        age_s=round((now - found.created).total_seconds()),
+        lineage=tuple(past.version for past in found.lineage),
+        last_cold=found.last_cold,
+        last_quick=found.last_quick,
+    )
+
+
+def _keycloak(settings: Settings) -> KeycloakState | None:
+    record = keycloak_json.load_live(settings)
+    if record is None:
+        return None
+    reason = keycloak_app.unhealthy(settings, record.url)
+    facts = {"version": record.version, "url": record.url, "healthy": reason is None, "detail": reason or ""}
+    if reason is None:
+        try:
+            with keycloak_app.connected(settings, record.access) as keycloak:
+                facts["realms"] = len(lifecycle.list_realms(keycloak))
+        except InfraError as error:
+            facts |= {"healthy": False, "detail": error.message}
+    return KeycloakState.model_validate(facts)
+
+
+def _runs(settings: Settings) -> tuple[LastRun, ...]:
+    newest = reversed(read_results(settings.runs_dir)[-_RECENT_RUNS:])
+    return tuple(
+        LastRun(
+            run=result.run,
+            recipe=result.recipe,
+            pr=result.pr,
+            mode=result.ran or result.requested,
+            verdict=result.verdict,
+            started=result.started,
+            seconds=result.seconds,
+        )
+        for result in newest
+    )
+
+
+def _disk(settings: Settings) -> DiskState:
+    room = Room.of(settings.state_dir)
+    return DiskState(room=room, low=Watermarks.of(settings).is_low(room))
+
+
+def _sweep(settings: Settings) -> LastSweep | None:
+    known = sweep_record.load_sweeps(settings.state_dir)
+    if not known:
+        return None
+    last = known[-1]
+    return LastSweep(
+        id=last.id, started=last.started, finished=last.finished, verdict=last.verdict, exit_code=last.exit_code
+    )

@@ -1,0 +1,122 @@
+"""Changes that WarmCI lays over a recipe's document; each is named as a deviation in the result."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from warmci.recipe.compose import Document
+    from warmci.recipe.ingress import Route
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|us|ns|h|m|s)")
+_UNIT_S = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+_QUICK_INTERVAL_S = 0.2
+_QUICK_MONITOR_S = 0.5
+_QUICK_RESTART_DELAY_S = 0.1
+_DEFAULT_INTERVAL_S = 30.0
+_DEFAULT_RETRIES = 3
+_DEFAULT_MONITOR_S = 5.0
+
+
+def seconds(text: Any, default: float) -> float:
+    """A Go duration ("1m30s") in seconds; default for what is none."""
+    found = _DURATION.findall(str(text or ""))
+    return sum(float(number) * _UNIT_S[unit] for number, unit in found) if found else default
+
+
+def check_interval_s(service: dict[str, Any]) -> float:
+    """How long a service may be broken unnoticed: its check interval, or swarm's own monitor where it has none."""
+    check = service.get("healthcheck") or {}
+    if not check.get("test") or check.get("disable"):
+        return _DEFAULT_MONITOR_S
+    return min(seconds(check.get("interval"), _DEFAULT_INTERVAL_S), _DEFAULT_INTERVAL_S)
+
+
+def publish_route(document: Document, route: Route | None, port: int) -> list[str]:
+    """Publish only the routed port, in host mode on a port of ours; a recipe's own published ports could collide."""
+    dropped = []
+    for name, service in document["services"].items():
+        ports = service.pop("ports", [])
+        dropped += [f"{name}:{entry['published']}" for entry in ports if entry.get("published")]
+    if route is not None:
+        entry = {"target": route.port, "published": port, "protocol": "tcp", "mode": "host"}
+        document["services"][route.service]["ports"] = [entry]
+    said = [f"published ports left out: {', '.join(dropped)}"] if dropped else []
+    where = f"{route.service}:{route.port} published on {port} in host mode" if route else "no port is routed"
+    return [*said, f"ingress direct: {where}"]
+
+
+def add_labels(document: Document, labels: Mapping[str, str], app_labels: Mapping[str, str]) -> None:
+    """Labels on every object of the stack, so that each can be found and told from others; `app` gets abra's."""
+    for name, service in document["services"].items():
+        deploy = service["deploy"] = dict(service.get("deploy") or {})
+        deploy["labels"] = {**(deploy.get("labels") or {}), **labels, **(app_labels if name == "app" else {})}
+    for section in ("networks", "configs", "secrets"):
+        for name, body in (document.get(section) or {}).items():
+            body = dict(body or {})  # noqa: PLW2901
+            if not body.get("external"):
+                body["labels"] = {**_as_mapping(body.get("labels")), **labels}
+            document[section][name] = body
+    networks = document.setdefault("networks", {}) or {}
+    document["networks"] = networks
+    uses_default = any(not service.get("networks") for service in document["services"].values())
+    if uses_default and "default" not in networks:
+        networks["default"] = {"labels": dict(labels)}
+
+
+def _as_mapping(labels: Any) -> dict[str, Any]:
+    if isinstance(labels, list):
+        return dict(str(item).partition("=")[::2] for item in labels)
+    return dict(labels or {})
+
+
+def without_ipvs(document: Document) -> list[str]:
+    """Names resolve to the tasks themselves: a service's virtual address needs IPVS in the kernel."""
+    for service in document["services"].values():
+        service["deploy"] = {**(service.get("deploy") or {}), "endpoint_mode": "dnsrr"}
+    return ["endpoint_mode: dnsrr on every service (no IPVS in this kernel)"]
+
+
+def add_hosts(document: Document, hosts: Mapping[str, str]) -> None:
+    """The same URL inside containers as outside: names of apps resolve to this host's published ports."""
+    for service in document["services"].values():
+        service["extra_hosts"] = [
+            *service.get("extra_hosts", []),
+            *(f"{name}:{address}" for name, address in sorted(hosts.items())),
+        ]
+
+
+def quick_profile(document: Document) -> list[str]:
+    """Swarm's own waits cut short: a shorter check interval with the same total patience, a short monitor.
+
+    `order` is never changed: two versions on one volume lose data with all health green.
+    """
+    said = []
+    for name, service in document["services"].items():
+        check = service.get("healthcheck")
+        if isinstance(check, dict) and check.get("test") and not check.get("disable"):
+            said += _faster_check(name, check)
+        deploy = service.setdefault("deploy", {})
+        update = deploy["update_config"] = dict(deploy.get("update_config") or {})
+        said.append(f"{name}: update_config.monitor {update.get('monitor', '5s')} → {_QUICK_MONITOR_S}s")
+        update["monitor"] = f"{int(_QUICK_MONITOR_S * 1000)}ms"
+        restart = deploy["restart_policy"] = dict(deploy.get("restart_policy") or {})
+        if restart.get("condition", "any") != "none":
+            said.append(f"{name}: restart_policy.delay {restart.get('delay', '5s')} → {_QUICK_RESTART_DELAY_S}s")
+            restart["delay"] = f"{int(_QUICK_RESTART_DELAY_S * 1000)}ms"
+            if "max_attempts" in restart:
+                restart["max_attempts"] = int(restart["max_attempts"]) * 10
+    return said
+
+
+def _faster_check(name: str, check: dict[str, Any]) -> list[str]:
+    interval = seconds(check.get("interval"), _DEFAULT_INTERVAL_S)
+    if interval <= _QUICK_INTERVAL_S:
+        return []
+    retries = int(check.get("retries") or _DEFAULT_RETRIES)
+    patience = max(1, round(retries * interval / _QUICK_INTERVAL_S))
+    check["interval"], check["retries"] = f"{int(_QUICK_INTERVAL_S * 1000)}ms", patience
+    return [f"{name}: healthcheck every {interval:g}s, {retries} retries → {_QUICK_INTERVAL_S}s, {patience} retries"]

@@ -1,0 +1,188 @@
+"""A recipe's repository: clone, refs, releases, checkouts, trust."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from warmci.base import names, process
+from warmci.base.errors import InfraError, UnverifiedError, UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from warmci.base.settings import Settings
+
+_RELEASE = re.compile(r"(\d+)\.(\d+)\.(\d+)\+(.+)")
+_COMMIT = re.compile(r"[0-9a-f]{7,40}")
+_CLONE_TIMEOUT_S = 300.0
+_LOCAL_TIMEOUT_S = 60.0
+# No hooks, no exotic transports: the repository is a stranger's. Ownership is not ours to insist on.
+_CONFIG = ("core.hooksPath=/dev/null", "protocol.ext.allow=never", "safe.directory=*", "advice.detachedHead=false")
+# The serving half of a local clone does not inherit our -c options.
+_LOCAL_UPLOAD = "git -c safe.directory='*' upload-pack"
+_LOCAL_OPTIONS = ("--upload-pack", _LOCAL_UPLOAD, "--config", f"remote.origin.uploadpack={_LOCAL_UPLOAD}")
+_ENV = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_LFS_SKIP_SMUDGE": "1"}
+
+
+@dataclass(frozen=True)
+class Release:
+    version: str
+    commit: str
+
+
+def _git(*arguments: str, cwd: Path | None = None, timeout_s: float = _LOCAL_TIMEOUT_S, check: bool = True) -> str:
+    config = [part for setting in _CONFIG for part in ("-c", setting)]
+    done = process.run(["git", *config, *arguments], cwd=cwd, env=_ENV, timeout_s=timeout_s, check=check)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def version_key(version: str) -> tuple[int, int, int, str]:
+    """Order of recipe versions: `1.2.3+upstream`, the recipe's own part first; upstream's numbers count as numbers."""
+    match = _RELEASE.fullmatch(version)
+    if match is None:
+        return (-1, 0, 0, version)
+    upstream = re.sub(r"\d+", lambda number: number[0].zfill(8), match[4])
+    return (int(match[1]), int(match[2]), int(match[3]), upstream)
+
+
+class Repository:
+    """A clone of a recipe, made for one run."""
+
+    def __init__(self, recipe: str, path: Path) -> None:
+        self.recipe = recipe
+        self.path = path
+
+    def resolve(self, ref: str, pr: str = "") -> str:
+        """The commit that a branch, tag or commit names; without a ref, the head of the forge's pull request.
+
+        Where the forge has that pull request, its head is the answer, whatever branch is named. Raises UsageError.
+        """
+        head = self._pull_request(pr) if pr.isdecimal() else ""
+        if not ref:
+            if head:
+                return head
+            raise UsageError(f"recipe {self.recipe} has no pull request {pr}", hint="name its branch with --ref")
+        names.git_ref(ref)
+        if head and not _COMMIT.fullmatch(ref):
+            return head  # a fork's branch may well be called as one of ours
+        candidates = [ref] if _COMMIT.fullmatch(ref) else [f"refs/remotes/origin/{ref}", f"refs/tags/{ref}"]
+        commit = next(filter(None, map(self._commit, candidates)), "")
+        if not commit:
+            hint = f"git ls-remote {self.origin()} lists what there is"
+            raise UsageError(f"recipe {self.recipe} has no branch, tag or commit {ref}", hint=hint)
+        if head and commit != head:
+            raise UsageError(f"{ref} is not the head of pull request {pr}, which is {head[:8]}", hint="leave out --ref")
+        return commit
+
+    def _pull_request(self, number: str) -> str:
+        """The head of refs/pull/N/head, where Gitea, Forgejo and GitHub keep it; empty where there is none."""
+        local = f"refs/warmci/pull/{number}"
+        spec = f"+refs/pull/{number}/head:{local}"
+        _git("fetch", "--quiet", "origin", spec, cwd=self.path, timeout_s=_CLONE_TIMEOUT_S, check=False)
+        return self._commit(local)
+
+    def _commit(self, name: str) -> str:
+        return _git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", cwd=self.path, check=False)
+
+    def origin(self) -> str:
+        return _git("remote", "get-url", "origin", cwd=self.path)
+
+    def default_ref(self) -> str:
+        head = _git("symbolic-ref", "--quiet", "refs/remotes/origin/HEAD", cwd=self.path, check=False)
+        if not head:
+            raise UsageError(f"recipe {self.recipe} has no default branch", hint="name one with --ref")
+        return head.removeprefix("refs/remotes/origin/")
+
+    def is_trusted(self, commit: str) -> bool:
+        """Whether the default branch contains the commit: only such code promotes."""
+        return self.descends(f"refs/remotes/origin/{self.default_ref()}", commit)
+
+    def descends(self, commit: str, ancestor: str) -> bool:
+        """Whether `ancestor` is in the history of `commit`; a commit descends from itself."""
+        argv = ["git", "merge-base", "--is-ancestor", ancestor, commit]
+        return process.run(argv, cwd=self.path, timeout_s=_LOCAL_TIMEOUT_S, check=False).returncode == 0
+
+    def contains(self, commit: str) -> bool:
+        return bool(_git("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}", cwd=self.path, check=False))
+
+    def releases(self, head: str) -> list[Release]:
+        """Releases that are part of head's history, oldest version first."""
+        tags = _git("tag", "--merged", head, "--format=%(refname:short)", cwd=self.path).split()
+        found = [tag for tag in tags if _RELEASE.fullmatch(tag)]
+        return [Release(tag, self.resolve(tag)) for tag in sorted(found, key=version_key)]
+
+    def base_for(self, head: str) -> Release | None:
+        """The newest release older than head: what people run today. None for a first release."""
+        releases = self.releases(head)
+        own = [release for release in releases if release.commit == head]
+        limit = version_key(own[0].version) if own else None
+        if not releases:
+            # A history without releases is still a new version for those who run one.
+            newest = self.releases(f"refs/remotes/origin/{self.default_ref()}")
+            releases = [release for release in newest if not self.descends(release.commit, head)]
+        older = [r for r in releases if r.commit != head and (limit is None or version_key(r.version) < limit)]
+        return older[-1] if older else None
+
+    def version_of(self, commit: str) -> str:
+        """The release that the commit is, or its short hash."""
+        own = [release.version for release in self.releases(commit) if release.commit == commit]
+        return own[-1] if own else commit[:8]
+
+    def checkout(self, commit: str) -> Path:
+        """A work tree of its own per commit; runs of one recipe never share one."""
+        tree = self.path.parent / f"tree-{commit[:12]}"
+        if not tree.exists():
+            _git("worktree", "add", "--quiet", "--detach", str(tree), commit, cwd=self.path)
+        return tree
+
+    def release_note(self, commit: str, version: str) -> str:
+        """What the recipe's release/VERSION says to operators, as of commit; empty where there is none."""
+        return _git("show", f"{commit}:release/{version}", cwd=self.path, check=False)
+
+
+def list_releases(settings: Settings, recipe: str) -> list[Release]:
+    """Releases of a recipe, oldest version first, by one question to its forge, without a clone. Raises InfraError."""
+    source, options = _source(settings, recipe)
+    # ls-remote serves local repositories by the same other half as clone does.
+    try:
+        text = _git("ls-remote", "--tags", *options[:2], "--", source, timeout_s=_LOCAL_TIMEOUT_S)
+    except process.CommandError as error:
+        raise InfraError(f"releases of {recipe} cannot be listed from {source}: {error.message}") from error
+    commits: dict[str, str] = {}
+    for line in text.splitlines():
+        commit, _, name = line.partition("\trefs/tags/")
+        if name.endswith("^{}") or name not in commits:  # the commit of an annotated tag comes after the tag's own
+            commits[name.removesuffix("^{}")] = commit
+    found = [name for name in commits if _RELEASE.fullmatch(name)]
+    return [Release(name, commits[name]) for name in sorted(found, key=version_key)]
+
+
+def default_head(settings: Settings, recipe: str) -> str:
+    """The commit that the recipe's default branch is at, without a clone; empty when its forge does not say."""
+    source, options = _source(settings, recipe)
+    text = _git("ls-remote", *options[:2], "--", source, "HEAD", timeout_s=_LOCAL_TIMEOUT_S, check=False)
+    return text.split()[0] if text else ""
+
+
+def _source(settings: Settings, recipe: str) -> tuple[str, tuple[str, ...]]:
+    source = settings.recipe_source.format(recipe=names.recipe_name(recipe))
+    return source, _LOCAL_OPTIONS if source.startswith("/") else ()
+
+
+def clone(settings: Settings, recipe: str, work_dir: Path) -> Repository:
+    """Clone a recipe into a run's work directory. Raises UsageError for an unknown recipe, InfraError otherwise."""
+    source, options = _source(settings, recipe)
+    target = work_dir / "repository"
+    try:
+        _git("clone", "--quiet", "--no-checkout", *options, "--", source, str(target), timeout_s=_CLONE_TIMEOUT_S)
+    except process.CommandError as error:
+        if "does not exist" in error.tail or "not found" in error.tail:
+            raise UsageError(
+                f"unknown recipe {recipe}: nothing at {source}", hint="set recipe_source in the settings"
+            ) from error
+        raise InfraError(f"recipe {recipe} cannot be cloned from {source}: {error.message}") from error
+    if not _git("for-each-ref", "--count=1", cwd=target):
+        raise UnverifiedError(f"the repository of recipe {recipe} is empty")
+    return Repository(recipe, target)

@@ -1,0 +1,73 @@
+"""What a forge shows of one result: a commit status and a comment. Whatever a recipe said stands in code blocks."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from warmci.base.models import Mode, Verdict
+from warmci.report import words
+
+if TYPE_CHECKING:
+    from warmci.base.models import RunResult
+    from warmci.report.forge import State
+
+_LOG_MAX = 6000
+_STATES: dict[Verdict, State] = {
+    Verdict.PASS: "success",
+    Verdict.PROMOTION_FAILED: "success",
+    Verdict.FAIL: "failure",
+}
+"""Every other verdict is an error: it says nothing of the recipe, neither good nor bad."""
+
+
+def context(mode: Mode) -> str:
+    return f"warmci/{mode}"
+
+
+def state_of(result: RunResult) -> State:
+    return _STATES.get(result.verdict, "error")
+
+
+def description(result: RunResult) -> str:
+    mode = words.mode_of(result)
+    less = "; lower confidence, does not gate a merge" if mode is Mode.QUICK else ""
+    return f"{mode}: {words.meaning(result)}{less}"
+
+
+def marker(mode: Mode, instance: str) -> str:
+    """Invisible first line by which the next run finds this comment."""
+    return f"<!-- warmci {mode} {instance} -->"
+
+
+def comment(result: RunResult, instance: str) -> str:
+    mode = words.mode_of(result)
+    quick = f"\n\n*{words.QUICK_NOTE}*" if mode is Mode.QUICK else ""
+    parts = [
+        f"{marker(mode, instance)}\n**WarmCI {mode}: {result.verdict.upper()}**: {words.meaning(result)}{quick}",
+        _block("\n".join(_lines(result))),
+    ]
+    if result.log_excerpt:
+        log = words.plain(result.log_excerpt)[-_LOG_MAX:]
+        parts.append(f"<details><summary>log of the failing task</summary>\n\n{_block(log)}\n\n</details>")
+    if result.stages:
+        stages = "\n".join(f"{s.outcome:<8}{s.seconds:8.2f} s  {s.name}" for s in result.stages)
+        parts.append(f"<details><summary>stages</summary>\n\n{_block(stages)}\n\n</details>")
+    return "\n\n".join(parts) + "\n"
+
+
+def _lines(result: RunResult) -> list[str]:
+    found = [note for note in words.notes(result) if note != words.QUICK_NOTE]
+    if result.summary:
+        found.append(f"error: {result.summary}")
+    found += [f"deviation: {text}" for text in result.deviations]
+    shown = ("head", "base", "canonical", "promotion", "seconds", "exit code", "run")
+    facts = words.facts(result)
+    return found + [f"{label}: {facts[label]}" for label in shown if label in facts]
+
+
+def _block(text: str) -> str:
+    """A fence that nothing in the text can close."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}text\n{text}\n{fence}"

@@ -1,0 +1,85 @@
+"""What earlier runs say of a recipe, read from their results; old ones are pruned, so it is recent history only."""
+
+from __future__ import annotations
+
+import statistics
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from warmci.base.models import Mode, Record, RunResult, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+_RECENT = 10
+_TELLING = {Verdict.PASS, Verdict.PROMOTION_FAILED, Verdict.FAIL}
+
+
+class History(Record):
+    """Of one recipe: its cold runs of trusted code, newest last."""
+
+    recipe: str
+    last_green: datetime | None = None
+    last_green_commit: str = ""
+    last_promoted: datetime | None = None
+    """When a green run last moved its canonical, or found that it is where it should be."""
+    minutes: float | None = None
+    """Median length of its last runs; None when there was none."""
+    failure_rate: float = 0.0
+    """Of its last ten runs that said something of the recipe."""
+    last_drill: datetime | None = None
+
+
+def read_results(runs_dir: Path, until: datetime | None = None) -> list[RunResult]:
+    """All readable results, oldest first; a run that has none yet, or one of another version, is left out.
+
+    until: leave out those of a clock that ran ahead; a run of next week would keep a recipe green till then.
+    """
+    found = []
+    for path in sorted(runs_dir.glob("[0-9]*/result.json")):
+        try:
+            result = RunResult.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError):
+            continue
+        if until is None or result.started <= until:
+            found.append(result)
+    return found
+
+
+def history_of(recipe: str, results: Iterable[RunResult]) -> History:
+    own = [result for result in results if result.recipe == recipe]
+    cold = [result for result in own if result.ran is Mode.COLD and result.trusted]
+    telling = [result for result in cold if result.verdict in _TELLING]
+    green = [result for result in telling if result.verdict is not Verdict.FAIL]
+    promoted = [result for result in green if _is_promoted(result)]
+    told = (Verdict.PASS, Verdict.FAIL, Verdict.ROLLBACK_FAILED)
+    drills = [result for result in own if result.requested is Mode.DRILL and result.verdict in told]
+    recent = telling[-_RECENT:]
+    return History(
+        recipe=recipe,
+        last_green=green[-1].started if green else None,
+        last_green_commit=green[-1].head_commit if green else "",
+        last_promoted=promoted[-1].started if promoted else None,
+        minutes=round(statistics.median(result.seconds for result in recent) / 60, 2) if recent else None,
+        failure_rate=round(1 - sum(result in green for result in recent) / len(recent), 2) if recent else 0.0,
+        last_drill=drills[-1].started if drills else None,
+    )
+
+
+def expected_s(results: Sequence[RunResult], recipe: str, mode: str) -> float | None:
+    """Median seconds of the last runs of this recipe and mode that said something, their waiting for locks left out."""
+    own = [result for result in results if (result.recipe, result.requested) == (recipe, mode)]
+    telling = [sum(stage.seconds for stage in result.stages) for result in own if result.verdict in _TELLING]
+    return statistics.median(telling[-_RECENT:]) if telling else None
+
+
+def _is_promoted(result: RunResult) -> bool:
+    promotion = result.promotion
+    return promotion is not None and (promotion.outcome == "ok" or promotion.reason == CANONICAL_IS_HEAD)
+
+
+CANONICAL_IS_HEAD = "the canonical is this commit"
+"""Reason of a promotion that had nothing to do."""

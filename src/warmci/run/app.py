@@ -1,0 +1,292 @@
+"""The app under test: install, upgrade, test, look again, undeploy. Used by both pipelines and by promotion."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import httpx
+
+from warmci.base import http
+from warmci.base.labels import COMMIT_LABEL, NAMESPACE_LABEL
+from warmci.recipe.config import filled
+from warmci.recipe.render import changed_services, kept_env, render
+from warmci.swarm import convergence, pulled
+from warmci.swarm.deployment import Deployment
+from warmci.testing import suite
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from warmci.recipe.render import Placement, Rendered
+    from warmci.report.stages import Stage
+    from warmci.run.context import Context
+
+_SERVING_DEADLINE_S = 60.0
+_SERVING_POLL_S = 0.05
+
+
+@dataclass
+class App:
+    """One deployment of the recipe under test, with its data."""
+
+    context: Context
+    placement: Placement
+    title: str
+    volume_dirs: dict[str, Path]
+    new_volumes: Path
+    env_commit: str
+    secrets: dict[str, str] = field(default_factory=dict)
+    rendered: Rendered | None = None
+
+    def __post_init__(self) -> None:
+        work = self.context.work_dir / self.placement.stack
+        work.mkdir(mode=0o700)
+        self.new_volumes.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._awaited: list[str] = []
+        self._canary = f".warmci-{secrets.token_hex(8)}"
+        self.deployment = Deployment(
+            self.context.engine,
+            self.placement,
+            work,
+            self.volume_dirs,
+            self.new_volumes,
+            self.secrets,
+            announce=self.context.journal.note,
+        )
+        self.deployment.claim()
+        self.context.cleanup.callback(self.remove)
+
+    # --- deploying
+
+    def _render(self, commit: str) -> Rendered:
+        context = self.context
+        realm = context.realm
+        overrides = {
+            **filled(context.config.env, self._facts()),
+            **(realm.env(self._facts()) if realm else {}),
+        }
+        trees = context.repository.checkout(self.env_commit), context.repository.checkout(commit)
+        env = kept_env(*trees, self.placement, overrides)
+        rendered = render(trees[1], commit, env, self.placement, context.config.allow)
+        context.deviate(*rendered.deviations)
+        return rendered
+
+    def _facts(self) -> dict[str, str]:
+        return {"url": self.placement.url, "domain": self.placement.domain, "port": str(self.placement.port)}
+
+    def _submit(self, rendered: Rendered) -> None:
+        fixed = self.context.realm.secrets(self._facts()) if self.context.realm else {}
+        self.context.console.redact.add(*fixed.values())
+        self._awaited = pulled.absent(self.context.engine, rendered.images.values())
+        try:
+            self.deployment.deploy(rendered, fixed)
+        finally:
+            self.context.console.redact.add(*self.secrets.values())
+        self.rendered = rendered
+        if self.context.realm:
+            self.context.realm.wait()
+
+    def _converge(self) -> None:
+        progress = self.context.console.progress
+        try:
+            self.deployment.wait(self.context.settings.deploy_timeout_s, progress)
+        finally:
+            pulled.record(self.context.settings.state_dir, self.context.engine, self._awaited, self.context.run_id)
+
+    def install(self, commit: str, stage: str) -> None:
+        """Deploy a commit on the data at hand and see that it serves."""
+        with self.context.recorder.stage(f"{self.title}: {stage}") as record:
+            self._submit(self._render(commit))
+            self._converge()
+            self._check_code(record)
+            self._check_serving(record)
+            record.detail = self.version
+
+    def upgrade(self, commit: str) -> bool:
+        """Deploy the head over what runs, in place, and see that it is the head that serves, on the same data.
+
+        Returns whether it changed any service at all.
+        """
+        before = self.rendered
+        if before is None:
+            raise AssertionError("upgrade before install")
+        with self.context.recorder.stage(f"{self.title}: upgrade to the head") as record:
+            self._plant_canaries()
+            after = self._render(commit)
+            self._submit(after)
+            self._converge()
+            if orphans := self.deployment.remove_orphans(after):
+                self.context.deviate(f"services dropped by the head were removed: {', '.join(orphans)}")
+                self._converge()
+            self._check_code(record)
+            self._check_data(record, before, after)
+            self._check_serving(record)
+            changed = changed_services(before, after)
+            record.detail = f"{before.version} → {after.version}, " + (
+                f"changed: {', '.join(sorted(changed))}" if changed else "no service changed: upgrade not verified"
+            )
+        return bool(changed)
+
+    @property
+    def version(self) -> str:
+        return self.rendered.version if self.rendered else ""
+
+    # --- generic tests
+
+    def _check_code(self, stage: Stage) -> None:
+        """The running tasks' image and the services' commit label are the ones asked for."""
+        rendered, engine = self._require_rendered(), self.context.engine
+        label = [f"{NAMESPACE_LABEL}={self.placement.stack}"]
+        stale = [
+            service["Spec"]["Name"]
+            for service in engine.services(label)
+            if service["Spec"]["Labels"].get(COMMIT_LABEL) != rendered.commit
+        ]
+        stage.check("commit label is the one asked for", not stale, f"still another commit: {', '.join(stale)}")
+        running = self.deployment.running_images()
+        wrong = [
+            f"{name} runs {running[name][:19]}, not {image}"
+            for name, image in rendered.images.items()
+            if name in running and running[name] != engine.image_digest(image)
+        ]
+        stage.check(
+            "running images are the ones asked for", bool(running) and not wrong, "; ".join(wrong) or "no task runs"
+        )
+
+    def _plant_canaries(self) -> None:
+        for path in self.volume_dirs.values():
+            # Exclusive and unguessable: an app could have put a link there for us to follow.
+            (path / self._canary).open("x").close()
+
+    def remove_canaries(self) -> None:
+        for path in self.volume_dirs.values():
+            (path / self._canary).unlink(missing_ok=True)
+
+    def _check_data(self, stage: Stage, before: Rendered, after: Rendered) -> None:
+        for (name, target), services in sorted(mounts(before).items()):
+            word = f"mount:{name}"
+            stays = bool(mounts(after).get((name, target))) or word in self.context.config.allow
+            message = f"{target} of {', '.join(sorted(services))} no longer shows volume {name} (allow: {word})"
+            stage.check(f"volume {name} is still at {target}", stays, message)
+        for name in before.volumes:
+            kept = (self.volume_dirs[name] / self._canary).is_file()
+            stage.check(f"data in volume {name} survived", kept, f"a file put into {name} before the upgrade is gone")
+        self.remove_canaries()
+        was, now = before.route, after.route
+        routed = was is None or (now is not None and (was.source, now.source) != ("traefik", "ports"))
+        stage.check("the app is still routed", routed, "the head lost the Traefik labels that it was reached by")
+
+    def _check_serving(self, stage: Stage) -> None:
+        """The app itself answers below 400 under its own name; there is no proxy whose 404 could pass for it."""
+        if self._require_rendered().route is None:
+            stage.detail = "no port is routed: not asked over HTTP"
+            return
+        began, settings = time.monotonic(), self.context.settings
+        path = self.context.config.health_path
+        with http.client(
+            base_domain=settings.base_domain,
+            address=settings.ingress_address,
+            base_url=self.placement.url,
+            timeout_s=10,
+        ) as client:
+            while True:
+                try:
+                    response = client.get(path)
+                    seen, ok = f"HTTP {response.status_code}", response.status_code < 400
+                except httpx.HTTPError as error:
+                    seen, ok = f"{type(error).__name__}: {error}", False
+                if ok or time.monotonic() - began > _SERVING_DEADLINE_S:
+                    break
+                time.sleep(_SERVING_POLL_S)
+        message = f"{self.placement.url}{path} does not serve after {_SERVING_DEADLINE_S:.0f} s; last: {seen}"
+        stage.check(f"serves {path}", ok, message)
+
+    def _require_rendered(self) -> Rendered:
+        if self.rendered is None:
+            raise AssertionError("nothing deployed yet")
+        return self.rendered
+
+    # --- the recipe's own tests
+
+    def test(self, phase: str) -> None:
+        """Run the operator's tests of this recipe, then look a second time whether everything still runs."""
+        context = self.context
+        with context.recorder.stage(f"{self.title}: tests ({phase})") as stage:
+            outcomes = suite.run_suite(
+                context.tests_dir,
+                self._test_context(phase),
+                self.deployment.work_dir,
+                context.config.test_timeout_s,
+            )
+            stage.tests += outcomes
+            self._second_look(stage)
+            if not outcomes:
+                stage.detail = "the recipe has no tests of its own; generic tests only"
+
+    def _second_look(self, stage: Stage) -> None:
+        """Not before each task has run for the recipe's own check interval: swarm said `completed` long before."""
+        patience_s = self._require_rendered().interval_s
+        while True:
+            states = convergence.observe(self.context.engine, self.placement.stack)
+            down = [str(state) for state in states if not state.settled]
+            youngest = max((state.since for state in states), default=0.0)
+            if down or time.time() - youngest >= patience_s:
+                break
+            time.sleep(_SERVING_POLL_S)
+        stage.check("everything still runs", bool(states) and not down, "; ".join(down) or "the services are gone")
+
+    def _test_context(self, phase: str) -> suite.TestContext:
+        settings, realm = self.context.settings, self.context.realm
+        return suite.TestContext.model_validate(
+            {
+                "recipe": self.placement.recipe,
+                "run": self.context.run_id,
+                "phase": phase,
+                "url": self.placement.url,
+                "domain": self.placement.domain,
+                "base_domain": settings.base_domain,
+                "address": settings.ingress_address,
+                "stack": self.placement.stack,
+                "docker_host": settings.docker_host,
+                "secrets": {key.rpartition("_")[0]: value for key, value in self.secrets.items()},
+                "sso": realm.test_facts() if realm else None,
+                "deps": {"keycloak": realm.provider_url} if realm else {},
+            }
+        )
+
+    # --- the end
+
+    def images(self) -> dict[str, str]:
+        return self.deployment.running_images()
+
+    def undeploy(self, *, keep_data: bool) -> list[str]:
+        """Take it down. With keep_data, returns services whose data is not at rest: they had to be killed."""
+        self.remove_canaries()
+        with self.context.recorder.stage(f"{self.title}: undeploy"):
+            killed = self.deployment.undeploy(keep_data=keep_data)
+            self.deployment.remove_volumes_and_secrets()
+        services = self.rendered.document["services"] if self.rendered else {}
+        with_data = {
+            f"{self.placement.stack}_{name}"
+            for name, service in services.items()
+            if any(volume["type"] == "volume" for volume in service.get("volumes", []))
+        }
+        return sorted(with_data & set(killed))
+
+    def remove(self) -> None:
+        """Undo whatever is there; the finalizer of every run."""
+        self.deployment.undeploy(keep_data=False)
+        self.deployment.remove_volumes_and_secrets()
+
+
+def mounts(rendered: Rendered) -> dict[tuple[str, str], set[str]]:
+    """(volume, path in the container) to the services that mount it there."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for name, service in rendered.document["services"].items():
+        for volume in service.get("volumes", []):
+            if volume["type"] == "volume" and volume.get("source"):
+                found.setdefault((str(volume["source"]), str(volume["target"])), set()).add(name)
+    return found

@@ -1,0 +1,107 @@
+"""The cold pipeline: the head installed fresh, and the newest older release upgraded to the head.
+
+The two halves find different faults: the first broken first-boot code, the second broken migrations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from warmci.base import names
+from warmci.run.app import App
+from warmci.run.dependencies import open_realm
+from warmci.store import snapshot
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from warmci.recipe.render import Placement
+    from warmci.recipe.repository import Release
+    from warmci.run.context import Context
+
+
+@dataclass(frozen=True)
+class ColdEnd:
+    """What a green cold run leaves for promotion."""
+
+    base: Release | None
+    images: dict[str, str]
+    seed: Seed | None
+
+
+@dataclass(frozen=True)
+class Seed:
+    """Data at rest in a staging directory, born at the canonical's domain."""
+
+    staging: Path
+    placement: Placement
+    secrets: dict[str, str]
+    env_commit: str
+    versions: tuple[tuple[str, str], ...]
+    """(version, commit) that the data has lived through."""
+    images: dict[str, str]
+    killed: tuple[str, ...] = ()
+    """Services that did not end by themselves: their data is not at rest."""
+
+
+def run_cold(context: Context, *, may_seed: bool) -> ColdEnd:
+    """Both halves, one after the other. Raises at the first red stage."""
+    request, base_domain = context.request, context.settings.base_domain
+    base = context.repository.base_for(context.head)
+    home = names.canonical_domain(request.recipe, base_domain)
+    # The half whose data may seed is born at the canonical's own domain: URLs in its database stay right.
+    fresh_home = may_seed and base is None
+    fresh = context.place(home if fresh_home else names.cold_domain(request.recipe, base_domain))
+    aged = context.place(home if may_seed else names.cold_domain(request.recipe, base_domain)) if base else None
+    if "keycloak" in context.config.needs:
+        with context.recorder.stage("realm") as stage:
+            # Promotion deploys at the canonical's domain, whichever half does.
+            later = context.place(home) if context.trusted and not may_seed else None
+            context.realm = open_realm(context, [item for item in (fresh, aged, later) if item])
+            stage.detail = context.dependencies.get("keycloak", "")
+    seed = _fresh_half(context, context.with_hosts(fresh), may_seed=fresh_home)
+    if base is None or aged is None:
+        with context.recorder.stage("upgrade") as stage:
+            stage.skipped, stage.detail = True, "a first release has no older one"
+        return ColdEnd(None, context.last_images, seed)
+    seed = _aged_half(context, context.with_hosts(aged), base, may_seed=may_seed)
+    return ColdEnd(base, context.last_images, seed)
+
+
+def _volumes_root(context: Context, placement: Placement, *, may_seed: bool) -> Path:
+    """Volumes of a half that may seed are born in the store: seeding is then a rename, not a copy."""
+    if may_seed:
+        staging = snapshot.stage(context.settings.state_dir, context.request.recipe, context.run_id, run=context.run_id)
+        context.cleanup.callback(snapshot.remove, staging)
+        return staging / "volumes"
+    return context.work_dir / f"{placement.stack}.volumes"
+
+
+def _fresh_half(context: Context, placement: Placement, *, may_seed: bool) -> Seed | None:
+    volumes = _volumes_root(context, placement, may_seed=may_seed)
+    app = App(context, placement, "fresh", {}, volumes, context.head)
+    app.install(context.head, "install the head")
+    app.test("install")
+    context.last_images = app.images()
+    killed = app.undeploy(keep_data=may_seed)
+    versions = ((app.version, context.head),)
+    return _seed(app, volumes, versions, killed) if may_seed else None
+
+
+def _aged_half(context: Context, placement: Placement, base: Release, *, may_seed: bool) -> Seed | None:
+    volumes = _volumes_root(context, placement, may_seed=may_seed)
+    app = App(context, placement, "upgrade", {}, volumes, base.commit)
+    app.install(base.commit, f"install {base.version}")
+    app.test("base")
+    app.upgrade(context.head)
+    app.test("upgrade")
+    context.last_images = app.images()
+    killed = app.undeploy(keep_data=may_seed)
+    versions = ((base.version, base.commit), (app.version, context.head))
+    return _seed(app, volumes, versions, killed) if may_seed else None
+
+
+def _seed(app: App, volumes: Path, versions: tuple[tuple[str, str], ...], killed: list[str]) -> Seed:
+    images = app.context.last_images
+    return Seed(volumes.parent, app.placement, dict(app.secrets), app.env_commit, versions, images, tuple(killed))

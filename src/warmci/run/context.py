@@ -1,0 +1,100 @@
+"""What the steps of one run share: who runs, on what, with what; owned by run.py, used by cold, quick and promote."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from warmci.base import http, interrupts
+from warmci.base.errors import InfraError
+from warmci.recipe.render import Placement
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager, ExitStack
+    from pathlib import Path
+
+    from warmci.base.journal import Journal
+    from warmci.base.models import Mode
+    from warmci.base.ports import Ports
+    from warmci.base.settings import Settings
+    from warmci.recipe.config import RecipeConfig
+    from warmci.recipe.repository import Repository
+    from warmci.report.console import Console
+    from warmci.report.stages import Recorder
+    from warmci.sso.realm import RunRealm
+    from warmci.store.canonical import CanonicalStore
+    from warmci.swarm.engine import Engine
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for."""
+
+    recipe: str
+    mode: Mode
+    ref: str = ""
+    pr: str = ""
+    reseed: bool = False
+
+
+@dataclass
+class Context:
+    """One run under way. `cleanup` undoes in reverse order whatever was acquired; each undo is idempotent."""
+
+    request: Request
+    settings: Settings
+    engine: Engine
+    instance: str
+    run_id: str
+    run_dir: Path
+    console: Console
+    recorder: Recorder
+    journal: Journal
+    store: CanonicalStore
+    repository: Repository
+    config: RecipeConfig
+    head: str
+    cleanup: ExitStack
+    ports: Ports
+    gateway: str
+    dnsrr: bool
+    trusted: bool = False
+    realm: RunRealm | None = None
+    attached: str = ""
+    last_images: dict[str, str] = field(default_factory=dict)
+    """Image ids of the head as last seen running."""
+    deviations: list[str] = field(default_factory=list)
+    dependencies: dict[str, str] = field(default_factory=dict)
+
+    def shielded(self) -> AbstractContextManager[None]:
+        """For what must run to its end: signals are only noted meanwhile."""
+        return interrupts.shielded()
+
+    @property
+    def work_dir(self) -> Path:
+        """Everything here is thrown away at the end of the run."""
+        return self.run_dir / "work"
+
+    @property
+    def tests_dir(self) -> Path:
+        return self.settings.recipes_dir / self.request.recipe
+
+    def place(self, domain: str, *, quick: bool = False) -> Placement:
+        """Where an app of this run goes: its domain and a port of its own."""
+        port = self.ports.take(domain)
+        return Placement(self.request.recipe, domain, port, self.run_id, self.instance, self.dnsrr, quick=quick)
+
+    def with_hosts(self, placement: Placement) -> Placement:
+        """The same, its containers knowing themselves and the run's Keycloak by their public names."""
+        domains = [placement.domain]
+        if self.realm and http.is_mapped(self.realm.provider.domain, self.settings.base_domain):
+            domains.append(self.realm.provider.domain)  # a Keycloak that others run has a name of its own
+        return placement.at_hosts(dict.fromkeys(domains, self.gateway))
+
+    def deviate(self, *said: str) -> None:
+        self.deviations += [text for text in said if text not in self.deviations]
+
+    def require_realm_provider(self) -> None:
+        """Raise InfraError when the run's Keycloak is gone: a red test is then not the recipe's fault."""
+        if self.realm is not None and (reason := self.realm.unhealthy()):
+            raise InfraError(f"Keycloak failed during the run: {reason}", hint="warmci doctor; then retry the run")

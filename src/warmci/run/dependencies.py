@@ -1,0 +1,149 @@
+"""What a recipe needs beside itself: a Keycloak, live-warm or deployed for this run, and the run's realm in it."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from warmci.base import names
+from warmci.base.errors import InfraError, InterruptedRunError, WarmciError
+from warmci.live import keycloak_json, lock
+from warmci.recipe.config import SsoConfig
+from warmci.recipe.repository import clone
+from warmci.sso import keycloak_app, lifecycle, realm_spec
+from warmci.sso.realm import CLIENT, USER, RunRealm
+from warmci.swarm import reap
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from warmci.recipe.render import Placement
+    from warmci.run.context import Context
+
+
+def open_realm(context: Context, apps: Sequence[Placement]) -> RunRealm:
+    """Begin to make the run's realm, at the live Keycloak if it is healthy, else at one deployed cold in this run.
+
+    Its deletion is registered at once; RunRealm.wait tells when it is there, or that Keycloak refuses.
+    """
+    serving = _live(context) or _cold(context)
+    config = context.config.sso or SsoConfig()
+    name = _name(context, fixed=config.fixed_realm)
+    realm = RunRealm(context.settings, serving, name, secrets.token_urlsafe(32), secrets.token_urlsafe(16), config)
+    context.console.redact.add(realm.client_secret, realm.password)
+    spec = realm_spec.RealmSpec(
+        name=name,
+        run=context.run_id,
+        owner=context.instance,
+        host=socket.gethostname(),
+        ttl_s=context.settings.realm_ttl_s,
+        client_id=CLIENT,
+        client_secret=SecretStr(realm.client_secret),
+        redirect_uris=tuple(f"{app.url}{path}" for app in apps for path in config.redirect_paths),
+        web_origins=tuple(app.url for app in apps),
+        users=(
+            realm_spec.RealmUser(
+                username=USER,
+                password=SecretStr(realm.password),
+                email=f"{USER}@example.org",
+                first_name="Alice",
+                last_name="Example",
+                roles=tuple(sorted(config.roles)),
+            ),
+        ),
+        roles=tuple(sorted(config.roles)),
+    )
+    pool = ThreadPoolExecutor(1, thread_name_prefix="realm")
+    with context.shielded():
+        made = pool.submit(_create, context, serving, spec, fresh=config.fixed_realm)
+        context.cleanup.callback(_delete, context, serving, name, made)
+    pool.shutdown(wait=False)
+    return replace(realm, made=made)
+
+
+def _name(context: Context, *, fixed: bool) -> str:
+    request = context.request
+    if fixed:
+        return lifecycle.fixed_realm_name(request.recipe, context.instance)
+    return lifecycle.new_realm_name(request.recipe, request.pr, request.ref)
+
+
+def _create(context: Context, serving: keycloak_app.Provider, spec: realm_spec.RealmSpec, *, fresh: bool) -> None:
+    """In a thread of its own: swarm takes a second to start a container, Keycloak half a second to make a realm.
+
+    fresh: a realm of this very name can only be a dead run's, for we hold the app's lock: it goes first.
+    """
+    with keycloak_app.connected(context.settings, serving.access) as keycloak:
+        number = lifecycle.count_against_budget(keycloak, most=context.settings.realm_max)
+        if number >= context.settings.realm_warn:
+            context.deviate(f"Keycloak has {number} realms of WarmCI: each makes it slower (warmci realms list)")
+        if fresh:
+            lifecycle.delete_keycloak_realm(keycloak, spec.name)
+        lifecycle.create_keycloak_realm(
+            keycloak, spec, announce=lambda name: context.journal.note("realm", name, url=serving.url)
+        )
+
+
+def _delete(context: Context, serving: keycloak_app.Provider, name: str, made: Future[None]) -> None:
+    # A request under way is still carried out, and would be after the deletion that should have undone it.
+    wait([made])
+    with keycloak_app.connected(context.settings, serving.access) as keycloak:
+        lifecycle.delete_keycloak_realm(keycloak, name)
+
+
+def _live(context: Context) -> keycloak_app.Provider | None:
+    """The live Keycloak, kept up until the run's clean-up is over; None when there is none that can be used."""
+    settings = context.settings
+    with ExitStack() as use:
+        use.enter_context(
+            lock.shared(
+                settings.state_dir,
+                wait_s=settings.lock_wait_s,
+                on_wait=lambda: context.console.say("waiting for the live Keycloak to be replaced", style="yellow"),
+            )
+        )
+        record = keycloak_json.load_live(settings)
+        reason = "there is no live Keycloak" if record is None else keycloak_app.unusable(settings, record.access)
+        if record is not None and reason is None:
+            context.cleanup.push(use.pop_all())
+            context.dependencies["keycloak"] = f"live-warm {record.version} at {record.url}"
+            return keycloak_app.Provider(record.access, record.domain, record.version)
+    # Let go of: whoever brings the live one back must not wait for a run that does without.
+    context.dependencies["keycloak"] = f"co-deployed cold, because: {reason}"
+    context.console.say(f"Keycloak is deployed cold for this run, because: {reason}", style="yellow")
+    return None
+
+
+def _cold(context: Context) -> keycloak_app.Provider:
+    domain = names.cold_domain(keycloak_app.RECIPE, context.settings.base_domain)
+    placed = context.place(domain)
+    placement = replace(placed, recipe=keycloak_app.RECIPE, hosts={domain: context.gateway})
+    work = context.work_dir / placement.stack
+    work.mkdir(mode=0o700)
+
+    context.cleanup.callback(reap.remove_stack, context.engine, placement.labels, placement.stack)
+    try:
+        repository = clone(context.settings, keycloak_app.RECIPE, work)
+        serving, _ = keycloak_app.deploy(
+            context.engine,
+            context.settings,
+            keycloak_app.Site(placement, work / "volumes"),
+            repository,
+            keycloak_app.wanted_releases(repository, context.settings)[-1].commit,
+            work_dir=work,
+            announce=context.journal.note,
+            console=context.console,
+        )
+    except InterruptedRunError:
+        raise
+    except WarmciError as error:
+        raise InfraError(
+            f"Keycloak could not be deployed for this run: {error.message}", hint="warmci keycloak reconcile"
+        ) from error
+    return serving

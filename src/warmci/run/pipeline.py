@@ -1,0 +1,144 @@
+"""Which pipeline a run takes, only here; and what comes of a green cold one."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from warmci.base.errors import InterruptedRunError, PromotionError, RecipeFailedError, UnverifiedError, WarmciError
+from warmci.base.models import Mode, Promotion, Verdict
+from warmci.report.history import CANONICAL_IS_HEAD
+from warmci.run import cold, promote, quick
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from warmci.base.models import Canonical
+    from warmci.report.console import Console
+    from warmci.run.context import Context
+    from warmci.store.canonical import CanonicalStore
+
+
+def sound_canonical(store: CanonicalStore, recipe: str, console: Console, *, may_mark: bool) -> Canonical | None:
+    """The canonical; one whose snapshot is not the one that was committed is dirty from now on.
+
+    Without the recipe's lock (may_mark) nothing is marked: the snapshot may just be being replaced.
+    """
+    canonical = store.load(recipe)
+    if canonical is None or canonical.state != "good" or not may_mark:
+        return canonical
+    if wrong := store.damage(canonical):
+        console.say(f"the canonical is not usable: {wrong[0]}", style="yellow")
+        store.mark_dirty(recipe, wrong[0])
+    return store.load(recipe)
+
+
+class Pipeline:
+    """Cold, quick or drill of one run; what becomes known on the way goes into the facts of its result."""
+
+    def __init__(self, context: Context, facts: dict[str, Any], *, may_mark: bool) -> None:
+        """may_mark: the run holds its recipe's lock, so that it may write to the canonical."""
+        self._context, self._facts, self._may_mark = context, facts, may_mark
+        self._say = context.console.say
+
+    def run(self) -> None:
+        context = self._context
+        canonical = sound_canonical(context.store, context.request.recipe, context.console, may_mark=self._may_mark)
+        if canonical is not None:
+            self._facts["canonical"] = promote.use_of(canonical)
+            context.console.redact.add(*canonical.secrets.values())
+        if context.request.mode is Mode.QUICK:
+            because = quick.why_not(canonical, context)
+            if not because and canonical is not None:
+                self._facts |= {"ran": Mode.QUICK, "base_commit": canonical.commit, "base_version": canonical.version}
+                self._note(Mode.QUICK, lambda: quick.run_quick(context, canonical))
+                return
+            self._facts["because"] = because
+            self._say(f"requested: quick, ran: cold, because: {because}", style="bold yellow")
+        if context.request.mode is Mode.DRILL:
+            self._drill(canonical)
+            return
+        self._facts["ran"] = Mode.COLD
+        self._note(Mode.COLD, lambda: self._cold(canonical))
+
+    def _drill(self, canonical: Canonical | None) -> None:
+        context = self._context
+        because = quick.why_not(canonical, context)
+        if because or canonical is None:
+            raise UnverifiedError(f"no drill: {because}", hint=f"run_recipe_ci.py {context.request.recipe}")
+        self._facts |= {"ran": Mode.DRILL, "base_commit": canonical.commit, "base_version": canonical.version}
+        try:
+            quick.run_drill(context, canonical)
+        except RecipeFailedError:
+            context.require_realm_provider()
+            raise
+
+    def _note(self, mode: Mode, pipeline: Callable[[], None]) -> None:
+        """Keep the verdict with the canonical, for whoever looks at it later; not that of a pull request's cold run."""
+        context = self._context
+
+        def note(verdict: Verdict) -> None:
+            if self._may_mark:
+                text = f"{verdict} {context.head[:8]} by {context.run_id}"
+                context.store.note_verdict(context.request.recipe, mode, text)
+
+        try:
+            pipeline()
+        except RecipeFailedError:
+            context.require_realm_provider()
+            note(Verdict.FAIL)
+            raise
+        except UnverifiedError:
+            note(Verdict.UNVERIFIED)
+            raise
+        note(Verdict.PASS)
+
+    def _cold(self, canonical: Canonical | None) -> None:
+        context = self._context
+        healthy = canonical is not None and canonical.state == "good"
+        may_seed = context.trusted and (not healthy or context.request.reseed)
+        end = cold.run_cold(context, may_seed=may_seed)
+        if end.base is not None:
+            self._facts |= {"base_commit": end.base.commit, "base_version": end.base.version}
+        if reason := self._why_not_promoted(canonical, end):
+            self._facts["promotion"] = Promotion(action="none", outcome="skipped", reason=reason)
+        else:
+            self._promote(canonical, end)
+
+    def _why_not_promoted(self, canonical: Canonical | None, end: cold.ColdEnd) -> str:
+        context = self._context
+        if not context.trusted:
+            return "not trusted code"
+        if end.seed is not None or canonical is None:
+            return ""
+        if canonical.commit == context.head:
+            return CANONICAL_IS_HEAD
+        if context.repository.descends(context.head, canonical.commit):
+            return ""
+        reason = f"the canonical {canonical.version} is not part of the head's history: it is never moved back"
+        self._say(f"not promoted: {reason}; --reseed starts afresh", style="yellow")
+        return reason
+
+    def _promote(self, canonical: Canonical | None, end: cold.ColdEnd) -> None:
+        """Cold stays green if promotion fails; that failure has its own verdict."""
+        context, began = self._context, time.monotonic()
+
+        def told(**facts: object) -> None:
+            action, seconds = "seed" if end.seed is not None else "advance", round(time.monotonic() - began, 3)
+            self._facts["promotion"] = Promotion.model_validate({"action": action, "seconds": seconds, **facts})
+
+        try:
+            if end.seed is not None:
+                made = promote.seed(context, end.seed)
+            elif canonical is not None:
+                made = promote.advance(context, canonical)
+            else:
+                raise AssertionError("neither a seed nor a canonical to advance")
+        except InterruptedRunError:
+            raise
+        except (WarmciError, OSError) as error:
+            told(outcome="failed", reason=context.console.redact(str(error)))
+            raise PromotionError(
+                f"cold passed, but promotion failed: {error}", hint="the canonical is as it was"
+            ) from error
+        told(outcome="ok", canonical=promote.use_of(made))

@@ -1,0 +1,152 @@
+"""The quick pipeline: attach the canonical's data, deploy its commit, upgrade in place to the head, roll back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from warmci.base.errors import InfraError, RollbackError, UnverifiedError, WarmciError
+from warmci.run.app import App
+from warmci.run.dependencies import open_realm
+from warmci.store import attach, quiesce, snapshot
+from warmci.store.manifest import compare
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from warmci.base.models import Canonical
+    from warmci.run.context import Context
+
+
+def why_not(canonical: Canonical | None, context: Context) -> str:
+    """Why quick cannot run, so that cold runs instead; empty when it can."""
+    if canonical is None:
+        return f"there is no canonical of {context.request.recipe}"
+    if canonical.state != "good":
+        return f"the canonical is {canonical.state}: {canonical.reason}"
+    if not context.repository.contains(canonical.commit):
+        return f"the canonical's commit {canonical.commit[:8]} is not in the repository"
+    return ""
+
+
+def run_quick(context: Context, canonical: Canonical) -> None:
+    """Raises at the first red stage; RollbackError when the canonical's data did not come through unharmed."""
+    if canonical.commit == context.head:
+        raise UnverifiedError(
+            f"the head is the canonical's own commit {context.head[:8]}: there is nothing to upgrade",
+            hint="run cold, or name another --ref",
+        )
+    if not context.repository.descends(context.head, canonical.commit):
+        context.deviate(f"the head does not contain the canonical's commit {canonical.commit[:8]}: a step to the side")
+    app = _on_canonical(context, canonical, "quick")
+    try:
+        app.install(canonical.commit, f"deploy the canonical {canonical.version}")
+        changed = app.upgrade(context.head)
+        app.test("quick")
+        context.last_images = app.images()
+    finally:
+        _roll_back(context, app, canonical)
+    if not changed:
+        raise UnverifiedError(
+            "the head changes no service of the canonical: quick has tested nothing of it", hint="run cold"
+        )
+
+
+def run_drill(context: Context, canonical: Canonical) -> None:
+    """Restore the canonical's snapshot to scratch, compare, boot it as it is, and run its tests on its data.
+
+    Every byte is compared with the manifest, in the snapshot and in the copy. Raises at the first red stage;
+    RollbackError, with the canonical marked dirty, when the snapshot is not what was saved.
+    """
+    with context.recorder.stage("read the snapshot") as stage:
+        wrong = context.store.damage(canonical, read_data=True)
+        if wrong:
+            reason = f"snapshot {canonical.snapshot} is damaged in {len(wrong)} places: {wrong[0]}"
+            context.store.mark_dirty(canonical.recipe, reason)
+            raise RollbackError(reason, hint=f"run_recipe_ci.py {canonical.recipe} makes a new one when green")
+        stage.check("the snapshot is as saved", ok=True)
+    app = _on_canonical(context, canonical, "drill", restore=True)
+    try:
+        app.install(canonical.commit, f"boot the canonical {canonical.version}")
+        app.test("quick")
+        context.last_images = app.images()
+    finally:
+        _roll_back(context, app, canonical)
+
+
+def _on_canonical(context: Context, canonical: Canonical, title: str, *, restore: bool = False) -> App:
+    """An app at the canonical's domain, with its data attached, its secrets and a realm of its own."""
+    placement = context.place(canonical.domain, quick=True)
+    if placement.port != canonical.port:
+        context.deviate(f"port {placement.port} instead of the canonical's {canonical.port}, which is taken")
+    if "keycloak" in context.config.needs:
+        with context.recorder.stage("realm") as stage:
+            context.realm = open_realm(context, [placement])
+            stage.detail = context.dependencies.get("keycloak", "")
+    volumes = _restore(context, canonical) if restore else _attach(context, canonical)
+    return App(
+        context,
+        context.with_hosts(placement),
+        title,
+        volumes,
+        context.work_dir / "new-volumes",
+        canonical.env_commit or canonical.commit,
+        dict(canonical.secrets),
+    )
+
+
+def _restore(context: Context, canonical: Canonical) -> dict[str, Path]:
+    """A copy in scratch, proved against the manifest: what a restore would put into place."""
+    source = snapshot.snapshot_dir(context.settings.state_dir, canonical.recipe, canonical.snapshot)
+    target = context.work_dir / "attach"
+    manifest = snapshot.load_committed(context.settings.state_dir, canonical)
+    with context.recorder.stage("restore to scratch") as stage:
+        context.cleanup.callback(attach.detach, target)
+        attached = attach.attach(source, target, sorted(manifest.volumes), prefer="copy")
+        context.attached = attached.method
+        wrong = compare(manifest, target / "copy", read_data=True)
+        stage.check("the copy is the snapshot", not wrong, "; ".join(wrong[:3]))
+        stage.detail = attached.method
+    return dict(attached.volumes)
+
+
+def _attach(context: Context, canonical: Canonical) -> dict[str, Path]:
+    source = snapshot.snapshot_dir(context.settings.state_dir, canonical.recipe, canonical.snapshot)
+    target = context.work_dir / "attach"
+    with context.recorder.stage("attach the canonical") as stage:
+        context.cleanup.callback(attach.detach, target)
+        names = sorted(snapshot.load_committed(context.settings.state_dir, canonical).volumes)
+        engine_pid = context.engine.process_id()
+        attached = attach.attach(
+            source,
+            target,
+            names,
+            prefer=context.config.attach,
+            is_seen=lambda mounted: quiesce.is_mounted_for(engine_pid, mounted),
+        )
+        context.attached = attached.method
+        stage.detail = f"{attached.method}{f' ({attached.reason})' if attached.reason else ''}"
+    return dict(attached.volumes)
+
+
+def _roll_back(context: Context, app: App, canonical: Canonical) -> None:
+    """Undeploy, drop what the run wrote, and see that the snapshot is as its manifest says.
+
+    Only a snapshot that is not makes the canonical dirty: an engine that hangs does not touch it.
+    """
+    failure: Exception | None = None
+    with context.shielded():
+        try:
+            app.undeploy(keep_data=False)
+            attach.detach(context.work_dir / "attach")
+        except (WarmciError, OSError) as error:
+            failure = error
+        with context.recorder.stage("roll back") as stage:
+            wrong = "; ".join(context.store.damage(canonical, read_data=False)[:3])
+            if wrong:
+                reason = f"the roll-back of {context.run_id} left the snapshot changed: {wrong}"
+                context.store.mark_dirty(canonical.recipe, reason)
+                raise RollbackError(reason, hint=f"warmci snapshot verify {canonical.recipe}")
+            stage.check("the snapshot is unchanged", ok=True)
+            stage.detail = f"snapshot {canonical.snapshot} unchanged"
+    if failure is not None:
+        raise InfraError(f"the roll-back is incomplete: {failure}", hint="warmci recover") from failure

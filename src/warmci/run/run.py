@@ -1,0 +1,269 @@
+"""One run from request to result: locks, checkout, its pipeline, clean-up, ledger, verdict."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from warmci.base import fs, names
+from warmci.base.errors import (
+    BusyError,
+    InfraError,
+    InterruptedRunError,
+    PromotionError,
+    RecipeFailedError,
+    RollbackError,
+    UnverifiedError,
+    UsageError,
+    WarmciError,
+)
+from warmci.base.interrupts import shielded
+from warmci.base.journal import Journal
+from warmci.base.locks import Holder, show_phase, slot
+from warmci.base.models import EXIT_CODES, Mode, RunResult, Verdict
+from warmci.base.ports import Ports
+from warmci.base.run_locks import run_lock
+from warmci.base.state import check_space, open_state
+from warmci.operate import ledger, metrics
+from warmci.operate.prune import make_room
+from warmci.operate.recover import recover
+from warmci.recipe.config import load_config
+from warmci.recipe.render import has_ipvs
+from warmci.recipe.repository import clone
+from warmci.report.html import page
+from warmci.report.junit import junit
+from warmci.report.stages import Recorder
+from warmci.run.context import Context, Request
+from warmci.run.pipeline import Pipeline
+from warmci.store import snapshot
+from warmci.store.canonical import CanonicalStore
+from warmci.store.recipe_lock import claimed
+from warmci.swarm.engine import Engine
+
+if TYPE_CHECKING:
+    from warmci.base.locks import Lock
+    from warmci.base.settings import Settings
+    from warmci.base.state import State
+    from warmci.report.console import Console
+
+_VERDICTS: dict[type[WarmciError], Verdict] = {
+    RecipeFailedError: Verdict.FAIL,
+    UsageError: Verdict.USAGE,
+    PromotionError: Verdict.PROMOTION_FAILED,
+    RollbackError: Verdict.ROLLBACK_FAILED,
+    UnverifiedError: Verdict.UNVERIFIED,
+    BusyError: Verdict.BUSY,
+    InterruptedRunError: Verdict.INTERRUPTED,
+    InfraError: Verdict.INFRA,
+}
+
+
+def verdict_of(error: WarmciError) -> Verdict:
+    return next((_VERDICTS[kind] for kind in type(error).__mro__ if kind in _VERDICTS), Verdict.INFRA)
+
+
+class Run:
+    """Builds the result while the run goes on; `result` is valid at any moment."""
+
+    def __init__(self, settings: Settings, console: Console, request: Request) -> None:
+        self.settings, self.console, self.request = settings, console, request
+        self.recorder = Recorder(console)
+        self.id = names.new_id()
+        self.dir = settings.runs_dir / self.id
+        self._began = time.monotonic()
+        self._facts: dict[str, Any] = {
+            "run": self.id,
+            "recipe": request.recipe,
+            "ref": request.ref,
+            "pr": request.pr,
+            "requested": request.mode,
+            "started": datetime.now(UTC),
+            "verdict": Verdict.BUG,
+        }
+        self._context: Context | None = None
+
+    def execute(self) -> RunResult:
+        """The whole run. Never raises a WarmciError: what went wrong is the result's verdict."""
+        outcome: WarmciError | None = None
+        try:
+            self._guarded()
+        except WarmciError as error:
+            outcome = error
+        result = self._result(outcome)
+        if self.dir.is_dir():
+            self._write(result)
+        return result
+
+    def _write(self, result: RunResult) -> None:
+        """The result as data and as two reports; a full disk takes none of the verdict away."""
+        try:
+            fs.write_json(self.dir / "result.json", result.model_dump(mode="json"))
+            fs.write_atomic(self.dir / "junit.xml", junit(result))
+            fs.write_atomic(self.dir / "report.html", page(result))
+        except OSError as error:
+            self.console.say(f"warning: {self.dir}: reports are incomplete: {error.strerror or error}", style="yellow")
+
+    def _guarded(self) -> None:
+        names.recipe_name(self.request.recipe)
+        names.pull_request(self.request.pr)
+        engine = Engine(self.settings.docker_host)
+        engine.require_swarm()
+        # The watermark decides, not the floor: a disk that can be pruned is no reason to refuse.
+        state = open_state(self.settings.state_dir, floor_bytes=0)
+        make_room(self.settings, CanonicalStore(state.dir), engine, lambda text: self.console.say(text, style="yellow"))
+        check_space(state.dir, "a run")
+        holder = Holder.here(self.id, self.request.recipe, f"run {self.request.mode}", pr=self.request.pr)
+        wait_s, began = self.settings.lock_wait_s, time.monotonic()
+        with ExitStack() as locks:
+            locks.enter_context(run_lock(self.dir))
+            locks.callback(self._drop_unused_work)
+            (self.dir / "work").mkdir(mode=0o700)
+            held: list[Lock] = []
+            if self._needs_app_lock():
+                wait = claimed(self.settings, self.request.recipe, holder, wait_s=wait_s, say=self._say_yellow)
+                held.append(locks.enter_context(wait))
+                held[0].set_phase("waiting for a slot")
+            left_s = max(0.0, wait_s - (time.monotonic() - began))
+            place = slot(state.dir, self.settings.max_tests, holder, wait_s=left_s, on_wait=self._say_waiting)
+            held.append(locks.enter_context(place))
+            self.recorder.on_stage = lambda name: show_phase(held, name)
+            self._prepared(engine, state)
+
+    def _drop_unused_work(self) -> None:
+        """Of a run that ended before it made anything, as one that was interrupted while it waited."""
+        with suppress(OSError):  # gone, or not empty and so left to the next command with its journal
+            (self.dir / "work").rmdir()
+
+    def _needs_app_lock(self) -> bool:
+        """All but a cold run of a pull request, which touches neither the canonical nor its domain: any number at once.
+
+        A realm with a fixed name is guarded by this lock, too.
+        """
+        if self.request.mode is not Mode.COLD or not self.request.pr:
+            return True
+        sso = load_config(self.settings.recipes_dir, self.request.recipe).sso
+        return sso is not None and sso.fixed_realm
+
+    def _say_waiting(self, holder: Holder | None) -> None:
+        self._say_yellow(f"waiting for {holder or 'a lock'}")
+
+    def _say_yellow(self, text: str) -> None:
+        self.console.say(text, style="yellow")
+
+    def _prepared(self, engine: Engine, state: State) -> None:
+        """Locks are held: clean up after dead runs, check out, run the pipeline, undo everything."""
+        store = CanonicalStore(state.dir)
+        for line in recover(engine, self.settings, state.instance, store, needs_keycloak=False):
+            self.console.say(f"recovered: {line}", style="yellow")
+        if self._needs_app_lock():
+            self._collect_garbage(store)
+        self._facts["ledger_before"] = ledger.take(engine, self.settings, state.instance, self.id)
+        with ExitStack() as outer:
+            ports = Ports(self.settings.locks_dir, self.settings.ports)
+            outer.callback(ports.release)
+            cleanup = ExitStack()
+            try:
+                context = self._checkout(engine, state, store, ports, cleanup)
+                self._context = context
+                Pipeline(context, self._facts, may_mark=self._needs_app_lock()).run()
+            except BaseException:
+                # The run's own failure is the news; that of its clean-up is told beside it.
+                with suppress(WarmciError):
+                    self._clean_up(cleanup, engine, state)
+                raise
+            self._clean_up(cleanup, engine, state)
+
+    def _collect_garbage(self, store: CanonicalStore) -> None:
+        try:
+            warnings = store.collect_garbage(self.request.recipe)
+        except InfraError as error:
+            warnings = [f"{error.message}; nothing is thrown away"]
+        for warning in warnings:
+            self.console.say(f"warning: {warning}", style="yellow")
+
+    def _checkout(
+        self, engine: Engine, state: State, store: CanonicalStore, ports: Ports, cleanup: ExitStack
+    ) -> Context:
+        request = self.request
+        with self.recorder.stage("checkout") as stage:
+            repository = clone(self.settings, request.recipe, self.dir / "work")
+            ref = request.ref or ("" if request.pr else repository.default_ref())
+            head = repository.resolve(ref, request.pr)
+            trusted = not request.pr and repository.is_trusted(head)
+            config = load_config(self.settings.recipes_dir, request.recipe)
+            ref = ref or f"refs/pull/{request.pr}/head"
+            stage.detail = f"{ref} is {head[:8]}, {repository.version_of(head)}"
+        self._facts |= {
+            "ref": ref,
+            "head_commit": head,
+            "head_version": repository.version_of(head),
+            "trusted": trusted,
+        }
+        mode = self.settings.endpoint_mode
+        return Context(
+            request=request,
+            settings=self.settings,
+            engine=engine,
+            instance=state.instance,
+            run_id=self.id,
+            run_dir=self.dir,
+            console=self.console,
+            recorder=self.recorder,
+            journal=Journal(self.dir),
+            store=store,
+            repository=repository,
+            config=config,
+            head=head,
+            cleanup=cleanup,
+            ports=ports,
+            gateway=engine.gateway(),
+            dnsrr=mode == "dnsrr" or (mode == "auto" and not has_ipvs()),
+            trusted=trusted,
+        )
+
+    # --- the end
+
+    def _clean_up(self, cleanup: ExitStack, engine: Engine, state: State) -> None:
+        """Undo in reverse order, then prove it. What cannot be undone is left to the next command, with its journal."""
+        with shielded(), self.recorder.stage("clean up and ledger") as stage:
+            try:
+                cleanup.close()
+            finally:
+                after = ledger.take(engine, self.settings, state.instance, self.id)
+                self._facts["ledger_after"] = after
+            left = ledger.leftovers(self._facts["ledger_before"], after)
+            self._facts["leftovers"] = left
+            if left:
+                raise InfraError(f"left behind: {', '.join(left)}", hint="warmci recover")
+            snapshot.remove(self.dir / "work")
+            stage.detail = "nothing left behind"
+
+    def _result(self, outcome: WarmciError | None) -> RunResult:
+        redact, context = self.console.redact, self._context
+        if context is not None:
+            self._facts |= {
+                "images": context.last_images,
+                "deviations": tuple(redact(text) for text in context.deviations),
+                "dependencies": context.dependencies,
+                "attach": context.attached,
+            }
+        verdict = verdict_of(outcome) if outcome else Verdict.PASS
+        self._facts |= {
+            "verdict": verdict,
+            "exit_code": EXIT_CODES[verdict],
+            "stages": tuple(self.recorder.stages),
+            "seconds": round(time.monotonic() - self._began, 3),
+            "summary": redact(outcome.message) if outcome else "",
+            "hint": redact(outcome.hint or "") if outcome else "",
+            "log_excerpt": redact(getattr(outcome, "log", "")) if outcome else "",
+        }
+        return RunResult.model_validate(self._facts)
+
+
+def run_recipe(settings: Settings, console: Console, request: Request) -> RunResult:
+    """Test a recipe and say the verdict. Never raises a WarmciError."""
+    result = Run(settings, console, request).execute()
+    metrics.write(settings, lambda text: console.say(text, style="yellow"))
+    return result

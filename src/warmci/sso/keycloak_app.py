@@ -1,0 +1,137 @@
+"""Keycloak as a deployed recipe: used for the live-warm one that stays and for the cold one of a single run."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from warmci.base import http
+from warmci.base.errors import InfraError, UsageError
+from warmci.recipe.config import filled, load_config
+from warmci.recipe.render import Placement, kept_env, render
+from warmci.sso import admin_rest
+from warmci.sso.admin_rest import ADMIN_SECRET
+from warmci.swarm.deployment import Deployment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    import httpx
+
+    from warmci.base.settings import Settings
+    from warmci.recipe.repository import Release, Repository
+    from warmci.report.console import Console
+    from warmci.swarm.engine import Engine
+
+RECIPE = "keycloak"
+ADMIN = "admin"
+
+
+@dataclass(frozen=True)
+class Provider:
+    """A Keycloak that answers, and how to speak to it."""
+
+    access: admin_rest.KeycloakAccess
+    domain: str
+    version: str
+
+    @property
+    def url(self) -> str:
+        return self.access.url
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a provider is deployed and what it keeps: its data, its secrets and its .env."""
+
+    placement: Placement
+    volumes: Path
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    env_commit: str = ""
+    """Commit whose .env.sample made the .env; empty: the deployed commit's own."""
+
+
+def client_for(settings: Settings, url: str) -> httpx.Client:
+    """Keycloak answered after 14 s under load, so reads may take a minute."""
+    return http.client(base_domain=settings.base_domain, address=settings.ingress_address, base_url=url, timeout_s=60)
+
+
+@contextmanager
+def connected(settings: Settings, access: admin_rest.KeycloakAccess) -> Iterator[admin_rest.Keycloak]:
+    with client_for(settings, access.url) as client:
+        yield admin_rest.Keycloak(access, client, settings.protected_realms)
+
+
+def wanted_releases(repository: Repository, settings: Settings) -> list[Release]:
+    """Releases on the recipe's default branch, oldest first; only that of keycloak_ref where it is set."""
+    found = repository.releases(f"refs/remotes/origin/{repository.default_ref()}")
+    pinned = settings.keycloak_ref
+    wanted = [release for release in found if not pinned or release.version == pinned]
+    if not wanted:
+        what = f"no release {pinned}" if pinned else "no release"
+        raise UsageError(f"the keycloak recipe has {what}", hint="see keycloak_ref in the settings")
+    return wanted
+
+
+def deploy(
+    engine: Engine,
+    settings: Settings,
+    site: Site,
+    repository: Repository,
+    commit: str,
+    *,
+    work_dir: Path,
+    announce: Callable[[str, str], None],
+    console: Console,
+) -> tuple[Provider, Deployment]:
+    """Deploy the keycloak recipe and wait until it serves at its own URL; the access is the administrator's."""
+    config, placement = load_config(settings.recipes_dir, RECIPE), site.placement
+    facts = {"url": placement.url, "domain": placement.domain, "port": str(placement.port)}
+    tree = repository.checkout(commit)
+    env = kept_env(repository.checkout(site.env_commit or commit), tree, placement, filled(config.env, facts))
+    rendered = render(tree, commit, env, placement, config.allow)
+    site.volumes.mkdir(mode=0o700, parents=True, exist_ok=True)
+    kept = {path.name: path for path in site.volumes.iterdir()}
+    deployment = Deployment(engine, placement, work_dir, kept, site.volumes, dict(site.secrets), announce)
+    deployment.claim()
+    console.redact.add(*site.secrets.values())
+    try:
+        deployment.deploy(rendered, {})
+    finally:
+        console.redact.add(*deployment.secrets.values())
+    deployment.wait(settings.deploy_timeout_s, console.progress)
+    access = admin_access(placement.url, deployment.secrets)
+    with client_for(settings, placement.url) as client:
+        admin_rest.wait_healthy(client, placement.url, deadline_s=settings.deploy_timeout_s)
+    return Provider(access, placement.domain, rendered.version), deployment
+
+
+def admin_access(url: str, secrets: Mapping[str, str]) -> admin_rest.KeycloakAccess:
+    """The administrator's login, from the recipe's secrets."""
+    password = next((value for key, value in secrets.items() if key.startswith(ADMIN_SECRET)), None)
+    if password is None:
+        raise InfraError(f"the keycloak recipe has no secret {ADMIN_SECRET}", hint="set keycloak_ref to one that has")
+    return admin_rest.KeycloakAccess(url=url, username=ADMIN, password=SecretStr(password))
+
+
+def unhealthy(settings: Settings, url: str) -> str | None:
+    """Why the Keycloak at url cannot serve a run; None when it can."""
+    with client_for(settings, url) as client:
+        return admin_rest.unhealthy_reason(client, url)
+
+
+def unusable(settings: Settings, access: admin_rest.KeycloakAccess) -> str | None:
+    """Why runs can't use that Keycloak by that account; None when they can."""
+    reason = unhealthy(settings, access.url)
+    if reason is not None:
+        return reason
+    try:
+        with connected(settings, access) as keycloak:
+            keycloak.new_token()
+    except InfraError as error:
+        return error.message
+    return None

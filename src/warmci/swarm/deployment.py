@@ -1,0 +1,209 @@
+"""The swarm driver: secrets, volumes, `docker stack deploy`, convergence, undeploy by the engine API."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from warmci.base.errors import InfraError, RecipeFailedError
+from warmci.base.labels import INSTANCE_LABEL, LIVE_RUN, NAMESPACE_LABEL, RUN_LABEL
+from warmci.base.process import CommandError
+from warmci.recipe import compose
+from warmci.recipe.envfile import generate_secret
+from warmci.swarm import convergence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from warmci.recipe.render import Placement, Rendered
+    from warmci.swarm.engine import Engine
+
+_GONE_DEADLINE_S = 60.0
+_POLL_S = 0.02
+_KILLED = 137
+_DEFAULT_GRACE_S = 10
+_EVENT_WAIT_S = 3.0
+_LABEL_NOISE = "only updates to Labels are allowed"
+
+
+@dataclass
+class Deployment:
+    """One app in the swarm, from its first deploy to its end."""
+
+    engine: Engine
+    placement: Placement
+    work_dir: Path
+    volume_dirs: dict[str, Path]
+    """Directory of each volume that exists already (attached or earlier); new ones are made in new_volumes."""
+    new_volumes: Path
+    secrets: dict[str, str] = field(default_factory=dict)
+    """Values by key (`name_v1`); new ones are generated and added."""
+    announce: Callable[[str, str], None] = lambda _kind, _name: None
+    """Journal: called with what is about to be created."""
+    created_volumes: set[str] = field(default_factory=set)
+    created_secrets: set[str] = field(default_factory=set)
+
+    def claim(self) -> None:
+        """Raise InfraError when somebody else's stack has our name: it is neither deployed over nor removed."""
+        ours = self.placement.labels[INSTANCE_LABEL]
+        label = [f"{NAMESPACE_LABEL}={self.placement.stack}"]
+        found = [item["Spec"]["Labels"] for item in self.engine.services(label)]
+        found += [item["Labels"] for item in self.engine.networks(label)]
+        for labels in found:
+            of_live = (labels.get(RUN_LABEL) == LIVE_RUN) != (self.placement.run == LIVE_RUN)
+            if labels.get(INSTANCE_LABEL) != ours or of_live:
+                raise InfraError(
+                    f"the engine has a stack {self.placement.stack} that is not this WarmCI's",
+                    hint="give this one a base_domain of its own in the settings",
+                )
+
+    def deploy(self, rendered: Rendered, fixed_secrets: Mapping[str, str]) -> None:
+        """Submit the rendered file; returns once swarm has taken it. Raises RecipeFailedError with swarm's words."""
+        self._provide_networks(rendered)
+        self._provide_volumes(rendered)
+        self._provide_secrets(rendered, fixed_secrets)
+        config_dir = self.work_dir / "docker-config"
+        config_dir.mkdir(exist_ok=True)
+        path = self.work_dir / f"{self.placement.stack}.{rendered.commit[:8]}.yml"
+        path.touch(mode=0o600)
+        path.write_text(compose.dump(rendered.document), encoding="utf-8")
+        self.announce("stack", self.placement.stack)
+        try:
+            self.engine.deploy_stack(self.placement.stack, path, config_dir)
+        except CommandError as error:
+            hint = "bump the config's version in abra.sh" if _LABEL_NOISE in error.tail else "see docs/recipes.md"
+            raise RecipeFailedError(
+                f"swarm refuses the stack: {error.tail.splitlines()[-1] if error.tail else error.message}",
+                hint=hint,
+                log=error.tail,
+            ) from error
+
+    def _provide_networks(self, rendered: Rendered) -> None:
+        for name, body in (rendered.document.get("networks") or {}).items():
+            if (body or {}).get("external"):
+                self.engine.ensure_overlay(str(body.get("name") or name))
+
+    def _provide_volumes(self, rendered: Rendered) -> None:
+        for name, real in rendered.volumes.items():
+            if real in self.created_volumes:
+                continue
+            path = self.volume_dirs.get(name)
+            if path is None:
+                path = self.new_volumes / name
+                path.mkdir(mode=0o755)
+                path.chmod(0o755)  # whatever the umask: an app's own user must get in, as with Docker's volumes
+                self.volume_dirs[name] = path
+            self.announce("volume", real)
+            self.engine.create_volume(real, path, self.placement.labels)
+            self.created_volumes.add(real)
+
+    def _provide_secrets(self, rendered: Rendered, fixed: Mapping[str, str]) -> None:
+        for key, hints in rendered.secrets.items():
+            real = f"{self.placement.stack}_{key}"
+            if real in self.created_secrets:
+                continue
+            name = key.rpartition("_")[0] or key
+            value = fixed.get(name) or self.secrets.get(key) or generate_secret(hints, where=f"secret {key}")
+            if name not in fixed:
+                self.secrets[key] = value
+            self.announce("secret", real)
+            self.engine.create_secret(real, value, self.placement.labels)
+            self.created_secrets.add(real)
+
+    def wait(self, deadline_s: float, on_change: Callable[[str], None]) -> None:
+        convergence.wait_converged(self.engine, self.placement.stack, deadline_s=deadline_s, on_change=on_change)
+
+    def remove_orphans(self, rendered: Rendered) -> list[str]:
+        """Services that the new version dropped: abra leaves them, and they could keep a broken app green."""
+        stack = self.placement.stack
+        kept = {f"{stack}_{name}" for name in rendered.document["services"]}
+        found = self.engine.services([f"{NAMESPACE_LABEL}={stack}"])
+        orphans = [service for service in found if service["Spec"]["Name"] not in kept]
+        self.engine.remove_services([service["ID"] for service in orphans])
+        return [str(service["Spec"]["Name"]) for service in orphans]
+
+    def running_images(self) -> dict[str, str]:
+        """Service name to the image id that its running task has."""
+        found = self.engine.containers([f"{NAMESPACE_LABEL}={self.placement.stack}"], running=True)
+        name_label = "com.docker.swarm.service.name"
+        prefix = f"{self.placement.stack}_"
+        return {str(item["Labels"][name_label]).removeprefix(prefix): str(item["ImageID"]) for item in found}
+
+    def undeploy(self, *, keep_data: bool) -> list[str]:
+        """Remove the stack; returns when containers and networks are gone, so volumes may be touched.
+
+        With keep_data containers are stopped gracefully; returns the services that had to be killed all the same,
+        whose data is then not at rest.
+        """
+        return undeploy_stack(self.engine, self.placement.stack, graceful=keep_data)
+
+    def remove_volumes_and_secrets(self) -> None:
+        """What outlives the stack; the volumes' directories are their owner's business."""
+        for name in sorted(self.created_volumes):
+            self.engine.remove_volume(name)
+        self.created_volumes.clear()
+        ours = [f"{key}={value}" for key, value in self.placement.labels.items()]
+        prefix = f"{self.placement.stack}_"
+        mine = [item["ID"] for item in self.engine.secrets(ours) if item["Spec"]["Name"].startswith(prefix)]
+        self.engine.remove_secrets(mine)
+        self.created_secrets.clear()
+
+
+def undeploy_stack(engine: Engine, stack: str, *, graceful: bool) -> list[str]:
+    """Services first (nothing is restarted), then containers, then networks, then configs.
+
+    Ten times faster than `docker stack rm` (measured: 0.3 s instead of 5.8 s). Raises InfraError, naming what is
+    left, when containers and networks are not gone within a minute.
+    """
+    label = [f"{NAMESPACE_LABEL}={stack}"]
+    services = engine.services(label)
+    engine.remove_services([service["ID"] for service in services])
+    killed = _stop_gracefully(engine, label, services) if graceful else []
+    end = time.monotonic() + _GONE_DEADLINE_S
+    while True:
+        containers = engine.containers(label)
+        engine.kill_containers([item["Id"] for item in containers])
+        networks = engine.networks(label)
+        if not containers:
+            _try_networks(engine, networks)
+        if not containers and not networks:
+            break
+        if time.monotonic() > end:
+            left = [item["Names"][0] for item in containers] + [item["Name"] for item in networks]
+            raise InfraError(
+                f"{stack} is not gone after {_GONE_DEADLINE_S:.0f} s: {', '.join(left)}", hint="warmci recover"
+            )
+        time.sleep(_POLL_S)
+    engine.remove_configs([item["ID"] for item in engine.configs(label)])
+    engine.remove_secrets([item["ID"] for item in engine.secrets(label)])
+    return killed
+
+
+def _try_networks(engine: Engine, networks: list[dict[str, str]]) -> None:
+    try:
+        engine.remove_networks([item["Id"] for item in networks])
+    except InfraError:
+        return  # still has endpoints on their way out; the caller looks again until its deadline
+
+
+def _stop_gracefully(engine: Engine, label: list[str], services: list[dict[str, Any]]) -> list[str]:
+    """Stop with each service's own grace period; returns services whose container did not end by itself.
+
+    How each ended is learnt from the engine's events: swarm may have removed the container by then.
+    """
+    graces = {str(item["Spec"]["Name"]): _grace_s(item) for item in services}
+    name_label = "com.docker.swarm.service.name"
+    running = {str(i["Id"]): str(i["Labels"].get(name_label, "")) for i in engine.containers(label, running=True)}
+    with engine.exit_codes(label) as codes:
+        engine.stop_containers({item: graces.get(name, _DEFAULT_GRACE_S) for item, name in running.items()})
+        end = time.monotonic() + _EVENT_WAIT_S
+        while not running.keys() <= codes.keys() and time.monotonic() < end:
+            time.sleep(_POLL_S)
+    return sorted({name for item, name in running.items() if codes.get(item, _KILLED) == _KILLED})
+
+
+def _grace_s(service: dict[str, Any]) -> int:
+    nanoseconds = service["Spec"]["TaskTemplate"]["ContainerSpec"].get("StopGracePeriod")
+    return _DEFAULT_GRACE_S if nanoseconds is None else max(1, round(nanoseconds / 1e9))

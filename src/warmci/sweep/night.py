@@ -1,0 +1,210 @@
+"""The nightly sweep: every enrolled recipe cold, a bounded number at once, resumable, honest at the end."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from warmci.base import fs, names
+from warmci.base.errors import InfraError, InterruptedRunError, WarmciError
+from warmci.base.locks import Holder, host_lock
+from warmci.base.state import open_state
+from warmci.live import keycloak, keycloak_json
+from warmci.operate import metrics, prune
+from warmci.operate.recover import recover
+from warmci.recipe.config import load_config
+from warmci.recipe.repository import default_head
+from warmci.report import alerts, history, sweep_html
+from warmci.report.sweep_record import Sweep, SweepItem, postponed_last, save_sweep, sweep_dir, unfinished
+from warmci.store.canonical import CanonicalStore
+from warmci.swarm.engine import Engine
+from warmci.sweep import plan
+from warmci.sweep.children import Children
+from warmci.sweep.runs import call, run_all, say_end
+from warmci.sweep.verdict import judge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from warmci.base.settings import Settings
+    from warmci.report.console import Console
+
+SUBJECT = "sweep"
+
+
+def run_sweep(settings: Settings, console: Console) -> Sweep:
+    """Sweep, or go on with the sweep that was stopped. Raises BusyError while another one runs on this host.
+
+    Whatever goes wrong in one part is said in the end and stops no other part.
+    """
+    state = open_state(settings.state_dir, floor_bytes=0)
+    holder = Holder.here("sweep", "sweep", "sweep")
+    with host_lock(state.dir, "sweep", holder):
+        found = unfinished(state.dir, datetime.now(UTC))
+        sweep = _Sweep(settings, console, state.instance, found or _begin(settings))
+        if found is not None:
+            sweep.resume()
+        return sweep.run()
+
+
+def _begin(settings: Settings) -> Sweep:
+    now = datetime.now(UTC)
+    results = history.read_results(settings.runs_dir, now)
+    waited = postponed_last(settings.state_dir)
+    candidates = [
+        plan.Candidate(history.history_of(recipe, results), default_head(settings, recipe), recipe in waited)
+        for recipe in settings.recipes
+    ]
+    items = tuple(SweepItem(recipe=planned.recipe, reason=planned.reason) for planned in plan.order(candidates, now))
+    return Sweep(id=names.new_id(), started=now, max_tests=settings.max_tests, items=items)
+
+
+class _Sweep:
+    def __init__(self, settings: Settings, console: Console, instance: str, sweep: Sweep) -> None:
+        self._settings, self._console, self._instance = settings, console, instance
+        self._sweep = sweep
+        self._children = Children(settings)
+
+    def resume(self) -> None:
+        """What is done stays done; what is no longer enrolled is left out."""
+        self._console.say(f"going on with sweep {self._sweep.id}")
+        kept = [item for item in self._sweep.items if item.recipe in self._settings.recipes]
+        items = tuple(item if item.state == "done" else item.model_copy(update={"state": "planned"}) for item in kept)
+        self._sweep = self._sweep.model_copy(
+            update={"items": items, "resumed": self._sweep.resumed + 1, "troubles": ()}
+        )
+
+    def run(self) -> Sweep:
+        self._part("disk", self._make_room)
+        self._save()
+        for item in self._sweep.items:
+            self._console.say(f"  {item.recipe:<24} {item.state:<8} {item.reason}", style="dim")
+        self._part("recovery", self._recover)
+        self._part("Keycloak", self._keycloak)
+        try:
+            planned = [item for item in self._sweep.items if item.state == "planned"]
+            run_all(self._settings, self._console, self._sweep.id, planned, self._children, self._note)
+            self._part("drill", self._drill)
+        except BaseException:
+            self._children.stop()
+            raise
+        self._part("prune", self._prune)
+        self._finish()
+        return self._sweep
+
+    def _part(self, name: str, part: Callable[[], None]) -> None:
+        """A part that fails is a trouble to be told, and stops no other."""
+        try:
+            part()
+        except InterruptedRunError:
+            raise
+        except (WarmciError, OSError) as error:
+            self._console.say(f"warning: {name}: {error}", style="yellow")
+            self._update(troubles=(*self._sweep.troubles, f"{name}: {self._console.redact(str(error))}"))
+
+    def _note(self, item: SweepItem) -> None:
+        self._update(items=self._sweep.with_item(item).items)
+
+    def _update(self, **facts: object) -> None:
+        self._sweep = self._sweep.model_copy(update=facts)
+        self._save()
+
+    def _save(self) -> None:
+        """A full disk costs the resuming, not the sweep."""
+        try:
+            save_sweep(self._settings.state_dir, self._sweep)
+        except (WarmciError, OSError) as error:
+            self._console.say(f"warning: the sweep's record: {error}", style="yellow")
+
+    # --- the parts
+
+    def _make_room(self) -> None:
+        store, engine = CanonicalStore(self._settings.state_dir), Engine(self._settings.docker_host)
+        prune.make_room(self._settings, store, engine, self._console.say)
+
+    def _recover(self) -> None:
+        store, engine = CanonicalStore(self._settings.state_dir), Engine(self._settings.docker_host)
+        for line in recover(engine, self._settings, self._instance, store, needs_keycloak=False):
+            self._console.say(f"recovered: {line}", style="yellow")
+
+    def _keycloak(self) -> None:
+        """Live-warm infrastructure first: the runs of this night are to use what is newest."""
+        if keycloak_json.load_live(self._settings) is None and not any(
+            map(self._needs_keycloak, self._settings.recipes)
+        ):
+            return
+        try:
+            done = keycloak.reconcile(self._settings, self._console)
+        except InterruptedRunError:
+            raise
+        except WarmciError as error:
+            self._console.error(f"Keycloak: {error.message}", error.hint)
+            self._update(keycloak=error.message, keycloak_ok=False)
+        else:
+            said = f"{done.action} {done.version}" + (f": {done.reason}" if done.reason else "")
+            self._update(keycloak=said, keycloak_ok=True)
+
+    def _needs_keycloak(self, recipe: str) -> bool:
+        with suppress(WarmciError):  # its own run will say what is wrong with its recipe.toml
+            return "keycloak" in load_config(self._settings.recipes_dir, recipe).needs
+        return False
+
+    def _drill(self) -> None:
+        """One canonical a night proves that it can be gone back to: the one that did so longest ago."""
+        store, now = CanonicalStore(self._settings.state_dir), datetime.now(UTC)
+        results = history.read_results(self._settings.runs_dir, now)
+        able = []
+        for recipe in self._settings.recipes:
+            with suppress(WarmciError):  # an unreadable one made its own run red
+                canonical = store.load(recipe)
+                if canonical is not None and canonical.state == "good":
+                    last = history.history_of(recipe, results).last_drill
+                    able.append((last or datetime.min.replace(tzinfo=UTC), recipe))
+        if not able:
+            return
+        recipe = min(able)[1]
+        item = SweepItem(recipe=recipe, reason="drilled longest ago", state="running")
+        title = f"drill {recipe}"
+        with self._console.working(title):
+            arguments = ("warmci.cli.app", "canonical", "drill", recipe, "--json")
+            item = call(self._settings, self._sweep.id, item, self._children, title, *arguments)
+        self._update(drill=item)
+        say_end(self._console, title, item)
+
+    def _prune(self) -> None:
+        """As `warmci prune` does; what cannot be pruned tonight is no trouble: runs look at the disk."""
+        store, engine = CanonicalStore(self._settings.state_dir), None
+        with suppress(InfraError):  # without an engine images are left alone
+            engine = Engine(self._settings.docker_host)
+        done = prune.execute(prune.plan_now(self._settings, store, engine), self._settings, store, engine)
+        self._update(pruned=tuple(item.name for item in done.removed))
+        for name, reason in done.stayed.items():
+            self._console.say(f"still there: {name}: {reason}", style="yellow")
+
+    # --- the end
+
+    def _finish(self) -> None:
+        """The alert before the pages: a full disk must not silence it."""
+        self._sweep = self._sweep.model_copy(update={"stale": self._stale()})
+        code, verdict = judge(self._sweep)
+        facts = {"finished": datetime.now(UTC), "exit_code": code, "verdict": verdict}
+        self._sweep = self._sweep.model_copy(update=facts)
+        report = sweep_dir(self._settings.state_dir, self._sweep.id) / "report.html"
+        with suppress(WarmciError, OSError):
+            if code:
+                message = f"the sweep is not green: {verdict}"
+                alerts.alert(self._settings, self._console, SUBJECT, message, f"see {report}")
+            else:
+                alerts.clear(self._settings, SUBJECT)
+        self._save()
+        with suppress(OSError):
+            fs.write_atomic(report, sweep_html.as_html(self._sweep))
+        metrics.write(self._settings, lambda text: self._console.say(text, style="yellow"))
+
+    def _stale(self) -> tuple[str, ...]:
+        now = datetime.now(UTC)
+        limit = now - timedelta(days=self._settings.sweep_stale_days)
+        results = history.read_results(self._settings.runs_dir, now)
+        promoted = {recipe: history.history_of(recipe, results).last_promoted for recipe in self._settings.recipes}
+        return tuple(recipe for recipe, last in promoted.items() if last is None or last < limit)

@@ -1,0 +1,208 @@
+"""A login as a browser does it: through the app's redirect to Keycloak's form and back to the app."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING
+
+import httpx
+
+from warmci.base.errors import InfraError, RecipeFailedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_KEYCLOAK_PATH = re.compile(r"/realms/([^/]+)/(protocol/openid-connect|login-actions|broker)/")
+_MESSAGES = ("input-error", "kc-feedback-text", "kc-error-message")
+"""Ids (or starts of them) and classes of what Keycloak's pages have to say to the user."""
+_REDIRECT_HINT = "its redirect URIs are the app's URLs with sso.redirect_paths of recipe.toml"
+
+
+def browser_login(
+    client: httpx.Client, start_url: str, username: str, password: str, *, max_redirects: int = 20
+) -> httpx.Response:
+    """Log in and return the app's last page; `client` (made by http.client) then holds the app's session.
+
+    start_url is the app's own "log in with SSO" address; max_redirects counts for each of the two ways.
+    Raises RecipeFailedError with the step that went wrong, InfraError when Keycloak itself is down or failing.
+    """
+    browser = _Browser(client, username, password, max_redirects)
+    reached = browser.open(client.build_request("GET", start_url))
+    form = _login_form(reached)
+    if form is None:
+        raise browser.failed(f"no login form of Keycloak reached; it ended at {_facts(reached)}", reached)
+    answer = browser.submit(reached, form, {"username": username, "password": password})
+    handed_over = _form_post(answer)
+    if handed_over is not None:
+        answer = browser.submit(answer, handed_over, {})
+    browser.expect_app(answer)
+    return answer
+
+
+@dataclass
+class _Form:
+    action: str
+    fields: dict[str, str] = field(default_factory=dict)
+    asks_password: bool = False
+
+
+class _Page(HTMLParser):
+    """Forms with their fields, the title, and what Keycloak's messages say."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.forms: list[_Form] = []
+        self.title = ""
+        self.message = ""
+        self._inside = False
+        self._capture: tuple[str, str] | None = None
+        self._depth = 0
+        self.feed(text)
+        self.close()
+        self.title, self.message = " ".join(self.title.split()), " ".join(self.message.split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag == "form":
+            self.forms.append(_Form(given.get("action", "")))
+            self._inside = True
+        elif tag == "input" and self._inside:
+            self._add_input(given)
+        elif self._capture and tag == self._capture[1]:
+            self._depth += 1
+        elif not self._capture and (tag == "title" or _is_message(given)):
+            self._capture, self._depth = ("title" if tag == "title" else "message", tag), 1
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "form":
+            self._inside = False
+        if self._capture and tag == self._capture[1]:
+            self._depth -= 1
+            if self._depth == 0:
+                self._capture = None
+
+    def handle_data(self, data: str) -> None:
+        if self._capture and self._capture[0] == "title":
+            self.title += data
+        elif self._capture:
+            self.message += data
+
+    def _add_input(self, given: Mapping[str, str]) -> None:
+        form, kind = self.forms[-1], given.get("type", "text").lower()
+        form.asks_password = form.asks_password or kind == "password"
+        # A browser sends neither unticked boxes nor buttons that nobody pressed.
+        if given.get("name") and (kind not in ("checkbox", "radio", "submit", "button") or "checked" in given):
+            form.fields[given["name"]] = given.get("value", "")
+
+
+def _is_message(given: Mapping[str, str]) -> bool:
+    return given.get("id", "").startswith(_MESSAGES) or bool(set(given.get("class", "").split()) & set(_MESSAGES))
+
+
+@dataclass(frozen=True)
+class _Browser:
+    client: httpx.Client
+    username: str
+    password: str = field(repr=False)
+    max_redirects: int
+
+    def open(self, request: httpx.Request) -> httpx.Response:
+        """Send and follow redirects to a page; Keycloak's own error pages raise."""
+        response = self._send(request)
+        trail = [_shown(response.url)]
+        while response.next_request is not None:
+            if len(trail) > self.max_redirects:
+                ways = " -> ".join(dict.fromkeys(trail[-4:]))
+                raise self.failed(f"redirect loop: no page after {self.max_redirects} redirects, the last: {ways}")
+            response = self._send(response.next_request)
+            trail.append(_shown(response.url))
+        self._expect_keycloak_content(response)
+        return response
+
+    def submit(self, page: httpx.Response, form: _Form, values: Mapping[str, str]) -> httpx.Response:
+        target = page.url.join(form.action) if form.action else page.url
+        return self.open(self.client.build_request("POST", target, data={**form.fields, **values}))
+
+    def expect_app(self, answer: httpx.Response) -> None:
+        """Raise unless Keycloak let the user in and the app took it."""
+        if answer.url.path.endswith("/login-actions/required-action"):
+            action = answer.url.params.get("execution", "an action")
+            raise self.failed(f"Keycloak first demands {action} of the user: the account is not complete", answer)
+        if _login_form(answer) is not None:
+            said = _Page(answer.text).message or "the form came again"
+            raise self.failed(f"Keycloak does not accept name and password: {said}", answer)
+        if _is_keycloak(answer.url):
+            raise self.failed(f"it stopped at Keycloak: {_facts(answer)}", answer)
+        if answer.status_code >= 400:
+            raise self.failed(f"the app did not accept it: {_facts(answer)}", answer)
+
+    def failed(self, what: str, page: httpx.Response | None = None, hint: str | None = None) -> RecipeFailedError:
+        log = "" if page is None else page.text[-4000:]
+        message = f"SSO login of {self.username}: {what}"
+        return RecipeFailedError(self._masked(message), hint=hint, log=self._masked(log))
+
+    def _masked(self, text: str) -> str:
+        return text.replace(self.password, "***") if self.password else text
+
+    def _send(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return self.client.send(request, follow_redirects=False)
+        except (httpx.RequestError, httpx.InvalidURL) as error:
+            # The error holds the request and so the password: only its words leave here.
+            seen = f"{_shown(request.url)} does not answer: {type(error).__name__}: {error}"
+        if _is_keycloak(request.url):
+            raise InfraError(self._masked(f"Keycloak failed during a login: {seen}"), hint="warmci doctor")
+        raise self.failed(seen)
+
+    def _expect_keycloak_content(self, page: httpx.Response) -> None:
+        if not _is_keycloak(page.url) or page.status_code < 400:
+            return
+        if page.status_code >= 500:
+            raise InfraError(f"Keycloak failed during a login: {_facts(page)}", hint="warmci doctor")
+        said = _said(page)
+        if "redirect_uri" in said:
+            asked = page.url.params.get("redirect_uri", "")
+            shown = _shown(httpx.URL(asked)) if asked else "none"
+            raise self.failed(f"Keycloak refuses the app's redirect URI {shown} ({said})", page, _REDIRECT_HINT)
+        if "Restart login cookie" in said:
+            raise self.failed(f"Keycloak did not get its cookies back ({said})", page, "one client and host per login")
+        raise self.failed(f"Keycloak refuses it: {_facts(page)}", page)
+
+
+def _is_keycloak(url: httpx.URL) -> bool:
+    return bool(_KEYCLOAK_PATH.search(url.path))
+
+
+def _login_form(page: httpx.Response) -> _Form | None:
+    """Keycloak's form for name and password; an app's own login form is not one."""
+    if not _is_keycloak(page.url) or page.status_code != 200:
+        return None
+    forms = _Page(page.text).forms
+    return next((form for form in forms if form.asks_password and "/login-actions/authenticate" in form.action), None)
+
+
+def _form_post(page: httpx.Response) -> _Form | None:
+    """The form that a browser's script submits when the app asked for response_mode=form_post."""
+    if not _is_keycloak(page.url) or page.status_code != 200:
+        return None
+    forms = _Page(page.text).forms
+    return next((form for form in forms if "state" in form.fields and form.fields.keys() & {"code", "error"}), None)
+
+
+def _shown(url: httpx.URL) -> str:
+    """Without the query: it carries codes and states."""
+    return str(url.copy_with(query=None, fragment=None, userinfo=b""))
+
+
+def _said(page: httpx.Response) -> str:
+    if "json" in page.headers.get("content-type", ""):
+        return " ".join(page.text.split())[:200]
+    read = _Page(page.text)
+    return (read.message or read.title)[:200]
+
+
+def _facts(page: httpx.Response) -> str:
+    said = _said(page)
+    return f"{_shown(page.url)}, HTTP {page.status_code}" + (f": {said}" if said else "")

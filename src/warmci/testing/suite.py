@@ -1,0 +1,192 @@
+"""Runs a recipe's own tests: pytest in a process of its own, its verdict read from JUnit XML."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import tempfile
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Literal
+
+from pydantic import SecretStr
+
+from warmci.base import fs, process
+from warmci.base.models import Record, TestOutcome
+from warmci.base.redaction import Redactor
+
+CONTEXT_VARIABLE = "WARMCI_TEST_CONTEXT"
+Phase = Literal["install", "base", "upgrade", "quick"]
+_MESSAGE_MAX = 2000
+_NO_TESTS = 5
+_RAN = (0, 1)
+"""pytest's exit codes: all passed, some failed. 5 is: none selected; others tell that the run itself broke."""
+_FRAMES = 8
+_RUNNING_TEST = re.compile(r"^(\S+\.py::\S+) ", re.MULTILINE)
+_PLACE = re.compile(r"\S+\.py:\d+: ")
+_UNUSED_PLUGINS = ("cacheprovider", "doctest", "pastebin", "stepwise", "setuponly", "setupplan", "legacypath")
+
+
+class SsoContext(Record):
+    """The run's realm as tests see it."""
+
+    issuer: str
+    realm: str
+    client_id: str
+    client_secret: SecretStr
+    username: str
+    password: SecretStr
+    email: str
+
+
+class TestContext(Record):
+    """What the fixtures of pytest_plugin need; written 0600 for the time of one pytest run."""
+
+    __test__ = False  # a record, not a test class
+
+    recipe: str
+    run: str
+    phase: Phase
+    url: str
+    domain: str
+    base_domain: str
+    address: str
+    """Where names below base_domain are to be found."""
+    stack: str
+    docker_host: str
+    secrets: dict[str, SecretStr] = {}
+    """Secret name (as the recipe calls it, without its version) to value."""
+    sso: SsoContext | None = None
+    deps: dict[str, str] = {}
+    """Dependency to its URL."""
+
+
+def run_suite(tests_dir: Path, context: TestContext, work_dir: Path, timeout_s: float) -> tuple[TestOutcome, ...]:
+    """Run tests_dir's pytest files in the context's phase; () when there are none for it.
+
+    Never raises for what tests do: a broken collection, a crash or no end within timeout_s is one failed outcome.
+    Output stays in work_dir/pytest-PHASE.log, secrets masked; nothing is written into tests_dir.
+    """
+    if not any(tests_dir.glob("**/test_*.py")) and not any(tests_dir.glob("**/*_test.py")):
+        return ()
+    redact = _redactor(context)
+    work_dir.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f"pytest-{context.phase}-", dir=work_dir))
+    try:
+        log = scratch / "log"
+        code = _run_pytest(tests_dir.resolve(), context, scratch, log, timeout_s)
+        text = redact(log.read_text(encoding="utf-8", errors="replace"))
+        fs.write_atomic(work_dir / f"pytest-{context.phase}.log", text)
+        return _outcomes(code, scratch / "junit.xml", text, redact, timeout_s)
+    finally:
+        fs.remove_tree(scratch)
+
+
+def _run_pytest(tests_dir: Path, context: TestContext, scratch: Path, log: Path, timeout_s: float) -> int | None:
+    """The exit code; None without an end in time. The log goes to a file, so that a hanging test is seen in it."""
+    context_file = scratch / "context.json"
+    fs.write_atomic(context_file, json.dumps(context.model_dump(), default=SecretStr.get_secret_value))
+    log.touch(mode=0o600)
+    running = process.start(_command(tests_dir, scratch), cwd=tests_dir, env=_env(context_file), log_file=log)
+    try:
+        return process.wait(running, timeout_s=timeout_s)
+    finally:
+        process.stop(running)
+
+
+def _command(tests_dir: Path, scratch: Path) -> list[str]:
+    switched_off = [argument for plugin in _UNUSED_PLUGINS for argument in ("-p", f"no:{plugin}")]
+    return [
+        *(sys.executable, "-P", "-m", "pytest", "-p", "warmci.testing.pytest_plugin", *switched_off),
+        *("-c", os.devnull, f"--rootdir={tests_dir}", f"--confcutdir={tests_dir}"),
+        *("--verbose", "--color=no", "--tb=short", "--capture=sys"),
+        *(f"--basetemp={scratch / 'tmp'}", f"--junitxml={scratch / 'junit.xml'}"),
+        str(tests_dir),
+    ]
+
+
+def _env(context_file: Path) -> dict[str, str]:
+    return {
+        CONTEXT_VARIABLE: str(context_file),
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+        # Where packages reach us by a wrapper (Nix), the bare interpreter would not find them.
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+    }
+
+
+def _outcomes(code: int | None, junit: Path, log: str, redact: Redactor, timeout_s: float) -> tuple[TestOutcome, ...]:
+    if code is None:
+        return (_broken(f"no end after {timeout_s:.0f} s{_where(log)}", ""),)
+    if code not in {*_RAN, _NO_TESTS}:
+        reason = f"killed by signal {-code}" if code < 0 else f"could not run all tests (exit code {code})"
+        return (_broken(f"pytest {reason}", log),)
+    try:
+        cases = ET.parse(junit).getroot().iter("testcase")  # noqa: S314  (written by our own pytest just now)
+        outcomes = tuple(_outcome(case, redact) for case in cases)
+    except (OSError, ET.ParseError):
+        return (_broken("pytest ended before its report was written", log),)
+    if code == _NO_TESTS:
+        return ()
+    if not outcomes or (code == 1 and not any(outcome.outcome == "failed" for outcome in outcomes)):
+        return (*outcomes, _broken(f"pytest ended with code {code}, and its report does not tell why", log))
+    return outcomes
+
+
+def _where(log: str) -> str:
+    """The test that was running, and the innermost frames of the stack that faulthandler wrote at its end."""
+    tests = _RUNNING_TEST.findall(log)
+    _, _, stack = log.rpartition("(most recent call first):\n")
+    return (f" in {tests[-1]}\n" if tests else "\n") + "\n".join(stack.splitlines()[:_FRAMES])
+
+
+def _broken(reason: str, log: str) -> TestOutcome:
+    return TestOutcome(
+        name="pytest", outcome="failed", seconds=0.0, message=_clipped(f"{reason}\n{_essence(log)}".strip())
+    )
+
+
+def _outcome(case: ET.Element, redact: Redactor) -> TestOutcome:
+    name = "::".join(part for part in (case.get("classname"), case.get("name")) if part)
+    outcome: Literal["passed", "failed", "skipped"] = "passed"
+    message = ""
+    for child in case:
+        if child.tag in {"failure", "error"}:
+            outcome, message = "failed", _failure(child)
+        elif child.tag == "skipped" and outcome == "passed":
+            outcome, message = "skipped", child.get("message") or ""
+    return TestOutcome(
+        name=redact(name), outcome=outcome, seconds=float(case.get("time") or 0.0), message=_clipped(redact(message))
+    )
+
+
+def _failure(element: ET.Element) -> str:
+    return _essence(element.text or "") or element.get("message") or "no reason given"
+
+
+def _essence(text: str) -> str:
+    """The lines that pytest marks with E, and the last place before them; all of it when there are none."""
+    lines = text.strip().splitlines()
+    marked = [line[1:].strip() for line in lines if line.startswith("E ")]
+    places = [line for line in lines if _PLACE.match(line)]
+    return "\n".join([*marked, *places[-1:]] if marked else lines)
+
+
+def _clipped(text: str) -> str:
+    """The first line says what failed, the end tells the most."""
+    if len(text) <= _MESSAGE_MAX:
+        return text
+    first = text.splitlines()[0][: _MESSAGE_MAX // 4]
+    return f"{first}\n…\n{text[-(_MESSAGE_MAX - len(first) - 3) :]}"
+
+
+def _redactor(context: TestContext) -> Redactor:
+    values = [*context.secrets.values()]
+    if context.sso:
+        values += [context.sso.client_secret, context.sso.password]
+    redactor = Redactor()
+    redactor.add(*(value.get_secret_value() for value in values))
+    return redactor

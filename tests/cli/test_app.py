@@ -1,0 +1,121 @@
+"""The entry files: quick help, codes for mistakes, data on standard output and no secrets in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from warmci import run_recipe_ci
+from warmci.base.models import EXIT_CODES
+from warmci.cli import app
+from warmci.store import snapshot
+from warmci.store.canonical import CanonicalStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SLOW = {"docker", "requests", "httpx", "pytest", "pydantic", "asyncio", "warmci.swarm.engine"}
+
+
+@pytest.mark.parametrize("module", ["warmci.cli.app", "warmci.run_recipe_ci"])
+def test_help_waits_for_no_sdk(module: str) -> None:
+    script = (
+        f"import sys; import {module} as program\ncode = program.main(['--help'])\n"
+        "print('\\nLOADED', *sorted(sys.modules)); sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=True)
+    help_text, _, loaded = done.stdout.partition("LOADED")
+    assert "Usage:" in help_text
+    assert "warmci.cli.exits" in loaded.split()
+    assert set(loaded.split()) & SLOW == set()
+
+
+def test_help_tells_every_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_recipe_ci.main(["--help"]) == 0
+    codes = capsys.readouterr().out.partition("Exit codes:")[2]
+    assert {int(word) for word in codes.split() if word.isdecimal()} == set(EXIT_CODES.values())
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["--nonsense"], ["canonical", "nonsense"], ["canonical", "show"]])
+def test_mistyped_commands(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.main(arguments) == 2
+    said = capsys.readouterr()
+    assert "Usage:" in said.err
+    assert said.out == ""
+
+
+@pytest.mark.parametrize("arguments", [[], ["demo", "extra"], ["demo", "--quikc"]])
+def test_mistyped_runs(arguments: list[str]) -> None:
+    assert run_recipe_ci.main(arguments) == 2
+
+
+@pytest.mark.parametrize("name", ["../x", "Demo", ""])
+def test_a_run_of_what_is_no_recipe(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_recipe_ci.main([name]) == 2
+    assert "not a recipe name" in capsys.readouterr().err
+
+
+def test_a_run_without_an_engine() -> None:
+    argv = [sys.executable, "-c", "from warmci.run_recipe_ci import entry; entry()", "demo"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 3
+    assert "no Docker engine answers" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_bad_settings_are_a_usage_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("WARMCI_PORT_FIRST", "80")
+    assert app.main(["canonical", "list"]) == 2
+    assert "port_first" in capsys.readouterr().err
+
+
+def test_no_canonical_is_an_empty_list_and_no_such_one(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.main(["canonical", "list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+    assert app.main(["canonical", "show", "demo"]) == 2
+    said = capsys.readouterr()
+    assert "there is no canonical of demo" in said.err
+    assert "warmci canonical seed demo" in said.err
+    assert said.out == ""
+
+
+def test_a_canonical_is_shown_without_its_secrets(canonical: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["canonical", "show", "demo", "--json"], ["canonical", "list", "--json"]):
+        assert app.main(arguments) == 0
+        said = capsys.readouterr()
+        value = json.loads(said.out)
+        found = value[0] if isinstance(value, list) else value
+        assert found["snapshot"] == canonical
+        assert found["secrets"] == ["db_password"]
+        assert "canary-5eCret" not in said.out + said.err
+    for arguments in (["canonical", "list"], ["canonical", "show", "demo"]):
+        assert app.main(arguments) == 0
+        said = capsys.readouterr()
+        assert "demo" in said.err
+        assert "canary-5eCret" not in said.err
+        assert said.out == ""
+
+
+def test_verify_tells_good_from_rotten(state: Path, canonical: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.main(["snapshot", "verify", "demo", "--read-data"]) == 0
+    assert "as saved" in capsys.readouterr().err
+    content = snapshot.snapshot_dir(state, "demo", canonical) / "volumes" / "db" / "content"
+    before = content.stat().st_mtime_ns
+    content.write_text("rot!")
+    os.utime(content, ns=(before, before))
+    assert app.main(["snapshot", "verify", "demo"]) == 0, "same size, same time: only reading tells"
+    assert "--read-data" in capsys.readouterr().err
+    assert app.main(["snapshot", "verify", "demo", "--read-data"]) == 3
+    said = capsys.readouterr()
+    assert "db" in said.out
+    assert "content" in said.out
+    assert "warmci canonical seed demo" in said.err
+    found = CanonicalStore(state).load("demo")
+    assert found
+    assert (found.state, "verify found 1 difference" in found.reason) == ("dirty", True)

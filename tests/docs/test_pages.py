@@ -1,0 +1,161 @@
+"""What hints and pages tell a reader to type exists, and what they say of exit codes and settings is true."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from warmci import run_recipe_ci
+from warmci.base import errors
+from warmci.base.models import EXIT_CODES
+from warmci.base.settings import Settings
+from warmci.cli import app
+from warmci.recipe.config import RecipeConfig
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted((ROOT / "src" / "warmci").rglob("*.py"))
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+_SPAN = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
+
+
+def _text(node: ast.AST) -> str:
+    """The words of a string or f-string; a value in it becomes the word X."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_text(part) for part in node.values)
+    if isinstance(node, ast.FormattedValue):
+        return "X"
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def _texts(value: ast.AST) -> list[str]:
+    if isinstance(value, ast.JoinedStr | ast.Constant):
+        return [_text(value)]
+    return [text for child in ast.iter_child_nodes(value) for text in _texts(child)]
+
+
+def hints(source: str) -> list[tuple[int, str]]:
+    """(line, text) of each `hint=…` argument and `hint = …` assignment."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        is_argument = isinstance(node, ast.keyword) and node.arg == "hint"
+        is_variable = isinstance(node, ast.Assign) and any(
+            isinstance(target, ast.Name) and target.id == "hint" for target in node.targets
+        )
+        if isinstance(node, ast.keyword | ast.Assign) and (is_argument or is_variable):
+            found += [(node.value.lineno, text) for text in _texts(node.value) if text]
+    return found
+
+
+def _wrong(command: Any, words: list[str]) -> str:
+    """What of the words the command does not know, or nothing."""
+    is_itself = getattr(command, "invoke_without_command", False) and (not words or words[0] not in command.commands)
+    if hasattr(command, "commands") and not is_itself:
+        if not words or words[0] not in command.commands:
+            return f"{words[0] if words else 'nothing'} is no command of {command.name}"
+        return _wrong(command.commands[words[0]], words[1:])
+    known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+    return next(
+        (f"{word} is no option of {command.name}" for word in words if word.startswith("-") and word not in known), ""
+    )
+
+
+def faults(text: str) -> list[str]:
+    """Commands of ours in a text that do not exist."""
+    roots = {"warmci": typer.main.get_command(app.app), "run_recipe_ci.py": typer.main.get_command(run_recipe_ci.app)}
+    found = []
+    for match in re.finditer(r"(?<![\w./-])(warmci|run_recipe_ci\.py)((?: +-{0,2}[\w/.+<>-]+)+)", text):
+        words = [word.rstrip(".") for word in match[2].split()]
+        if wrong := _wrong(roots[match[1]], words):
+            found.append(f"{match[0]}: {wrong}")
+    return found
+
+
+def test_the_collector_sees_what_is_wrong() -> None:
+    assert faults("run `warmci tidy`, or retry") != []
+    assert faults("warmci canonical prune X") != []
+    assert faults("see `warmci stats`") != []
+    assert faults("run_recipe_ci.py X --seed makes one") != []
+    assert faults("warmci recover --all") != []
+    assert faults("warmci doctor; then retry; warmci canonical show X; run_recipe_ci.py X --reseed makes one") == []
+    source = "hint = 'w'\nraise E('x', hint=f'warmci {a} y' if b else 'z')\nother = E('not a hint')\n"
+    assert hints(source) == [(1, "w"), (2, "warmci X y"), (2, "z")]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_hints_name_commands_that_exist(path: Path) -> None:
+    assert [
+        f"{path.name}:{line}: {wrong}"
+        for line, text in hints(path.read_text(encoding="utf-8"))
+        for wrong in faults(text)
+    ] == []
+
+
+def test_there_are_hints_to_look_at() -> None:
+    texts = [text for path in SOURCES for _, text in hints(path.read_text(encoding="utf-8"))]
+    assert len(texts) > 60
+    assert sum("warmci " in text for text in texts) > 20
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_pages_name_commands_that_exist(path: Path) -> None:
+    code = "\n".join(
+        line.partition("#")[0] for span in _SPAN.findall(path.read_text(encoding="utf-8")) for line in span.split("\n")
+    )
+    assert faults(code) == []
+
+
+def _documented_codes() -> dict[int, str]:
+    rows = re.findall(r"^\| *(\d+) *\|([^|]+)\|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    return {int(code): meaning.strip() for code, meaning in rows}
+
+
+def test_every_error_has_its_exit_code_in_the_readme() -> None:
+    classes = [
+        item for item in vars(errors).values() if isinstance(item, type) and issubclass(item, errors.WarmciError)
+    ]
+    assert len(classes) > 5
+    assert [item.__name__ for item in classes if not _documented_codes().get(item.exit_code)] == []
+
+
+def test_the_readme_knows_no_other_codes() -> None:
+    assert sorted(_documented_codes()) == sorted(EXIT_CODES.values())
+
+
+def test_every_setting_is_on_its_page() -> None:
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert [name for name in Settings.model_fields if f"`{name}`" not in page] == []
+
+
+@pytest.mark.parametrize("page", ["recipes", "sso"])
+def test_examples_of_recipe_toml_are_understood(page: str) -> None:
+    blocks = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        config = RecipeConfig(**tomllib.loads(block))
+        assert config.needs == ("keycloak",)
+        assert config.sso is not None
+
+
+def test_the_bundled_example_is_the_documented_one() -> None:
+    page = (ROOT / "docs" / "sso.md").read_text(encoding="utf-8")
+    bundled = ROOT / "src" / "warmci" / "demo" / "data" / "recipes" / "miniflux" / "operator" / "recipe.toml"
+    documented = next(block for block in re.findall(r"```toml\n(.*?)```", page, re.DOTALL) if "OAUTH2" in block)
+    shown, real = tomllib.loads(documented), tomllib.loads(bundled.read_text(encoding="utf-8"))
+    assert (shown["sso"], shown["needs"]) == (real["sso"], real["needs"])
+
+
+def test_hints_name_pages_that_exist() -> None:
+    named = {
+        page
+        for path in SOURCES
+        for _, text in hints(path.read_text(encoding="utf-8"))
+        for page in re.findall(r"docs/[\w-]+\.md", text)
+    }
+    assert named
+    assert [page for page in sorted(named) if not (ROOT / page).is_file()] == []

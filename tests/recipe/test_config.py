@@ -1,0 +1,91 @@
+"""The operator's recipe.toml: defaults, and each mistake named with file and field."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from warmci.base.errors import UsageError
+from warmci.recipe.config import RecipeConfig, filled, load_config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "recipe.toml").write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def test_a_recipe_needs_no_file(tmp_path: Path) -> None:
+    assert load_config(tmp_path, "demo") == RecipeConfig()
+    assert RecipeConfig().needs == ()
+    assert RecipeConfig().allow == ()
+
+
+def test_everything_is_read(tmp_path: Path) -> None:
+    text = """
+needs = ["keycloak"]
+health_path = "/up"
+attach = "copy"
+allow = ["cap_add:app"]
+test_timeout_s = 5
+env = {SITE = "{url}/x", HOST = "{domain}:{port}"}
+[sso]
+redirect_paths = ["/cb"]
+env = {OIDC = "{issuer}", BACK = "{url}/cb"}
+secrets = {oidc_secret = "{client_secret}"}
+"""
+    config = load_config(written(tmp_path, text), "demo")
+    assert (config.needs, config.health_path, config.attach, config.allow) == (
+        ("keycloak",),
+        "/up",
+        "copy",
+        ("cap_add:app",),
+    )
+    assert config.sso is not None
+    assert config.sso.redirect_paths == ("/cb",)
+    facts = {"url": "http://d:1", "domain": "d", "port": "1"}
+    assert filled(config.env, facts) == {"SITE": "http://d:1/x", "HOST": "d:1"}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('need = ["keycloak"]', "need: "),
+        ('needs = ["postgres"]', "needs.0: "),
+        ('health_path = "up"', "health_path: "),
+        ('attach = "link"', "attach: "),
+        ("test_timeout_s = 0", "test_timeout_s: "),
+        ('env = {A = "{client_secret}"}', "unknown placeholder {client_secret}"),
+        ('sso = {env = {A = "{passwd}"}}', "sso.env: .*unknown placeholder {passwd}; known: .*issuer"),
+        ('sso = {secrets = {A = "{url.__class__}"}}', "unknown placeholder"),
+        ('env = {A = "{url[0]}"}', "unknown placeholder"),
+        ('env = {A = "{0}"}', "unknown placeholder"),
+        ('env = {A = "{}"}', "unknown placeholder"),
+        ('env = {A = "{url"}', "env: "),
+        ("env = 7", "env: "),
+        ("not toml", "recipe.toml: "),
+        ("a = 1\na = 2", "recipe.toml: "),
+    ],
+)
+def test_a_mistake_names_file_and_field(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        load_config(written(tmp_path, text), "demo")
+    assert caught.value.message.startswith(str(tmp_path / "demo" / "recipe.toml"))
+    assert caught.value.hint
+    assert caught.value.exit_code == 2
+
+
+def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+    (written(tmp_path, "") / "demo" / "recipe.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match=r"recipe\.toml"):
+        load_config(tmp_path, "demo")
+
+
+def test_a_directory_in_its_place(tmp_path: Path) -> None:
+    (tmp_path / "demo" / "recipe.toml").mkdir(parents=True)
+    with pytest.raises(UsageError, match=r"recipe\.toml"):
+        load_config(tmp_path, "demo")

@@ -1,0 +1,240 @@
+"""Reports: valid, escaped, the same words everywhere, and the mode in each of them."""
+
+from __future__ import annotations
+
+import os
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.results import fallback_pass, never_ran, promotion_failed, quick_fail, result
+from warmci.base.models import Mode, RunResult, StageResult, TestOutcome, Verdict
+from warmci.base.settings import Settings
+from warmci.report import words
+from warmci.report.console import Console
+from warmci.report.html import page
+from warmci.report.junit import junit
+from warmci.run.context import Request
+from warmci.run.run import Run
+
+GOLDEN = Path(__file__).parents[1] / "data" / "report"
+SAMPLES = {
+    "pass": result(),
+    "quick-fail": quick_fail(),
+    "fallback": fallback_pass(),
+    "promotion-failed": promotion_failed(),
+    "busy": never_ran(),
+}
+
+# What pytest's own schema (testing/example_scripts/junit-10.xsd) allows: element to children, required attributes and
+# other attributes.
+SCHEMA: dict[str, tuple[set[str], set[str], set[str]]] = {
+    "testsuites": ({"testsuite"}, set(), {"name", "time", "tests", "failures", "errors"}),
+    "testsuite": (
+        {"testsuite", "properties", "testcase", "system-out", "system-err"},
+        {"name", "tests", "failures", "errors"},
+        {"group", "time", "skipped", "timestamp", "hostname", "id", "package", "file", "log", "url", "version"},
+    ),
+    "properties": ({"property"}, set(), set()),
+    "property": (set(), {"name", "value"}, set()),
+    "testcase": (
+        {"skipped", "errors", "failure", "system-out", "system-err"},
+        {"name"},
+        {"time", "classname", "group"},
+    ),
+    "failure": (set(), set(), {"type", "message"}),
+    "skipped": (set(), set(), {"type", "message"}),
+    "system-out": (set(), set(), set()),
+}
+MIXED = {"failure", "skipped", "system-out"}
+TIME = re.compile(r"(([0-9]{0,3},)*[0-9]{3}|[0-9]{0,3})*(\.[0-9]{0,3})?")
+
+
+def faults(element: ET.Element) -> list[str]:
+    """What in a JUnit file that schema does not allow."""
+    children, required, optional = SCHEMA[element.tag]
+    names = set(element.attrib)
+    found = [f"{element.tag}: no {name}" for name in required - names]
+    found += [f"{element.tag}: {name}" for name in names - required - optional]
+    found += [f"{element.tag} holds {child.tag}" for child in element if child.tag not in children]
+    if element.tag in {"testsuites", "testsuite"} and not TIME.fullmatch(element.get("time", "")):
+        found.append(f"time {element.get('time')}")
+    if element.tag not in MIXED and (element.text or "").strip():
+        found.append(f"text in {element.tag}")
+    return found + [fault for child in element for fault in faults(child)]
+
+
+def parsed(made: RunResult) -> ET.Element:
+    return ET.fromstring(junit(made))  # noqa: S314  (our own)
+
+
+def test_the_check_of_the_schema_finds_what_is_wrong() -> None:
+    text = '<testsuites time="1s"><testsuite name="x"><testcase time="1"><error/></testcase>y</testsuite></testsuites>'
+    wrong = "\n".join(faults_of(text))
+    for word in ("time 1s", "no tests", "testcase: no name", "holds error"):
+        assert word in wrong
+
+
+def faults_of(text: str) -> list[str]:
+    root = ET.fromstring(text)  # noqa: S314
+    SCHEMA.setdefault("error", (set(), set(), set()))
+    try:
+        return faults(root)
+    finally:
+        del SCHEMA["error"]
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_junit_fits_the_schema_and_counts_right(name: str) -> None:
+    root = parsed(SAMPLES[name])
+    assert faults(root) == []
+    cases = root.findall(".//testcase")
+    assert root.get("tests") == str(len(cases))
+    assert root.get("failures") == str(sum(case.find("failure") is not None for case in cases))
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_junit_is_red_unless_the_run_passed(verdict: Verdict) -> None:
+    root = parsed(result(verdict, summary="why"))
+    assert (root.get("failures") == "0") == (verdict is Verdict.PASS)
+    if verdict is not Verdict.PASS:
+        failure = root.find(".//failure")
+        assert failure is not None
+        assert failure.get("type") == verdict
+        assert failure.get("message") == "why"
+        assert words.meaning(result(verdict)) in str(failure.text)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_every_report_carries_the_mode(name: str) -> None:
+    made = SAMPLES[name]
+    mode = words.mode_of(made)
+    root = parsed(made)
+    assert root.get("name") == f"warmci.{mode}.miniflux"
+    assert all(str(case.get("classname")).startswith(f"warmci.{mode}.miniflux") for case in root.iter("testcase"))
+    assert f'<span class="badge mode">{mode}</span>' in page(made)
+    assert f" {mode} " in words.headline(made)
+
+
+def test_quick_says_that_it_is_less_everywhere() -> None:
+    for text in (junit(quick_fail()), page(quick_fail()), "\n".join(words.notes(quick_fail()))):
+        assert "lower confidence, does not gate a merge" in text
+    assert "lower confidence" not in junit(result()) + page(result())
+
+
+def test_a_fallback_is_said_everywhere() -> None:
+    said = "requested: quick, ran: cold, because: there is no canonical of miniflux"
+    for text in (junit(fallback_pass()), page(fallback_pass()), "\n".join(words.notes(fallback_pass()))):
+        assert said in text
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("kind", ["xml", "html"])
+def test_golden(name: str, kind: str) -> None:
+    """UPDATE_GOLDEN=1 writes them anew; look at the difference, and at the page in a browser."""
+    text = junit(SAMPLES[name]) if kind == "xml" else re.sub(r"WarmCI [\d.]+,", "WarmCI X,", page(SAMPLES[name]))
+    path = GOLDEN / f"{name}.{kind}"
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+class Seen(HTMLParser):
+    """Elements and text of a page; fails on one that is not closed where it should be."""
+
+    VOID = {"meta"}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        assert not [name for name, _ in attrs if name in {"src", "href"} or name.startswith("on")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def read(html: str) -> Seen:
+    seen = Seen()
+    seen.feed(html)
+    seen.close()
+    assert seen.open == []
+    return seen
+
+
+hostile = st.text(max_size=60) | st.sampled_from(
+    ["</pre><script>alert(1)</script>", "]]>", "<!--", "&amp;&#0;", "\x00\x1b[31m", "\ud7ff\ufffe", '" onclick="x']
+)
+
+
+@given(hostile, hostile, st.sampled_from(Mode), st.sampled_from(Verdict), st.booleans())
+def test_whatever_a_recipe_says_stays_text(text: str, name: str, mode: Mode, verdict: Verdict, failed: bool) -> None:
+    test = TestOutcome(name=name, outcome="failed" if failed else "skipped", seconds=0.1, message=text)
+    stage = StageResult(name=name, outcome="ok", seconds=1.0, detail=text, tests=(test,))
+    made = result(
+        verdict,
+        requested=Mode.QUICK,
+        ran=mode,
+        ref=text,
+        because=text,
+        stages=(stage,),
+        summary=text,
+        hint=name,
+        log_excerpt=text,
+        deviations=(text,),
+        images={name: text},
+    )
+    assert faults(parsed(made)) == []
+    seen = read(page(made))
+    assert "script" not in seen.tags
+    plain = words.plain(text).replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
+    assert plain.strip() in seen.text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
+
+
+def test_logs_lose_their_colours() -> None:
+    for text in (junit(quick_fail()), page(quick_fail())):
+        assert "[31m" not in text
+        assert "exit 1" in text
+
+
+def test_a_page_stands_alone() -> None:
+    html = page(quick_fail())
+    assert not re.search(r"https?://|url\(|@import|<script|<link|<img", html)
+    assert {"dl", "details", "pre"} <= set(read(html).tags)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    settings = Settings(state_dir=tmp_path)
+    made = Run(settings, Console(), Request("miniflux", Mode.QUICK))
+    made.dir.mkdir(parents=True)
+    return made
+
+
+def test_a_run_leaves_its_reports_beside_the_result(run: Run) -> None:
+    run._write(quick_fail())
+    assert {path.name for path in run.dir.iterdir()} == {"result.json", "junit.xml", "report.html"}
+    assert {path.stat().st_mode & 0o777 for path in run.dir.iterdir()} == {0o600}
+    assert RunResult.model_validate_json((run.dir / "result.json").read_bytes()) == quick_fail()
+    assert (run.dir / "junit.xml").read_text(encoding="utf-8") == junit(quick_fail())
+    assert (run.dir / "report.html").read_text(encoding="utf-8") == page(quick_fail())
+
+
+def test_reports_that_cannot_be_written_are_a_warning(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    run.dir.rmdir()
+    run._write(quick_fail())
+    assert f"warning: {run.dir}: reports are incomplete" in capsys.readouterr().err

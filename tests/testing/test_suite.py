@@ -1,0 +1,260 @@
+"""suite.run_suite with real pytest on tiny test directories."""
+
+from __future__ import annotations
+
+import stat
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from warmci.testing.suite import SsoContext, TestContext, run_suite
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SECRET = "hunter2hunter2hunter2"
+PASSWORD = "alice-password-0001"
+PHASES = """
+    import pytest
+    ORDER = []
+    def test_plain(): assert ORDER in ([], ["seed"]); ORDER.append("plain")
+    @pytest.mark.seed
+    def test_seed(): assert ORDER == []; ORDER.append("seed")
+"""
+
+
+class Bench:
+    """A recipe's test directory, and runs of it."""
+
+    def __init__(self, root: Path) -> None:
+        self.tests = root / "tests"
+        self.work = root / "work"
+        self.tests.mkdir()
+        self.work.mkdir()
+
+    def write(self, text: str, name: str = "test_it.py") -> None:
+        lines = [line.removeprefix("    ") for line in text.strip("\n").splitlines()]
+        (self.tests / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def run(self, phase: str = "install", timeout_s: float = 60.0, **facts: Any) -> list[tuple[str, str, str]]:
+        context = TestContext.model_validate(
+            {
+                "recipe": "tiny",
+                "run": "r1",
+                "phase": phase,
+                "url": "http://tiny.ci.localhost:20000",
+                "domain": "tiny.ci.localhost",
+                "base_domain": "ci.localhost",
+                "address": "127.0.0.1",
+                "stack": "tiny",
+                "docker_host": "unix:///nowhere.sock",
+                "secrets": {"admin_password": SECRET},
+                **facts,
+            }
+        )
+        outcomes = run_suite(self.tests, context, self.work, timeout_s)
+        return [(outcome.name, outcome.outcome, outcome.message) for outcome in outcomes]
+
+    def log(self, phase: str = "install") -> str:
+        return (self.work / f"pytest-{phase}.log").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_no_test_files_is_nothing(bench: Bench, tmp_path: Path) -> None:
+    assert bench.run() == []
+    bench.tests = tmp_path / "absent"
+    assert bench.run() == []
+
+
+def test_outcomes_with_reason_and_place(bench: Bench) -> None:
+    bench.write("""
+    import pytest
+    def test_good(): pass
+    def test_bad(): assert 1 == 2, "one is not two"
+    def test_skipped(): pytest.skip("not today")
+    class TestGroup:
+        @pytest.mark.parametrize("n", [7])
+        def test_param(self, n): pass
+    """)
+    good, bad, skipped, param = bench.run()
+    assert good == ("test_it::test_good", "passed", "")
+    assert bad[:2] == ("test_it::test_bad", "failed")
+    assert bad[2].startswith("AssertionError: one is not two")
+    assert "test_it.py:3: " in bad[2]
+    assert skipped == ("test_it::test_skipped", "skipped", "not today")
+    assert param[:2] == ("test_it.TestGroup::test_param[7]", "passed")
+
+
+def test_an_error_in_a_fixture_is_a_failure(bench: Bench) -> None:
+    bench.write("""
+    import pytest
+    @pytest.fixture
+    def broken():
+        yield
+        raise OSError("teardown failed")
+    def test_it(broken): pass
+    """)
+    assert ("failed", "OSError: teardown failed") in [(o, m.splitlines()[0]) for _, o, m in bench.run() if m]
+
+
+@pytest.mark.parametrize(
+    ("phase", "expected"),
+    [
+        ("install", ["test_seed", "test_plain"]),
+        ("base", ["test_seed"]),
+        ("upgrade", ["test_plain"]),
+        ("quick", ["test_plain"]),
+    ],
+)
+def test_phases_select_by_the_seed_marker(bench: Bench, phase: str, expected: list[str]) -> None:
+    bench.write(PHASES)
+    found = bench.run(phase)
+    assert [name.removeprefix("test_it::") for name, _, _ in found] == expected
+    assert {outcome for _, outcome, _ in found} == {"passed"}
+
+
+def test_no_test_for_the_phase_is_nothing(bench: Bench) -> None:
+    bench.write("def test_plain(): pass")
+    assert bench.run("base") == []
+
+
+def test_a_broken_module_is_one_failure_that_tells_why(bench: Bench) -> None:
+    bench.write("import no_such_module")
+    bench.write("def test_fine(): pass", "test_fine.py")
+    ((name, outcome, message),) = bench.run()
+    assert (name, outcome) == ("pytest", "failed")
+    assert "No module named 'no_such_module'" in message
+
+
+def test_a_usage_error_is_a_failure(bench: Bench) -> None:
+    bench.write("def test_it(no_such_fixture): pass")
+    bench.write("raise SystemError('conftest is broken')", "conftest.py")
+    ((_, outcome, message),) = bench.run()
+    assert outcome == "failed"
+    assert "conftest is broken" in message
+
+
+@pytest.mark.parametrize(
+    ("death", "word"),
+    [
+        ("os._exit(0)", "report"),
+        ("os._exit(5)", "report"),
+        ("os._exit(9)", "exit code 9"),
+        ("os.kill(os.getpid(), 11)", "signal 11"),
+        ("pytest.exit('enough', returncode=0)", "exit code 2"),
+    ],
+)
+def test_a_dead_interpreter_never_passes(bench: Bench, death: str, word: str) -> None:
+    bench.write(f"""
+    import os, pytest
+    def test_first(): pass
+    def test_death(): {death}
+    def test_last(): pass
+    """)
+    outcomes = bench.run()
+    assert [outcome for _, outcome, _ in outcomes] == ["failed"]
+    assert word in outcomes[0][2]
+
+
+def test_no_end_in_time_names_the_test_and_the_place(bench: Bench) -> None:
+    bench.write("""
+    import time
+    def test_quick(): pass
+    def test_hangs(): time.sleep(60)
+    """)
+    began = time.monotonic()
+    ((_, outcome, message),) = bench.run(timeout_s=3)
+    assert time.monotonic() - began < 15
+    assert outcome == "failed"
+    assert message.startswith("no end after 3 s in test_it.py::test_hangs")
+    assert "line 3 in test_hangs" in message
+
+
+def test_secrets_are_masked_in_messages_and_log(bench: Bench) -> None:
+    sso = SsoContext(
+        issuer="http://idp/realms/r",
+        realm="r",
+        client_id="app",
+        client_secret=SECRET[::-1],
+        username="alice",
+        password=PASSWORD,
+        email="a@example.org",
+    )
+    bench.write("""
+    from warmci.testing.suite import TestContext
+    import os, pathlib
+    def test_secrets():
+        context = TestContext.model_validate_json(pathlib.Path(os.environ["WARMCI_TEST_CONTEXT"]).read_text())
+        values = [context.secrets["admin_password"], context.sso.client_secret, context.sso.password]
+        found = " ".join(value.get_secret_value() for value in values)
+        print("printed", found)
+        assert found == "", found
+    """)
+    ((_, outcome, message),) = bench.run(sso=sso)
+    assert outcome == "failed"
+    for text in (message, bench.log()):
+        assert "*** *** ***" in text
+        assert not [value for value in (SECRET, SECRET[::-1], PASSWORD) if value in text]
+
+
+def test_nothing_is_left_but_a_private_log(bench: Bench) -> None:
+    bench.write("import helper\ndef test_it(tmp_path): (tmp_path / 'x').write_text('x')")
+    bench.write("VALUE = 1", "helper.py")
+    bench.write("def pytest_report_header(): return 'ours'", "conftest.py")
+    (bench.tests.parent / "conftest.py").write_text("raise SystemError('not ours')", encoding="utf-8")
+    before = sorted(bench.tests.iterdir())
+    assert [outcome for _, outcome, _ in bench.run()] == ["passed"]
+    assert sorted(bench.tests.iterdir()) == before
+    assert [path.name for path in bench.work.iterdir()] == ["pytest-install.log"]
+    assert stat.S_IMODE((bench.work / "pytest-install.log").stat().st_mode) == 0o600
+
+
+def test_context_file_is_private_and_the_environment_clean(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--no-such-option")
+    monkeypatch.setenv("DOCKER_HOST", "tcp://elsewhere:2375")
+    bench.write("""
+    import os, pathlib
+    def test_it():
+        path = pathlib.Path(os.environ["WARMCI_TEST_CONTEXT"])
+        assert path.stat().st_mode & 0o77 == 0 and path.parent.stat().st_mode & 0o77 == 0
+        assert "DOCKER_HOST" not in os.environ
+    """)
+    assert [outcome for _, outcome, _ in bench.run()] == ["passed"]
+
+
+def test_sso_without_a_realm_names_the_missing_line(bench: Bench) -> None:
+    bench.write("def test_login(sso): pass")
+    ((_, outcome, message),) = bench.run()
+    assert outcome == "failed"
+    assert 'recipes/tiny/recipe.toml lacks the line needs = ["keycloak"]' in message
+
+
+def test_fixtures_carry_the_context(bench: Bench) -> None:
+    bench.write("""
+    import pytest
+    from warmci.base.errors import InfraError
+    def test_app(app):
+        assert (app.recipe, app.domain) == ("tiny", "tiny.ci.localhost")
+        assert str(app.client.base_url).rstrip("/") == app.url
+        assert app.secret("admin_password").startswith("hunter2")
+        with pytest.raises(KeyError, match="it has: admin_password"):
+            app.secret("other")
+        with pytest.raises(InfraError):
+            app.exec("app", ["true"])
+    def test_deps(deps): assert deps == {"keycloak": "http://kc"}
+    """)
+    outcomes = bench.run(deps={"keycloak": "http://kc"})
+    assert [(outcome, message) for _, outcome, message in outcomes] == [("passed", "")] * 2
+
+
+def test_long_messages_keep_their_first_line_and_their_end(bench: Bench) -> None:
+    bench.write("def test_it(): raise ValueError('begin ' + '\\n'.join(str(n) for n in range(2000)) + ' end')")
+    ((_, _, message),) = bench.run()
+    assert len(message) <= 2000
+    assert message.startswith("ValueError: begin 0\n…\n")
+    assert " end" in message
