@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from warmci.base import process
 from warmci.base.errors import InfraError, UsageError
 from warmci.demo import images
 
@@ -132,3 +133,10 @@ def test_a_build_is_done_once_and_replaces_the_tar_of_an_older_recipe(
     assert ran.read_text() == "1.35\n"
     assert images.IMAGES[BUSYBOX].tar(cache).read_text() == "tree\n"
     assert not older.exists()
+
+
+def test_an_image_is_open_to_its_users_whatever_the_builders_umask(tmp_path: Path) -> None:
+    """Seen: /usr/local/bin of the database's image was 0700, so that its user found no entry point."""
+    script = f". {images._SCRIPTS}/common.sh; mkdir -p {tmp_path}/usr/local/bin"
+    process.run(["sh", "-c", f"umask 077; {script}"], timeout_s=10)
+    assert (tmp_path / "usr" / "local").stat().st_mode & 0o777 == 0o755

@@ -1,6 +1,8 @@
 # Sourced by the *.build.sh scripts. They run as root in mount and PID namespaces of their own, with
 # VERSION, WORK (scratch, shared by the versions of one image) and OUT (the tar to make) in the environment.
 set -eu
+# The builder's own umask would close directories of the image to its users.
+umask 022
 
 suite=bookworm
 
