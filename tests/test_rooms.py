@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ONLY = {"typer": {"cli", "run_recipe_ci"}, "docker": {"swarm"}, "pytest": {"testing"}, "subprocess": {"base"}}
-ONE_PLACE = {"subprocess": "base/process.py", "docker": "swarm/engine.py", "pytest": "testing/pytest_plugin.py"}
+ONE_PLACE = {"subprocess": "base/process.py", "pytest": "testing/pytest_plugin.py"}
 
 
 def name_of(path: Path) -> str:

@@ -1,0 +1,99 @@
+"""The connection to one Docker engine, by the official SDK, and the engine itself. What fails is an InfraError."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import docker
+import requests
+from docker.errors import APIError, DockerException, NotFound
+
+from warmci.base.errors import InfraError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PARALLEL = 8
+
+
+class Connection:
+    """One engine, addressed by its host URL. Every method raises InfraError when the engine does not answer."""
+
+    def __init__(self, docker_host: str, *, timeout_s: float = 60.0) -> None:
+        self.docker_host = docker_host
+        try:
+            self._client = docker.DockerClient(
+                base_url=docker_host, timeout=int(timeout_s), version="auto", max_pool_size=PARALLEL * 2
+            )
+        except (DockerException, requests.RequestException) as error:
+            raise InfraError(
+                f"no Docker engine answers at {docker_host}",
+                hint="start it (systemctl start docker), or set docker_host in the settings",
+            ) from error
+        self._api: Any = self._client.api  # the low-level half of the SDK is only partly typed
+
+    @contextmanager
+    def _asking(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except NotFound:
+            raise
+        except (APIError, DockerException, requests.RequestException) as error:
+            reason = getattr(error, "explanation", None) or error
+            raise InfraError(f"engine: {what}: {reason}", hint="warmci doctor") from error
+
+    def close(self) -> None:
+        self._client.close()
+
+    # --- the engine itself
+
+    def ping(self) -> None:
+        with self._asking("ping"):
+            self._client.ping()
+
+    def process_id(self) -> int | None:
+        """The process behind the engine's socket, by SO_PEERCRED (unix(7)); None where it is none of this host's.
+
+        That is the case over TCP, and from inside a container that has only the socket.
+        """
+        if not self.docker_host.startswith("unix://"):
+            return None
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(self.docker_host.removeprefix("unix://"))
+                credentials = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+            except OSError as error:
+                raise InfraError(f"no Docker engine answers at {self.docker_host}", hint="warmci doctor") from error
+        return int(struct.unpack("3i", credentials)[0]) or None
+
+    def version(self) -> str:
+        with self._asking("version"):
+            return str(self._client.version()["Version"])
+
+    def data_root(self) -> str:
+        """Where this engine keeps its images and volumes, as its own host calls it."""
+        with self._asking("info"):
+            return str(self._client.info()["DockerRootDir"])
+
+    def is_swarm_manager(self) -> bool:
+        with self._asking("info"):
+            return bool(self._client.info()["Swarm"].get("ControlAvailable"))
+
+    def require_swarm(self) -> None:
+        if not self.is_swarm_manager():
+            raise InfraError(
+                f"the engine at {self.docker_host} is not a swarm manager",
+                hint="docker swarm init, or let `warmci demo` start a private engine",
+            )
+
+    def init_swarm(self, advertise: str, pool: str) -> None:
+        with self._asking("swarm init"):
+            self._api.init_swarm(
+                advertise_addr=advertise,
+                listen_addr=f"{advertise}:2377",
+                default_addr_pool=[pool],
+                subnet_size=26,
+            )
