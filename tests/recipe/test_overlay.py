@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import pytest
 import yaml
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from warmci.recipe import overlay
 from warmci.recipe.ingress import Route
@@ -18,61 +15,6 @@ LABELS = {"org.warmci.run": "r1", "org.warmci.instance": "i1"}
 
 def document(text: str) -> dict[str, Any]:
     return dict(yaml.safe_load(text))
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("1m30s", 90),
-        ("30s", 30),
-        ("500ms", 0.5),
-        ("1h", 3600),
-        ("1.5s", 1.5),
-        ("10us", 1e-5),
-        (None, 7),
-        ("", 7),
-        ("x", 7),
-    ],
-)
-def test_durations_of_go(text: str | None, expected: float) -> None:
-    assert overlay.seconds(text, 7) == pytest.approx(expected)
-
-
-CHECKS = st.fixed_dictionaries(
-    {"test": st.just(["CMD", "true"])},
-    optional={
-        "interval": st.sampled_from(["1s", "5s", "10s", "30s", "1m30s", "500ms"]),
-        "retries": st.integers(1, 50),
-        "start_period": st.sampled_from(["0s", "1m"]),
-        "timeout": st.just("3s"),
-    },
-)
-
-
-@given(CHECKS)
-@example({"test": ["CMD", "true"]})
-def test_quick_checks_more_often_with_the_same_total_patience(check: dict[str, Any]) -> None:
-    changed: dict[str, Any] = {"services": {"app": {"image": "x", "healthcheck": copy.deepcopy(check)}}}
-    said = overlay.quick_profile(changed)
-    new = changed["services"]["app"]["healthcheck"]
-    before = overlay.seconds(check.get("interval"), 30) * check.get("retries", 3)  # the engine's defaults
-    after = overlay.seconds(new["interval"], 30) * new["retries"]
-    assert after == pytest.approx(before, abs=0.101)  # whole checks only
-    assert overlay.seconds(new["interval"], 30) <= 0.2
-    assert {key: new.get(key) for key in ("test", "start_period", "timeout")} == {
-        key: check.get(key) for key in ("test", "start_period", "timeout")
-    }
-    assert any("healthcheck every" in line for line in said)
-
-
-@pytest.mark.parametrize(
-    "check",
-    ["{disable: true}", "{test: [NONE], disable: true}", "{interval: 30s}", "{test: x, interval: 100ms, retries: 5}"],
-)
-def test_quick_leaves_other_checks_alone(check: str) -> None:
-    changed = document(f"services: {{app: {{healthcheck: {check}}}}}")
-    overlay.quick_profile(changed)
-    assert changed["services"]["app"]["healthcheck"] == yaml.safe_load(check)
 
 
 @pytest.mark.parametrize("order", ["start-first", "stop-first", None])

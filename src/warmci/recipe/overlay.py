@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
+
+from warmci.recipe import healthcheck
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -11,28 +12,8 @@ if TYPE_CHECKING:
     from warmci.recipe.compose import Document
     from warmci.recipe.ingress import Route
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|us|ns|h|m|s)")
-_UNIT_S = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
-_QUICK_INTERVAL_S = 0.2
 _QUICK_MONITOR_S = 0.5
 _QUICK_RESTART_DELAY_S = 0.1
-_DEFAULT_INTERVAL_S = 30.0
-_DEFAULT_RETRIES = 3
-_DEFAULT_MONITOR_S = 5.0
-
-
-def seconds(text: Any, default: float) -> float:
-    """A Go duration ("1m30s") in seconds; default for what is none."""
-    found = _DURATION.findall(str(text or ""))
-    return sum(float(number) * _UNIT_S[unit] for number, unit in found) if found else default
-
-
-def check_interval_s(service: dict[str, Any]) -> float:
-    """How long a service may be broken unnoticed: its check interval, or swarm's own monitor where it has none."""
-    check = service.get("healthcheck") or {}
-    if not check.get("test") or check.get("disable"):
-        return _DEFAULT_MONITOR_S
-    return min(seconds(check.get("interval"), _DEFAULT_INTERVAL_S), _DEFAULT_INTERVAL_S)
 
 
 def publish_route(document: Document, route: Route | None, port: int) -> list[str]:
@@ -94,11 +75,8 @@ def quick_profile(document: Document) -> list[str]:
 
     `order` is never changed: two versions on one volume lose data with all health green.
     """
-    said = []
+    said = healthcheck.quicken(document["services"])
     for name, service in document["services"].items():
-        check = service.get("healthcheck")
-        if isinstance(check, dict) and check.get("test") and not check.get("disable"):
-            said += _faster_check(name, check)
         deploy = service.setdefault("deploy", {})
         update = deploy["update_config"] = dict(deploy.get("update_config") or {})
         said.append(f"{name}: update_config.monitor {update.get('monitor', '5s')} → {_QUICK_MONITOR_S}s")
@@ -110,13 +88,3 @@ def quick_profile(document: Document) -> list[str]:
             if "max_attempts" in restart:
                 restart["max_attempts"] = int(restart["max_attempts"]) * 10
     return said
-
-
-def _faster_check(name: str, check: dict[str, Any]) -> list[str]:
-    interval = seconds(check.get("interval"), _DEFAULT_INTERVAL_S)
-    if interval <= _QUICK_INTERVAL_S:
-        return []
-    retries = int(check.get("retries") or _DEFAULT_RETRIES)
-    patience = max(1, round(retries * interval / _QUICK_INTERVAL_S))
-    check["interval"], check["retries"] = f"{int(_QUICK_INTERVAL_S * 1000)}ms", patience
-    return [f"{name}: healthcheck every {interval:g}s, {retries} retries → {_QUICK_INTERVAL_S}s, {patience} retries"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from warmci.base import names
 from warmci.base.errors import RecipeFailedError
 from warmci.base.labels import COMMIT_LABEL, INSTANCE_LABEL, RECIPE_LABEL, RUN_LABEL
-from warmci.recipe import compose, ingress, lint, overlay
+from warmci.recipe import compose, healthcheck, ingress, lint, overlay
 from warmci.recipe.envfile import EnvFile, parse_env, parse_exports
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def render(tree: Path, commit: str, env: EnvFile, placement: Placement, allow: S
     )
     needed = _secrets(document, placement.stack, env)
     volumes = _volumes(document, placement.stack)
-    interval_s = max(map(overlay.check_interval_s, document["services"].values()))
+    interval_s = max(map(healthcheck.check_interval_s, document["services"].values()))
     deviations += _lay_over(document, placement, route, commit)
     return Rendered(document, images, needed, volumes, route, version, commit, interval_s, tuple(deviations))
 
