@@ -47,8 +47,7 @@ bench-realms: $(VENV)/.dev
 	$(BIN)/python benchmarks/realms.py
 
 docs: $(VENV)/.dev
-	$(BIN)/python -c "from warmci.base.settings import as_markdown; print(as_markdown(), end='')" > docs/settings.md
-	PYTHONPATH=tests $(BIN)/python -m support.rooms
+	PYTHONPATH=tests $(BIN)/python -m support.pages
 	scripts/install-tools nix
 	PYTHONPATH=tests $(BIN)/python -m support.nixeval
 

@@ -55,7 +55,3 @@ def test_a_room_says_what_it_is_for_and_exports_nothing(room: str) -> None:
     assert isinstance(only, ast.Expr)
     assert isinstance(only.value, ast.Constant)
     assert "Read first:" in str(only.value.value)
-
-
-def test_the_picture_in_the_docs_is_of_today() -> None:
-    assert rooms.PAGE.read_text(encoding="utf-8") == rooms.page_with_picture(), "make docs"

@@ -74,7 +74,3 @@ def _reach(graph: dict[str, set[str]], room: str) -> set[str]:
 
 def page_with_picture() -> str:
     return _BLOCK.sub(lambda _: picture(), PAGE.read_text(encoding="utf-8"), count=1)
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page_with_picture(), encoding="utf-8")
