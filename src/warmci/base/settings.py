@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     )
     lock_wait_s: float = Field(1800.0, ge=0, description="seconds to wait for the app's lock and a slot")
     deploy_timeout_s: float = Field(600.0, gt=0, description="seconds until a deployment must have converged")
+    pull_timeout_s: float = Field(
+        1800.0, gt=0, description="seconds until the images that the engine lacks must have been pulled"
+    )
     keycloak_ref: str = Field("", description="release of the keycloak recipe for the live provider; default: newest")
     realm_warn: int = Field(100, ge=1, description="realms at the live Keycloak from which doctor and runs warn")
     realm_max: int = Field(

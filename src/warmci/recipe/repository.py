@@ -115,6 +115,10 @@ class Repository:
 
     def base_for(self, head: str) -> Release | None:
         """The newest release older than head: what people run today. None for a first release."""
+        return next(iter(self.bases_for(head)), None)
+
+    def bases_for(self, head: str) -> list[Release]:
+        """All releases older than head, the newest first."""
         releases = self.releases(head)
         own = [release for release in releases if release.commit == head]
         limit = version_key(own[0].version) if own else None
@@ -123,7 +127,7 @@ class Repository:
             newest = self.releases(f"refs/remotes/origin/{self.default_ref()}")
             releases = [release for release in newest if not self.descends(release.commit, head)]
         older = [r for r in releases if r.commit != head and (limit is None or version_key(r.version) < limit)]
-        return older[-1] if older else None
+        return older[::-1]
 
     def version_of(self, commit: str) -> str:
         """The release that the commit is, or its short hash."""

@@ -11,9 +11,9 @@ import httpx
 
 from warmci.base import http
 from warmci.base.labels import COMMIT_LABEL, NAMESPACE_LABEL
-from warmci.recipe.config import filled
-from warmci.recipe.render import changed_services, kept_env, render
-from warmci.swarm import convergence, pulled
+from warmci.recipe.render import changed_services
+from warmci.run.pulls import rendered_at
+from warmci.swarm import convergence
 from warmci.swarm.deployment import Deployment
 from warmci.testing import suite
 
@@ -45,7 +45,6 @@ class App:
         work = self.context.work_dir / self.placement.stack
         work.mkdir(mode=0o700)
         self.new_volumes.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._awaited: list[str] = []
         self._canary = f".warmci-{secrets.token_hex(8)}"
         self.deployment = Deployment(
             self.context.engine,
@@ -62,16 +61,8 @@ class App:
     # --- deploying
 
     def _render(self, commit: str) -> Rendered:
-        context = self.context
-        realm = context.realm
-        overrides = {
-            **filled(context.config.env, self._facts()),
-            **(realm.env(self._facts()) if realm else {}),
-        }
-        trees = context.repository.checkout(self.env_commit), context.repository.checkout(commit)
-        env = kept_env(*trees, self.placement, overrides)
-        rendered = render(trees[1], commit, env, self.placement, context.config.allow)
-        context.deviate(*rendered.deviations)
+        rendered = rendered_at(self.context, self.placement, self.env_commit, commit)
+        self.context.deviate(*rendered.deviations)
         return rendered
 
     def _facts(self) -> dict[str, str]:
@@ -80,7 +71,6 @@ class App:
     def _submit(self, rendered: Rendered) -> None:
         fixed = self.context.realm.secrets(self._facts()) if self.context.realm else {}
         self.context.console.redact.add(*fixed.values())
-        self._awaited = pulled.absent(self.context.engine, rendered.images.values())
         try:
             self.deployment.deploy(rendered, fixed)
         finally:
@@ -90,11 +80,7 @@ class App:
             self.context.realm.wait()
 
     def _converge(self) -> None:
-        progress = self.context.console.progress
-        try:
-            self.deployment.wait(self.context.settings.deploy_timeout_s, progress)
-        finally:
-            pulled.record(self.context.settings.state_dir, self.context.engine, self._awaited, self.context.run_id)
+        self.deployment.wait(self.context.settings.deploy_timeout_s, self.context.console.progress)
 
     def install(self, commit: str, stage: str) -> None:
         """Deploy a commit on the data at hand and see that it serves."""

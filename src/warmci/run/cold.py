@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from warmci.base import names
+from warmci.base.errors import UnverifiedError
 from warmci.run.app import App
 from warmci.run.dependencies import open_realm
+from warmci.run.pulls import provide_cold
 from warmci.store import snapshot
 
 if TYPE_CHECKING:
@@ -48,11 +50,12 @@ class Seed:
 def run_cold(context: Context, *, may_seed: bool) -> ColdEnd:
     """Both halves, one after the other. Raises at the first red stage."""
     request, base_domain = context.request, context.settings.base_domain
-    base = context.repository.base_for(context.head)
+    bases = context.repository.bases_for(context.head)
     home = names.canonical_domain(request.recipe, base_domain)
     # The half whose data may seed is born at the canonical's own domain: URLs in its database stay right.
-    fresh_home = may_seed and base is None
+    fresh_home = may_seed and not bases
     fresh = context.place(home if fresh_home else names.cold_domain(request.recipe, base_domain))
+    base = provide_cold(context, fresh, bases)
     aged = context.place(home if may_seed else names.cold_domain(request.recipe, base_domain)) if base else None
     if "keycloak" in context.config.needs:
         with context.recorder.stage("realm") as stage:
@@ -61,6 +64,11 @@ def run_cold(context: Context, *, may_seed: bool) -> ColdEnd:
             context.realm = open_realm(context, [item for item in (fresh, aged, later) if item])
             stage.detail = context.dependencies.get("keycloak", "")
     seed = _fresh_half(context, context.with_hosts(fresh), may_seed=fresh_home)
+    if bases and base is None:
+        raise UnverifiedError(
+            f"fresh is green, the upgrade is not verified: the base's image is gone ({bases[0].version})",
+            hint="push that image again, or release once so that there is a base",
+        )
     if base is None or aged is None:
         with context.recorder.stage("upgrade") as stage:
             stage.skipped, stage.detail = True, "a first release has no older one"

@@ -11,6 +11,7 @@ from warmci.base.errors import RecipeFailedError
 from warmci.base.models import Canonical, CanonicalUse, Lineage, VolumeSummary
 from warmci.run import cold
 from warmci.run.app import App
+from warmci.run.pulls import provide_aged
 from warmci.store import snapshot
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def advance(context: Context, current: Canonical) -> Canonical:
     volumes = {path.name: path for path in (staging / "volumes").iterdir()}
     placement = context.with_hosts(context.place(current.domain, quick=True))
     env_commit = current.env_commit or current.commit
+    provide_aged(context, placement, env_commit, current.commit, head=context.head)
     app = App(context, placement, "advance", volumes, staging / "volumes", env_commit, dict(current.secrets))
     app.install(current.commit, f"deploy the canonical {current.version}")
     app.upgrade(context.head)

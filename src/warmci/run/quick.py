@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from warmci.base.errors import InfraError, RollbackError, UnverifiedError, WarmciError
 from warmci.run.app import App
 from warmci.run.dependencies import open_realm
+from warmci.run.pulls import provide_aged
 from warmci.store import attach, quiesce, snapshot
 from warmci.store.manifest import compare
 
@@ -37,7 +38,7 @@ def run_quick(context: Context, canonical: Canonical) -> None:
         )
     if not context.repository.descends(context.head, canonical.commit):
         context.deviate(f"the head does not contain the canonical's commit {canonical.commit[:8]}: a step to the side")
-    app = _on_canonical(context, canonical, "quick")
+    app = _on_canonical(context, canonical, "quick", head=context.head)
     try:
         app.install(canonical.commit, f"deploy the canonical {canonical.version}")
         changed = app.upgrade(context.head)
@@ -73,11 +74,13 @@ def run_drill(context: Context, canonical: Canonical) -> None:
         _roll_back(context, app, canonical)
 
 
-def _on_canonical(context: Context, canonical: Canonical, title: str, *, restore: bool = False) -> App:
+def _on_canonical(context: Context, canonical: Canonical, title: str, *, head: str = "", restore: bool = False) -> App:
     """An app at the canonical's domain, with its data attached, its secrets and a realm of its own."""
     placement = context.place(canonical.domain, quick=True)
     if placement.port != canonical.port:
         context.deviate(f"port {placement.port} instead of the canonical's {canonical.port}, which is taken")
+    env_commit = canonical.env_commit or canonical.commit
+    provide_aged(context, placement, env_commit, canonical.commit, head=head)
     if "keycloak" in context.config.needs:
         with context.recorder.stage("realm") as stage:
             context.realm = open_realm(context, [placement])
@@ -89,7 +92,7 @@ def _on_canonical(context: Context, canonical: Canonical, title: str, *, restore
         title,
         volumes,
         context.work_dir / "new-volumes",
-        canonical.env_commit or canonical.commit,
+        env_commit,
         dict(canonical.secrets),
     )
 

@@ -1,0 +1,95 @@
+"""The stage before anything is deployed: the images of base and head are on the engine, or it is said why not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from warmci.base.errors import RecipeFailedError, UnverifiedError
+from warmci.recipe.config import filled
+from warmci.recipe.render import kept_env, render
+from warmci.swarm import pulled
+from warmci.swarm.pull import MissingImageError, pull_images
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from warmci.recipe.render import Placement, Rendered
+    from warmci.recipe.repository import Release
+    from warmci.run.context import Context
+
+_BASES = 5
+"""Older releases that are tried at most; what is gone at the fifth is a recipe whose past is gone."""
+
+
+def rendered_at(context: Context, placement: Placement, env_commit: str, commit: str) -> Rendered:
+    """A commit's document with the .env that env_commit made, as it is deployed."""
+    facts = {"url": placement.url, "domain": placement.domain, "port": str(placement.port)}
+    overrides = filled(context.config.env, facts)
+    if context.realm:
+        overrides |= context.realm.env(facts)
+    elif context.config.sso:  # asked before there is a realm: for the names of images any value will do
+        overrides |= dict.fromkeys(context.config.sso.env, "none-yet")
+    trees = context.repository.checkout(env_commit), context.repository.checkout(commit)
+    return render(trees[1], commit, kept_env(*trees, placement, overrides), placement, context.config.allow)
+
+
+def provide_cold(context: Context, placement: Placement, bases: Sequence[Release]) -> Release | None:
+    """Pull for the head, then for the newest base whose images can be had; None where there is no such.
+
+    Raises MissingImageError for the head's, InfraError for what is no recipe's fault.
+    """
+    with context.recorder.stage("images") as stage:
+        come = _pull(context, _images(context, placement, context.head, context.head))
+        base = None
+        for release in bases[:_BASES]:
+            try:
+                come += _pull(context, _images_of_past(context, placement, release.commit))
+            except MissingImageError as error:
+                context.deviate(f"{release.version} is no base: {error.message}")
+                continue
+            base = release
+            come += _pull(context, _images(context, placement, release.commit, context.head))
+            break
+        stage.detail = _told(come) + ("; the base's image is gone" if bases and base is None else "")
+    return base
+
+
+def provide_aged(context: Context, placement: Placement, env_commit: str, commit: str, *, head: str = "") -> None:
+    """Pull for a canonical, and for the head that it is upgraded to. Raises UnverifiedError where the past is gone."""
+    with context.recorder.stage("images") as stage:
+        come = _pull(context, _images(context, placement, env_commit, head)) if head else []
+        try:
+            come += _pull(context, _images(context, placement, env_commit, commit))
+        except MissingImageError as error:
+            raise UnverifiedError(
+                f"not verified: the canonical's image is gone: {error.message}",
+                hint=f"run_recipe_ci.py {context.request.recipe} --reseed starts from what there is today",
+            ) from error
+        stage.detail = _told(come)
+
+
+def _images(context: Context, placement: Placement, env_commit: str, commit: str) -> list[str]:
+    return list(rendered_at(context, placement, env_commit, commit).images.values())
+
+
+def _images_of_past(context: Context, placement: Placement, commit: str) -> list[str]:
+    """A release that cannot be read tells so at its own install."""
+    try:
+        return _images(context, placement, commit, commit)
+    except RecipeFailedError:
+        return []
+
+
+def _pull(context: Context, wanted: list[str]) -> list[str]:
+    """Those that the engine lacks; what it has is never asked for, so that images without a registry work."""
+    engine, settings = context.engine, context.settings
+    lacking = pulled.absent(engine, wanted)
+    try:
+        pull_images(engine, lacking, deadline_s=settings.pull_timeout_s, on_change=context.console.progress)
+    finally:
+        pulled.record(settings.state_dir, engine, lacking, context.run_id)
+    return lacking
+
+
+def _told(come: list[str]) -> str:
+    return f"pulled {', '.join(come)}" if come else "all are on the engine"
