@@ -15,6 +15,7 @@ test: lint
 	$(BIN)/python -m pytest -m "integration and not long and not crash"
 
 test-unit: $(VENV)/.dev
+	scripts/install-tools unit
 	$(BIN)/python -m pytest -n 2 -m "not integration and not long and not crash"
 
 # Kills, disk errors, power cuts at every point; writes docs/reliability.md.

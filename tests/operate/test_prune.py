@@ -27,6 +27,7 @@ from warmci.cli import app as cli
 from warmci.operate import prune
 from warmci.operate.prune import execute, make_room
 from warmci.operate.prune_plan import Item, Plan, make_plan
+from warmci.recipe.config import RecipeConfig
 from warmci.report.console import Console
 from warmci.run.app import App
 from warmci.store import snapshot
@@ -422,7 +423,9 @@ def test_an_app_records_the_images_that_came_for_it(settings: Settings, converge
             if not converges:
                 raise RecipeFailedError("it does not start")
 
-    context = SimpleNamespace(settings=settings, engine=fake, console=Console(quiet=True), realm=None, run_id="run-a")
+    context = SimpleNamespace(
+        settings=settings, engine=fake, console=Console(quiet=True), config=RecipeConfig(), realm=None, run_id="run-a"
+    )
     app = App.__new__(App)
     app.context, app.deployment, app.secrets = cast("Any", context), cast("Any", Swarm()), {}
     app._submit(cast("Any", SimpleNamespace(images={"app": "new:1", "db": "old:1"})))

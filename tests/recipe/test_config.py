@@ -33,6 +33,7 @@ attach = "copy"
 allow = ["cap_add:app"]
 test_timeout_s = 5
 env = {SITE = "{url}/x", HOST = "{domain}:{port}"}
+secrets = {smtp_pw = "{literal}"}
 [sso]
 redirect_paths = ["/cb"]
 env = {OIDC = "{issuer}", BACK = "{url}/cb"}
@@ -45,6 +46,7 @@ secrets = {oidc_secret = "{client_secret}"}
         "copy",
         ("cap_add:app",),
     )
+    assert config.secrets == {"smtp_pw": "{literal}"}
     assert config.sso is not None
     assert config.sso.redirect_paths == ("/cb",)
     facts = {"url": "http://d:1", "domain": "d", "port": "1"}
@@ -57,6 +59,7 @@ secrets = {oidc_secret = "{client_secret}"}
         ('need = ["keycloak"]', "need: "),
         ('needs = ["postgres"]', "needs.0: "),
         ('health_path = "up"', "health_path: "),
+        ('secrets = {a = ""}', "secrets.a: "),
         ('attach = "link"', "attach: "),
         ("test_timeout_s = 0", "test_timeout_s: "),
         ('env = {A = "{client_secret}"}', "unknown placeholder {client_secret}"),

@@ -102,6 +102,37 @@ def test_a_secret_whose_version_is_not_set(recipe: Recipe) -> None:
     assert caught.value.hint == "SECRET_DB_PASSWORD_VERSION=v1 in .env.sample"
 
 
+def test_hints_are_those_of_the_variable_in_the_secrets_name(recipe: Recipe) -> None:
+    """Recipes name the key otherwise than the variable; the old form of `external` holds the name, too."""
+    env = ENV.replace("SECRET_DB_PASSWORD_VERSION", "SECRET_PG_VERSION")
+    name = '"${STACK_NAME}_db_password_${SECRET_DB_PASSWORD_VERSION}"'
+    for external in (f"external: true, name: {name}", f"external: {{name: {name}}}"):
+        made = f"external: true, name: {name}"
+        compose = COMPOSE.replace(made, external).replace("SECRET_DB_PASSWORD_VERSION", "SECRET_PG_VERSION")
+        recipe.write(compose=compose, env=env)
+        assert recipe.render().secrets == {"db_password_v1": {"length": "20", "charset": "hex"}}
+
+
+def test_a_later_files_secret_has_its_own_hints(recipe: Recipe) -> None:
+    extra = 'version: "3.8"\nsecrets: {db_password: {external: true, name: "${STACK_NAME}_pg_${SECRET_PG_VERSION}"}}\n'
+    (recipe.tree / "compose.pg.yml").write_text(extra, encoding="utf-8")
+    recipe.write(env=ENV + "COMPOSE_FILE=compose.yml:compose.pg.yml\nSECRET_PG_VERSION=v2 # length=9\n")
+    assert recipe.render().secrets == {"pg_v2": {"length": "9"}}
+
+
+def test_a_secret_that_no_service_uses_is_not_needed(recipe: Recipe) -> None:
+    unused = 'secrets: {unused: {external: true, name: "${STACK_NAME}_unused_v1"}, db_password'
+    made = recipe.variant("secrets: {db_password", unused)
+    assert list(made.secrets) == ["db_password_v1"]
+
+
+def test_what_is_odd_in_the_env_is_said(recipe: Recipe) -> None:
+    recipe.write(env=ENV.replace("charset=hex", "charset=klingon") + "A=$NONE\n")
+    said = recipe.render().deviations
+    assert ".env.sample:5: the value of A: NONE is set by no line before: empty" in said
+    assert "secret db_password_v1: charset 'klingon' is not known: letters and digits are used" in said
+
+
 def test_without_a_version_label_the_commit_names_it(recipe: Recipe) -> None:
     assert recipe.variant("coop-cloud.${STACK_NAME}.version", "other").version == COMMIT[:8]
 

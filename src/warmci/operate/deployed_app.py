@@ -121,9 +121,9 @@ def _overrides(config: RecipeConfig, placement: Placement) -> dict[str, str]:
 def _secrets(
     request: SaveRequest, before: Canonical | None, rendered: Rendered, config: RecipeConfig
 ) -> dict[str, str]:
-    """Every secret that the data may depend on; the realm's are new in each run."""
-    of_realm = set(config.sso.secrets) if config.sso else set()
-    needed = [key for key in rendered.secrets if (key.rpartition("_")[0] or key) not in of_realm]
+    """Every secret that the data may depend on; the realm's are new in each run, the operator's stay in recipe.toml."""
+    given = {*config.secrets, *(config.sso.secrets if config.sso else {})}
+    needed = [key for key in rendered.secrets if (key.rpartition("_")[0] or key) not in given]
     known = {**(before.secrets if before else {}), **request.secrets}
     if unknown := sorted(request.secrets.keys() - set(rendered.secrets)):
         raise UsageError(

@@ -57,6 +57,8 @@ class RecipeConfig(Record):
     allow: tuple[str, ...] = ()
     test_timeout_s: float = Field(600.0, gt=0)
     env: dict[str, str] = {}
+    secrets: dict[str, Annotated[str, Field(min_length=1)]] = {}
+    """By name without version, literally: what the recipe has not generated (`generate=false`), or another value."""
     sso: SsoConfig | None = None
 
     @field_validator("env")

@@ -1,33 +1,26 @@
-"""Reads a recipe's .env.sample and the exports of its abra.sh, without executing anything of it."""
+"""Reads a recipe's .env.sample as abra reads the .env that is made of it, and says what in it looks like a mistake."""
 
 from __future__ import annotations
 
 import re
-import secrets
-import string
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from warmci.base.errors import RecipeFailedError
-from warmci.recipe.interpolation import expand
+from warmci.recipe.godotenv import MalformedError, statements
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-_ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s?(.*)")
-_EXPORT = re.compile(r"export\s+([A-Za-z_][A-Za-z0-9_]*)=(.*)")
-_QUOTED = re.compile(r"""(?P<quote>["'])(?P<body>(?:\\.|(?!(?P=quote)).)*)(?P=quote)\s*(?:#(?P<comment>.*))?""")
-_COMMENT = re.compile(r"(?:^|\s)#")
+    from warmci.recipe.godotenv import Statement
+
 _HINT = re.compile(r"(\w+)=(\S+)")
-_CHARSETS = {
-    "alnum": string.ascii_letters + string.digits,
-    "default": string.ascii_letters + string.digits,
-    "hex": "0123456789abcdef",
-    "special": string.ascii_letters + string.digits + "!@#%^&*_-+=",
-    "safespecial": string.ascii_letters + string.digits + "@%_-+=",
-}
-_DEFAULT_LENGTH = 32
-_LENGTHS = range(1, 4097)
+_LONE_HINTS = re.compile(r"^[ \t]*#[ \t]*(?:(?:length|charset|generate)=\S+[ \t]*)+$", re.MULTILINE)
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
+_OPERATOR = re.compile(r"(?<!\\)\$\{[A-Z0-9_]+(?::?[-+?])")
+_LOWER = re.compile(r"(?<!\\)\$\{?([A-Za-z_][A-Za-z0-9_]*)")
+_MOST = 1 << 20
+"""Characters of all values together: a dozen lines can double one value each, and Swarm takes four million bytes."""
 
 
 @dataclass(frozen=True)
@@ -36,69 +29,85 @@ class EnvFile:
 
     values: dict[str, str]
     hints: dict[str, dict[str, str]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 def parse_env(
-    text: str, *, origin: str, given: Mapping[str, str] | None = None, overrides: Mapping[str, str] | None = None
+    text: bytes, *, origin: str, given: Mapping[str, str] | None = None, overrides: Mapping[str, str] | None = None
 ) -> EnvFile:
     """Parse .env text; later lines see earlier ones (and `given`), as `COMPOSE_FILE="$COMPOSE_FILE:…"` needs.
 
     An override takes its variable's place where it stands, so that later lines see it; new ones come last.
-    Raises RecipeFailedError naming file and line for what is no assignment.
+    Raises RecipeFailedError naming file and line for what abra's reader refuses.
     """
     values: dict[str, str] = {}
     hints: dict[str, dict[str, str]] = {}
+    warnings: list[str] = []
     replaced = dict(overrides or {})
     scope = dict(given or {})
-    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        match = _ASSIGNMENT.fullmatch(line)
-        if not match:
-            raise RecipeFailedError(f"{origin}:{number}: not an assignment", hint="a line reads NAME=value")
-        name, (value, comment) = match[1], _value(match[2], scope, f"{origin}:{number}")
-        values[name] = scope[name] = replaced.get(name, value)
-        hints[name] = dict(_HINT.findall(comment))
-    return EnvFile({**values, **replaced}, {name: found for name, found in hints.items() if found})
+    room = _MOST
+    for statement in _statements(text, origin):
+        where, name = f"{origin}:{statement.line}", _clean(statement.name)
+        room -= len(statement.body) + sum(len(scope.get(used, "")) for used in statement.references())
+        if room < 0:
+            raise RecipeFailedError(f"{where}: the values are longer than {_MOST} characters together")
+        warnings += [f"{where}: {text}" for text in _doubts(statement, values, scope)]
+        value = replaced.get(name, _clean(statement.value(scope)))
+        if "\0" in value:
+            raise RecipeFailedError(f"{where}: the value of {name} holds a NUL byte", hint="no program can be given it")
+        if name:
+            values[name] = scope[name] = value
+            hints[name] = dict(_HINT.findall(statement.comment))
+    warnings += _lone_hints(text, origin)
+    return EnvFile({**values, **replaced}, {name: found for name, found in hints.items() if found}, tuple(warnings))
 
 
-def _value(raw: str, scope: Mapping[str, str], where: str) -> tuple[str, str]:
-    raw = raw.strip()
-    if raw[:1] in {'"', "'"}:
-        quoted = _QUOTED.fullmatch(raw)
-        if not quoted:
-            raise RecipeFailedError(f"{where}: unterminated quote or text after it", hint="close the quote")
-        body, comment = quoted["body"], quoted["comment"] or ""
-        if quoted["quote"] == "'":
-            return body, comment
-        return expand(body.replace(r"\"", '"').replace(r"\n", "\n"), scope, where=where), comment
-    cut = _COMMENT.search(raw)
-    value, comment = (raw[: cut.start()], raw[cut.end() :]) if cut else (raw, "")
-    return expand(value.rstrip(), scope, where=where), comment
+def _statements(text: bytes, origin: str) -> Iterator[Statement]:
+    if len(text) > _MOST:
+        raise RecipeFailedError(f"{origin}: the file is longer than {_MOST} bytes")
+    try:
+        yield from statements(text.decode("utf-8", "surrogateescape"))
+    except MalformedError as error:
+        hint = "a line reads NAME=value; a quote is closed, and the file has no byte order mark"
+        raise RecipeFailedError(f"{origin}:{error.line}: {error}", hint=hint) from error
 
 
-def parse_exports(text: str, scope: Mapping[str, str], *, origin: str) -> tuple[dict[str, str], list[str]]:
-    """`export NAME=value` lines at the left margin of abra.sh, and the names whose value only a shell could tell."""
-    found: dict[str, str] = {}
-    unread: list[str] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        match = _EXPORT.match(line)
-        if not match:
-            continue
-        name, raw = match[1], match[2].split(";")[0]
-        if "$(" in raw or "`" in raw:
-            unread.append(name)
-        else:
-            found[name] = _value(raw, {**scope, **found}, f"{origin}:{number}")[0]
-    return found, unread
+def _clean(text: str) -> str:
+    """Each byte that is no UTF-8 as U+FFFD, as it reaches the engine from Go."""
+    return re.sub("[\udc80-\udcff]", "\ufffd", text)
 
 
-def generate_secret(hints: Mapping[str, str], *, where: str) -> str:
-    """A secret as the recipe's `# length= charset=` hints ask; 32 letters and digits without hints."""
-    charset = hints.get("charset", "default")
-    length = hints.get("length", str(_DEFAULT_LENGTH))
-    if charset not in _CHARSETS:
-        raise RecipeFailedError(f"{where}: unknown charset {charset!r}", hint=f"known: {', '.join(_CHARSETS)}")
-    if not length.isdecimal() or int(length) not in _LENGTHS:
-        raise RecipeFailedError(f"{where}: length {length!r} is not a number from 1 to {_LENGTHS[-1]}")
-    return "".join(secrets.choice(_CHARSETS[charset]) for _ in range(int(length)))
+def _doubts(statement: Statement, values: Mapping[str, str], scope: Mapping[str, str]) -> Iterator[str]:
+    """What abra takes and hardly anybody means."""
+    name = statement.name
+    if not name:
+        yield "a value without a name is left out"
+    elif not _PLAIN_NAME.fullmatch(name):
+        yield f"{_clean(name)!a} is an odd name for a variable"
+    if "\udc80" <= max(statement.body, default="") <= "\udcff":
+        yield f"the value of {name} is not UTF-8"
+    if not statement.quote and re.search(r"\s#", statement.body):
+        yield f"the value of {name} has a # in it: only the last comment of a line is one"
+    if statement.quote != "'":
+        yield from _doubtful_references(statement, values, scope)
+
+
+def _doubtful_references(statement: Statement, values: Mapping[str, str], scope: Mapping[str, str]) -> Iterator[str]:
+    name = statement.name
+    if _OPERATOR.search(statement.body):
+        yield f"the value of {name}: there are no default operators here, the text behind the variable's name stays"
+    for used in dict.fromkeys(statement.references()):
+        if used not in values:
+            known = "is WarmCI's own, and empty with abra" if used in scope else "is set by no line before: empty"
+            yield f"the value of {name}: {used} {known}"
+    for match in _LOWER.finditer(statement.body):
+        if match[1] in values and not re.fullmatch("[A-Z0-9_]+", match[1]):
+            yield f"the value of {name}: ${match[1]} stays as it is, only names in capitals are replaced"
+
+
+def _lone_hints(text: bytes, origin: str) -> list[str]:
+    lines = text.decode("utf-8", "replace").replace("\r\n", "\n")
+    return [
+        f"{origin}:{lines.count(chr(10), 0, match.start()) + 1}: a hint belongs behind its variable, on the same line"
+        for match in _LONE_HINTS.finditer(lines)
+    ]

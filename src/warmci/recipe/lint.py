@@ -51,7 +51,7 @@ def _external(document: Document, stack: str) -> Iterator[tuple[str, str]]:
     for section in ("secrets", "configs"):
         for name, item in (document.get(section) or {}).items():
             body = item or {}
-            real = _external_name(name, body)
+            real = real_name(name, body)
             if (body.get("external") or body.get("name")) and not real.startswith(f"{stack}_"):
                 yield f"{section[:-1]}:{real}", f"{section}.{name} is named {real}, outside this stack"
 
@@ -59,7 +59,7 @@ def _external(document: Document, stack: str) -> Iterator[tuple[str, str]]:
 def _networks(document: Document, stack: str) -> Iterator[tuple[str, str]]:
     for name, network in (document.get("networks") or {}).items():
         body = network or {}
-        real = _external_name(name, body)
+        real = real_name(name, body)
         if body.get("external") and real not in SHARED_NETWORKS:
             yield f"network:{real}", f"networks.{name} is the foreign network {real}"
         elif not body.get("external"):
@@ -68,7 +68,8 @@ def _networks(document: Document, stack: str) -> Iterator[tuple[str, str]]:
                 yield f"network:{name}", f"networks.{name} is not a plain network of this stack"
 
 
-def _external_name(name: str, body: dict[str, Any]) -> str:
+def real_name(name: str, body: dict[str, Any]) -> str:
+    """Of a network, secret or config in the engine, `external: {name: X}` (the old form) included."""
     external = body.get("external")
     inner = external.get("name") if isinstance(external, dict) else None
     return str(inner or body.get("name") or name)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from warmci.base import names
 from warmci.base.errors import RecipeFailedError
 from warmci.base.labels import COMMIT_LABEL, INSTANCE_LABEL, RECIPE_LABEL, RUN_LABEL
-from warmci.recipe import compose, healthcheck, ingress, lint, overlay
-from warmci.recipe.envfile import EnvFile, parse_env, parse_exports
+from warmci.recipe import compose, healthcheck, ingress, lint, overlay, secret
+from warmci.recipe.envfile import EnvFile, parse_env
+from warmci.recipe.exports import parse_exports
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -72,11 +73,7 @@ class Rendered:
 def read_env(tree: Path, placement: Placement, overrides: Mapping[str, str]) -> EnvFile:
     """The app's .env, made from a commit's .env.sample; an upgrade keeps it, as abra does."""
     sample = tree / ".env.sample"
-    text = ""
-    if sample.exists():
-        text = compose.inside(tree, tree, ".env.sample", what=".env.sample").read_text(
-            encoding="utf-8", errors="replace"
-        )
+    text = compose.inside(tree, tree, ".env.sample", what=".env.sample").read_bytes() if sample.exists() else b""
     fixed = {"DOMAIN": placement.domain, "LETS_ENCRYPT_ENV": "", "STACK_NAME": placement.stack}
     return parse_env(text, origin=".env.sample", given=fixed, overrides={**fixed, **overrides})
 
@@ -97,12 +94,12 @@ def kept_env(old_tree: Path, new_tree: Path, placement: Placement, overrides: Ma
 
 def render(tree: Path, commit: str, env: EnvFile, placement: Placement, allow: Sequence[str]) -> Rendered:
     """Render the recipe as it lies in tree. Raises RecipeFailedError for what cannot be deployed."""
-    deviations: list[str] = []
+    deviations = list(env.warnings)
     scope = dict(env.values)
     script = tree / "abra.sh"
     if script.exists():
         text = compose.inside(tree, tree, "abra.sh", what="abra.sh").read_text(encoding="utf-8", errors="replace")
-        exports, unread = parse_exports(text, scope, origin="abra.sh")
+        exports, unread = parse_exports(text, scope)
         scope |= exports
         deviations += [f"abra.sh: {name} needs a shell and is left out" for name in unread]
     files = [name for name in (scope.get("COMPOSE_FILE") or "compose.yml").split(":") if name]
@@ -123,7 +120,9 @@ def render(tree: Path, commit: str, env: EnvFile, placement: Placement, allow: S
         ),
         commit[:8],
     )
-    needed = _secrets(document, placement.stack, env)
+    texts = [compose.inside(tree, tree, name).read_text(encoding="utf-8", errors="replace") for name in files]
+    needed = _secrets(document, placement.stack, env, secret.name_variables(texts))
+    deviations += [doubt for key, hints in needed.items() for doubt in secret.doubts(f"secret {key}", hints)]
     volumes = _volumes(document, placement.stack)
     interval_s = max(map(healthcheck.check_interval_s, document["services"].values()))
     deviations += _lay_over(document, placement, route, commit)
@@ -153,17 +152,20 @@ def _expose_env(document: Document, env: EnvFile) -> None:
         app["environment"] = {**env.values, **(app.get("environment") or {})}
 
 
-def _secrets(document: Document, stack: str, env: EnvFile) -> dict[str, dict[str, str]]:
+def _secrets(
+    document: Document, stack: str, env: EnvFile, variables: Mapping[str, Sequence[str]]
+) -> dict[str, dict[str, str]]:
+    """What must exist before: secrets that a service uses, with the hints of the variable in their name."""
+    used = {item["source"] for service in document["services"].values() for item in service.get("secrets") or []}
     found: dict[str, dict[str, str]] = {}
     for name, body in (document.get("secrets") or {}).items():
-        if not (body or {}).get("external"):
+        if name not in used or not (body or {}).get("external"):
             continue
-        key = str(body.get("name") or name).removeprefix(f"{stack}_")
+        asked = variables.get(name) or [f"SECRET_{name.upper().replace('-', '_')}_VERSION"]
+        key = lint.real_name(name, body).removeprefix(f"{stack}_")
         if key.startswith("_") or key.endswith("_"):
-            raise RecipeFailedError(
-                f"secrets.{name}: its version is not set", hint=f"SECRET_{name.upper()}_VERSION=v1 in .env.sample"
-            )
-        found[key] = env.hints.get(f"SECRET_{name.upper().replace('-', '_')}_VERSION", {})
+            raise RecipeFailedError(f"secrets.{name}: its version is not set", hint=f"{asked[0]}=v1 in .env.sample")
+        found[key] = next((env.hints[variable] for variable in asked if variable in env.hints), {})
     return found
 
 
@@ -205,9 +207,7 @@ def _real_names(document: Document, service: Mapping[str, Any]) -> set[tuple[str
     for section, keys in used.items():
         for key in keys:
             body = (document.get(section) or {}).get(key) or {}
-            external = body.get("external")
-            old_form = external.get("name") if isinstance(external, dict) else None
-            found.add((section, key, str(old_form or body.get("name") or key)))
+            found.add((section, key, lint.real_name(key, body)))
     return found
 
 

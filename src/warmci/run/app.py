@@ -69,7 +69,8 @@ class App:
         return {"url": self.placement.url, "domain": self.placement.domain, "port": str(self.placement.port)}
 
     def _submit(self, rendered: Rendered) -> None:
-        fixed = self.context.realm.secrets(self._facts()) if self.context.realm else {}
+        realm = self.context.realm
+        fixed = {**self.context.config.secrets, **(realm.secrets(self._facts()) if realm else {})}
         self.context.console.redact.add(*fixed.values())
         try:
             self.deployment.deploy(rendered, fixed)
@@ -237,7 +238,10 @@ class App:
                 "address": settings.ingress_address,
                 "stack": self.placement.stack,
                 "docker_host": settings.docker_host,
-                "secrets": {key.rpartition("_")[0]: value for key, value in self.secrets.items()},
+                "secrets": {
+                    **self.context.config.secrets,
+                    **{key.rpartition("_")[0]: value for key, value in self.secrets.items()},
+                },
                 "sso": realm.test_facts() if realm else None,
                 "deps": {"keycloak": realm.provider_url} if realm else {},
             }

@@ -98,9 +98,9 @@ def deploy(
     kept = {path.name: path for path in site.volumes.iterdir()}
     deployment = Deployment(engine, placement, work_dir, kept, site.volumes, dict(site.secrets), announce)
     deployment.claim()
-    console.redact.add(*site.secrets.values())
+    console.redact.add(*site.secrets.values(), *config.secrets.values())
     try:
-        deployment.deploy(rendered, {})
+        deployment.deploy(rendered, config.secrets)
     finally:
         console.redact.add(*deployment.secrets.values())
     deployment.wait(settings.deploy_timeout_s, console.progress)

@@ -10,7 +10,8 @@ from warmci.base.errors import InfraError, RecipeFailedError
 from warmci.base.labels import INSTANCE_LABEL, LIVE_RUN, NAMESPACE_LABEL, RUN_LABEL
 from warmci.base.process import CommandError
 from warmci.recipe import compose
-from warmci.recipe.envfile import generate_secret
+from warmci.recipe.lint import real_name
+from warmci.recipe.secret import generate_secret
 from warmci.swarm import convergence
 
 if TYPE_CHECKING:
@@ -61,9 +62,9 @@ class Deployment:
 
     def deploy(self, rendered: Rendered, fixed_secrets: Mapping[str, str]) -> None:
         """Submit the rendered file; returns once swarm has taken it. Raises RecipeFailedError with swarm's words."""
+        self._provide_secrets(rendered, fixed_secrets)  # first: one that nobody gave ends the deployment
         self._provide_networks(rendered)
         self._provide_volumes(rendered)
-        self._provide_secrets(rendered, fixed_secrets)
         config_dir = self.work_dir / "docker-config"
         config_dir.mkdir(exist_ok=True)
         path = self.work_dir / f"{self.placement.stack}.{rendered.commit[:8]}.yml"
@@ -83,7 +84,7 @@ class Deployment:
     def _provide_networks(self, rendered: Rendered) -> None:
         for name, body in (rendered.document.get("networks") or {}).items():
             if (body or {}).get("external"):
-                self.engine.ensure_overlay(str(body.get("name") or name))
+                self.engine.ensure_overlay(real_name(name, body))
 
     def _provide_volumes(self, rendered: Rendered) -> None:
         for name, real in rendered.volumes.items():

@@ -1,0 +1,93 @@
+"""A recipe's secrets as abra makes them: the variable whose hints are a secret's, and a value that follows them."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import string
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from warmci.base.errors import RecipeFailedError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
+_LETTERS_AND_DIGITS = string.ascii_letters + string.digits
+_SPECIAL = "!@#$%^&*_-+="
+"""passgen.AlphabetSpecial of github.com/schultz-is/passgen, which abra generates with."""
+_CHARSETS = {
+    "default": _LETTERS_AND_DIGITS,
+    "alnum": _LETTERS_AND_DIGITS,
+    "alphanum": _LETTERS_AND_DIGITS,
+    "alphanumeric": _LETTERS_AND_DIGITS,
+    "alpha": string.ascii_letters,
+    "lower": string.ascii_lowercase,
+    "upper": string.ascii_uppercase,
+    "numeric": string.digits,
+    "hex": "0123456789abcdef",
+    "special": _LETTERS_AND_DIGITS + _SPECIAL,
+    "safespecial": _LETTERS_AND_DIGITS + _SPECIAL.translate(str.maketrans("", "", "!#$^&*")),
+}
+_DEFAULT_LENGTH = 32
+_LENGTHS = range(1, 4097)
+_NO = {"0", "f", "false"}
+
+
+def name_variables(texts: Iterable[str]) -> dict[str, list[str]]:
+    """Key of each secret in compose files' raw text to the variables in its name, the version's (the last) first.
+
+    The files are those that make one document, in order; a later one's secret replaces an earlier one's. What is not
+    YAML to us has none: whether it is a recipe is for the CLI to say.
+    """
+    found: dict[str, list[str]] = {}
+    for text in texts:
+        try:
+            document = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - the safest of all: nothing but strings
+        except (yaml.YAMLError, RecursionError, ValueError):
+            continue
+        section = document.get("secrets") if isinstance(document, dict) else None
+        for key, body in section.items() if isinstance(section, dict) else ():
+            found[str(key)] = _VARIABLE.findall(_raw_name(body))[::-1]
+    return found
+
+
+def _raw_name(body: Any) -> str:
+    if not isinstance(body, dict):
+        return ""
+    parents = body.get("<<", [])
+    bodies = [each for each in (body, *(parents if isinstance(parents, list) else [parents])) if isinstance(each, dict)]
+    old_forms = [each["external"] for each in bodies if isinstance(each.get("external"), dict)]
+    return next((str(each["name"]) for each in (*old_forms, *bodies) if each.get("name")), "")
+
+
+def generated(hints: Mapping[str, str]) -> bool:
+    """Whether abra would make the secret; with `generate=false` the operator gives it."""
+    return hints.get("generate", "").lower() not in _NO
+
+
+def doubts(name: str, hints: Mapping[str, str]) -> list[str]:
+    """What in a secret's hints is passed over."""
+    charsets = hints.get("charset", "default").split(",")
+    unknown = [ascii(part) for part in charsets if part.lower() not in _CHARSETS]
+    return [f"{name}: charset {part} is not known: letters and digits are used" for part in unknown]
+
+
+def generate_secret(hints: Mapping[str, str], *, where: str) -> str:
+    """A secret as the recipe's `# length= charset=` hints ask; 32 letters and digits without hints.
+
+    Raises RecipeFailedError for a length that is none, UsageError where the recipe leaves the secret to the operator.
+    """
+    if not generated(hints):
+        raise UsageError(
+            f"{where}: the recipe says generate=false, and nobody gave it",
+            hint="give it a value under [secrets] in the recipe's recipe.toml",
+        )
+    length = hints.get("length", str(_DEFAULT_LENGTH))
+    if not re.fullmatch("[0-9]{1,4}", length) or int(length) not in _LENGTHS:
+        raise RecipeFailedError(f"{where}: length {length!r} is not a number from 1 to {_LENGTHS[-1]}")
+    names = hints.get("charset", "default").lower().split(",")
+    alphabet = sorted(set().union(*(_CHARSETS.get(name, _LETTERS_AND_DIGITS) for name in names)))
+    return "".join(secrets.choice(alphabet) for _ in range(int(length)))
