@@ -7,6 +7,7 @@
   docker-client,
   e2fsprogs,
   git,
+  openssl,
   util-linux,
 }:
 
@@ -41,6 +42,7 @@ python3Packages.buildPythonApplication {
         docker-client
         e2fsprogs
         git
+        openssl
         util-linux
       ]
     }"

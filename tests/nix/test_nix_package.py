@@ -20,6 +20,7 @@ PACKAGES = {
     "du": "coreutils",
     "git": "git",
     "mount": "util-linux",
+    "openssl": "openssl",
     "rm": "coreutils",
     "setpriv": "util-linux",
     "setsid": "util-linux",

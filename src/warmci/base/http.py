@@ -38,9 +38,11 @@ class _MappedBackend(httpcore.NetworkBackend):
 class _MappedTransport(httpx.HTTPTransport):
     """httpx offers no parameter for the network backend; its pool is what carries one."""
 
-    def __init__(self, base_domain: str, address: str) -> None:
+    def __init__(self, base_domain: str, address: str, ca: str) -> None:
         # Proxies are not for these names, but an operator's CA (SSL_CERT_FILE) is.
         context = httpx.create_ssl_context(trust_env=True)
+        if ca:
+            context.load_verify_locations(cadata=ca)
         super().__init__(verify=context, trust_env=False)
         self._pool.close()
         self._pool = httpcore.ConnectionPool(
@@ -63,8 +65,11 @@ def client(
     base_url: str = "",
     timeout_s: float = 30,
     follow_redirects: bool = False,
+    ca: str = "",
 ) -> httpx.Client:
     """A client that connects to `address` for names at or under base_domain; proxies of the environment are ignored.
+
+    ca: PEM of the CA that is trusted beside the usual ones (base/authority.py).
 
     Keycloak marks its cookies Secure also over plain http. Browsers send them back to localhost all the same
     (https://w3c.github.io/webappsec-secure-contexts/#localhost), Python's cookie jar does not: our names are
@@ -80,7 +85,7 @@ def client(
 
     made = httpx.Client(
         base_url=base_url,
-        transport=_MappedTransport(base_domain, address),
+        transport=_MappedTransport(base_domain, address, ca),
         timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, CONNECT_TIMEOUT_S)),
         follow_redirects=follow_redirects,
         trust_env=False,

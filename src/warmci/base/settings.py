@@ -57,6 +57,10 @@ class Settings(BaseSettings):
     )
     netns: Path | None = Field(None, description="network namespace of a private engine, entered at start")
     ingress_address: str = Field("127.0.0.1", description="where published ports of this host answer")
+    tls_certificate: Path | None = Field(
+        None, description="PEM file, with its chain, for *.base_domain; default: one by a CA of this host's own"
+    )
+    tls_key: Path | None = Field(None, description="PEM file of its key")
     port_first: int = Field(20000, ge=1024, le=65000, description="first port that WarmCI publishes apps on")
     port_count: int = Field(8000, ge=10, le=60000, description="how many ports WarmCI may use")
     endpoint_mode: Literal["auto", "vip", "dnsrr"] = Field(
@@ -115,6 +119,8 @@ class Settings(BaseSettings):
         file = self.metrics_file
         if file is not None and (file.suffix != ".prom" or not file.is_absolute()):
             raise ValueError("metrics_file must be an absolute path that ends in .prom")
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key belong together")
         return self
 
     @field_validator("recipes")
@@ -136,6 +142,10 @@ class Settings(BaseSettings):
     @property
     def live_dir(self) -> Path:
         return self.state_dir / ".live"
+
+    @property
+    def tls_dir(self) -> Path:
+        return self.state_dir / ".tls"
 
     @property
     def ports(self) -> range:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from warmci.base import http
+from warmci.base import authority, http
 from warmci.base.labels import COMMIT_LABEL, NAMESPACE_LABEL
 from warmci.recipe.render import changed_services
 from warmci.run.pulls import rendered_at
@@ -178,6 +178,7 @@ class App:
             address=settings.ingress_address,
             base_url=self.placement.url,
             timeout_s=10,
+            ca=authority.authority(settings),
         ) as client:
             while True:
                 try:
@@ -236,6 +237,7 @@ class App:
                 "domain": self.placement.domain,
                 "base_domain": settings.base_domain,
                 "address": settings.ingress_address,
+                "ca": authority.authority(settings),
                 "stack": self.placement.stack,
                 "docker_host": settings.docker_host,
                 "secrets": {

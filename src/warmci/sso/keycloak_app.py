@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from warmci.base import http
+from warmci.base import authority, http
 from warmci.base.errors import InfraError, UsageError
 from warmci.recipe.config import filled, load_config
 from warmci.recipe.render import Placement, kept_env, render
@@ -57,7 +57,13 @@ class Site:
 
 def client_for(settings: Settings, url: str) -> httpx.Client:
     """Keycloak answered after 14 s under load, so reads may take a minute."""
-    return http.client(base_domain=settings.base_domain, address=settings.ingress_address, base_url=url, timeout_s=60)
+    return http.client(
+        base_domain=settings.base_domain,
+        address=settings.ingress_address,
+        base_url=url,
+        timeout_s=60,
+        ca=authority.authority(settings),
+    )
 
 
 @contextmanager

@@ -91,7 +91,7 @@ def _value(secrets: Mapping[str, SecretStr], name: str) -> str:
 def _client(context: TestContext) -> httpx.Client:
     from warmci.base.http import client  # noqa: PLC0415  (start-up time)
 
-    return client(base_domain=context.base_domain, address=context.address, base_url=context.url)
+    return client(base_domain=context.base_domain, address=context.address, base_url=context.url, ca=context.ca)
 
 
 def _context_text() -> str:

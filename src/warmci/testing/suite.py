@@ -54,6 +54,8 @@ class TestContext(Record):
     base_domain: str
     address: str
     """Where names below base_domain are to be found."""
+    ca: str = ""
+    """PEM of the CA that their certificates are of, where it is our own."""
     stack: str
     docker_host: str
     secrets: dict[str, SecretStr] = {}

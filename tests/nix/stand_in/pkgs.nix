@@ -64,6 +64,7 @@ let
     "gnugrep"
     "gnused"
     "makeWrapper"
+    "openssl"
     "systemd"
     "util-linux"
   ];
