@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from warmci.base import text
+
+Line = Annotated[str, BeforeValidator(lambda value: text.line(value) if isinstance(value, str) else value)]
+Block = Annotated[str, BeforeValidator(lambda value: text.block(value) if isinstance(value, str) else value)]
+"""Fields of records that are shown: whatever is put into them, also from a file of an older version, is harmless."""
 
 
 class Record(BaseModel):
@@ -54,31 +60,31 @@ EXIT_CODES: dict[Verdict, int] = {
 class TestOutcome(Record):
     __test__ = False  # a record, not a test class
 
-    name: str
+    name: Line
     outcome: Literal["passed", "failed", "skipped"]
     seconds: float
-    message: str = ""
+    message: Block = ""
 
 
 class StageResult(Record):
-    name: str
+    name: Line
     outcome: Literal["ok", "failed", "skipped"]
     seconds: float
-    detail: str = ""
+    detail: Line = ""
     tests: tuple[TestOutcome, ...] = ()
 
 
 class Ledger(Record):
     """Everything of this instance on the engine, in Keycloak and in the mount table, by name."""
 
-    stacks: tuple[str, ...] = ()
-    containers: tuple[str, ...] = ()
-    networks: tuple[str, ...] = ()
-    volumes: tuple[str, ...] = ()
-    secrets: tuple[str, ...] = ()
-    configs: tuple[str, ...] = ()
-    realms: tuple[str, ...] = ()
-    mounts: tuple[str, ...] = ()
+    stacks: tuple[Line, ...] = ()
+    containers: tuple[Line, ...] = ()
+    networks: tuple[Line, ...] = ()
+    volumes: tuple[Line, ...] = ()
+    secrets: tuple[Line, ...] = ()
+    configs: tuple[Line, ...] = ()
+    realms: tuple[Line, ...] = ()
+    mounts: tuple[Line, ...] = ()
 
 
 class VolumeSummary(Record):
@@ -125,53 +131,53 @@ class Canonical(Record):
 class CanonicalUse(Record):
     """Which canonical a run used or made."""
 
-    id: str
-    version: str
-    commit: str
+    id: Line
+    version: Line
+    commit: Line
     age_s: float
-    manifest_sha256: str
+    manifest_sha256: Line
 
 
 class Promotion(Record):
     action: Literal["seed", "advance", "none"]
     outcome: Literal["ok", "failed", "skipped"]
-    reason: str = ""
+    reason: Line = ""
     seconds: float = 0.0
     canonical: CanonicalUse | None = None
 
 
 class RunResult(Record):
-    """result.json of one run."""
+    """result.json of one run. Its text is harmless by construction (base/text.py); sinks add their own escapes only."""
 
     schema_version: Literal[1] = 1
-    run: str
-    recipe: str
-    ref: str
-    pr: str
+    run: Line
+    recipe: Line
+    ref: Line
+    pr: Line
     requested: Mode
     ran: Mode | None = None
-    because: str = ""
+    because: Line = ""
     """Why another mode ran than was asked for; empty when none did."""
-    base_commit: str = ""
-    base_version: str = ""
-    head_commit: str = ""
-    head_version: str = ""
+    base_commit: Line = ""
+    base_version: Line = ""
+    head_commit: Line = ""
+    head_version: Line = ""
     trusted: bool = False
-    images: dict[str, str] = {}
-    domain: str = ""
-    attach: str = ""
-    deviations: tuple[str, ...] = ()
-    dependencies: dict[str, str] = {}
+    images: dict[Line, Line] = {}
+    domain: Line = ""
+    attach: Line = ""
+    deviations: tuple[Line, ...] = ()
+    dependencies: dict[Line, Line] = {}
     canonical: CanonicalUse | None = None
     promotion: Promotion | None = None
     stages: tuple[StageResult, ...] = ()
     ledger_before: Ledger | None = None
     ledger_after: Ledger | None = None
-    leftovers: tuple[str, ...] = ()
+    leftovers: tuple[Line, ...] = ()
     started: datetime
     seconds: float = 0.0
     verdict: Verdict
     exit_code: int
-    summary: str = ""
-    hint: str = ""
-    log_excerpt: str = ""
+    summary: Line = ""
+    hint: Line = ""
+    log_excerpt: Block = ""

@@ -11,6 +11,7 @@ from warmci.base.disk import Room, Watermarks
 from warmci.base.errors import InterruptedRunError, WarmciError
 from warmci.base.fs import write_atomic
 from warmci.base.locks import held
+from warmci.base.text import line
 from warmci.report import alerts, sweep_record
 from warmci.report.history import read_results
 from warmci.store.canonical import CanonicalStore
@@ -49,7 +50,7 @@ class _Page:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return line(text).replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _number(value: float) -> str:

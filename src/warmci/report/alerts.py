@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from warmci.base.errors import InfraError
 from warmci.base.fs import write_json
-from warmci.base.models import Record
+from warmci.base.models import Line, Record
 from warmci.base.state import disk
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ class Alert(Record):
     """STATE/.alerts/SUBJECT.json; stands until what it is about has been put right."""
 
     schema_version: Literal[1] = 1
-    subject: str
-    message: str
-    hint: str
-    host: str
+    subject: Line
+    message: Line
+    hint: Line
+    host: Line
     since: datetime
 
 
@@ -47,9 +47,9 @@ def alert(settings: Settings, console: Console, subject: str, message: str, hint
         raise ValueError(subject)
     message, hint = console.redact(message), console.redact(hint)
     console.say(f"alert: {message}", style="bold yellow")
-    if (before := _read(_dir(settings) / f"{subject}.json")) is not None and before.message == message:
-        return
     raised = Alert(subject=subject, message=message, hint=hint, host=socket.gethostname(), since=datetime.now(UTC))
+    if (before := _read(_dir(settings) / f"{subject}.json")) is not None and before.message == raised.message:
+        return
     directory = _dir(settings)
     try:
         with disk(f"alert {subject}"):

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from warmci.base.models import Mode, Verdict
+from warmci.base.text import block
 from warmci.report import words
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from warmci.report.forge import State
 
 _LOG_MAX = 6000
+_DEVIATIONS_MAX = 20
 _STATES: dict[Verdict, State] = {
     Verdict.PASS: "success",
     Verdict.PROMOTION_FAILED: "success",
@@ -48,8 +50,8 @@ def comment(result: RunResult, instance: str) -> str:
         _block("\n".join(_lines(result))),
     ]
     if result.log_excerpt:
-        log = words.plain(result.log_excerpt)[-_LOG_MAX:]
-        parts.append(f"<details><summary>log of the failing task</summary>\n\n{_block(log)}\n\n</details>")
+        log = _block(block(result.log_excerpt, _LOG_MAX))
+        parts.append(f"<details><summary>log of the failing task</summary>\n\n{log}\n\n</details>")
     if result.stages:
         stages = "\n".join(f"{s.outcome:<8}{s.seconds:8.2f} s  {s.name}" for s in result.stages)
         parts.append(f"<details><summary>stages</summary>\n\n{_block(stages)}\n\n</details>")
@@ -60,7 +62,9 @@ def _lines(result: RunResult) -> list[str]:
     found = [note for note in words.notes(result) if note != words.QUICK_NOTE]
     if result.summary:
         found.append(f"error: {result.summary}")
-    found += [f"deviation: {text}" for text in result.deviations]
+    found += [f"deviation: {text}" for text in result.deviations[:_DEVIATIONS_MAX]]
+    if len(result.deviations) > _DEVIATIONS_MAX:
+        found.append(f"and {len(result.deviations) - _DEVIATIONS_MAX} deviations more, in the run's report")
     shown = ("head", "base", "canonical", "promotion", "seconds", "exit code", "run")
     facts = words.facts(result)
     return found + [f"{label}: {facts[label]}" for label in shown if label in facts]

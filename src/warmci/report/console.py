@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from warmci.base.redaction import Redactor
+from warmci.base.text import block, line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +36,10 @@ class _Stderr(RichConsole):
 
 
 class Console:
-    """Stage lines with seconds: a live one on a terminal, plain lines elsewhere."""
+    """Stage lines with seconds: a live one on a terminal, plain lines elsewhere.
+
+    Whatever is said is cleaned (base/text.py) and shown as it stands: rich's markup is never read.
+    """
 
     def __init__(self, *, quiet: bool = False, redactor: Redactor | None = None) -> None:
         self._rich = _Stderr(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
@@ -48,19 +52,19 @@ class Console:
         self._status: Status | None = None
 
     def say(self, text: str, style: str = "") -> None:
-        self._rich.print(Text(self.redact(text), style=style))
+        self._rich.print(Text(block(self.redact(text)), style=style))
 
     def error(self, message: str, hint: str | None) -> None:
-        self._rich.print(Text(f"error: {self.redact(message)}", style="bold red"))
+        self._rich.print(Text(f"error: {line(self.redact(message))}", style="bold red"))
         if hint:
-            self._rich.print(Text(f"hint: {self.redact(hint)}"))
+            self._rich.print(Text(f"hint: {line(self.redact(hint))}"))
 
     def end_stage(self, name: str, outcome: str, seconds: float, detail: str = "") -> None:
         mark, colour = _MARKS[outcome]
-        line = Text.assemble((f"{mark} ", colour), f"{name:<34}", (f"{seconds:7.2f} s", "bold"))
+        shown = Text.assemble((f"{mark} ", colour), f"{line(name):<34}", (f"{seconds:7.2f} s", "bold"))
         if detail:
-            line.append(f"  {self.redact(detail)}", style="" if outcome == "failed" else "dim")
-        self._rich.print(line)
+            shown.append(f"  {line(self.redact(detail))}", style="" if outcome == "failed" else "dim")
+        self._rich.print(shown)
 
     @contextmanager
     def working(self, name: str) -> Iterator[None]:
@@ -68,7 +72,7 @@ class Console:
         if not self._live:
             yield
             return
-        with self._rich.status(f"{name}…") as status:
+        with self._rich.status(Text(f"{line(name)}…")) as status:
             self._status = status
             try:
                 yield
@@ -77,9 +81,9 @@ class Console:
 
     def progress(self, text: str) -> None:
         """The state a wait is in; on a plain log at most one line in five seconds."""
-        text = self.redact(text)
+        text = line(self.redact(text))
         if self._status is not None:
-            self._status.update(text[:120])
+            self._status.update(Text(text[:120]))
         elif time.monotonic() - self._last_progress > _PROGRESS_GAP_S:
             self._last_progress = time.monotonic()
             self._rich.print(Text(f"    {text}", style="dim"))
@@ -89,9 +93,13 @@ class Console:
         """Bytes done of total, and the seconds left; yields what is to be told each further number of bytes."""
         began, done, one_at_a_time = time.monotonic(), 0, threading.Lock()
         bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(), console=self._rich
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            DownloadColumn(),
+            TimeRemainingColumn(),
+            console=self._rich,
         )
-        task = bar.add_task(name, total=total or None)
+        task = bar.add_task(line(name), total=total or None)
 
         def advance(count: int) -> None:
             nonlocal done
@@ -112,9 +120,9 @@ class Console:
             self._rich.clear()
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        table = Table(*columns, title=title, title_justify="left", title_style="bold")
+        table = Table(*columns, title=Text(line(title)), title_justify="left", title_style="bold")
         for row in rows:
-            table.add_row(*(Text(self.redact(cell)) for cell in row))
+            table.add_row(*(Text(block(self.redact(cell))) for cell in row))
         self._rich.print(table)
 
 

@@ -34,7 +34,7 @@ def page(result: RunResult) -> str:
         _fault(result),
         _section(
             "Log of the failing task",
-            f"<pre>{escape(words.plain(result.log_excerpt))}</pre>" if result.log_excerpt else "",
+            f"<pre>{escape(result.log_excerpt)}</pre>" if result.log_excerpt else "",
         ),
         _section("Stages", _stages(result.stages)),
         _section("Facts", _pairs(words.facts(result))),
@@ -92,7 +92,7 @@ def _tests(stage: StageResult) -> str:
 
 
 def _test(test: TestOutcome) -> str:
-    message = f"<pre>{escape(words.plain(test.message))}</pre>" if test.message else ""
+    message = f"<pre>{escape(test.message)}</pre>" if test.message else ""
     mark = f'<b title="{test.outcome}">{_MARKS[test.outcome]}</b>'
     return f'<li class="{test.outcome}">{mark} {escape(test.name)}{message}</li>'
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -10,8 +9,6 @@ from warmci.report import words
 
 if TYPE_CHECKING:
     from warmci.base.models import RunResult, StageResult, TestOutcome
-
-_NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def junit(result: RunResult) -> str:
@@ -35,10 +32,10 @@ def junit(result: RunResult) -> str:
     properties = ET.SubElement(suite, "properties")
     said = {**words.facts(result), "verdict": result.verdict, "note": "; ".join(words.notes(result))}
     for label, value in said.items():
-        ET.SubElement(properties, "property", {"name": label, "value": _clean(value)})
+        ET.SubElement(properties, "property", {"name": label, "value": value})
     suite.extend(cases)
     if result.log_excerpt:
-        ET.SubElement(suite, "system-out").text = _clean(words.plain(result.log_excerpt))
+        ET.SubElement(suite, "system-out").text = result.log_excerpt
     ET.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
@@ -48,16 +45,16 @@ def _stage_cases(suite: str, stage: StageResult) -> list[ET.Element]:
     if stage.outcome == "failed":
         _failure(own, "stage", stage.detail)
     elif stage.outcome == "skipped":
-        ET.SubElement(own, "skipped", {"message": _clean(stage.detail)})
+        ET.SubElement(own, "skipped", {"message": stage.detail})
     return [own, *(_test_case(f"{suite}.{stage.name}", test) for test in stage.tests)]
 
 
 def _test_case(classname: str, test: TestOutcome) -> ET.Element:
     case = _case(classname, test.name, test.seconds)
     if test.outcome == "failed":
-        _failure(case, "test", words.plain(test.message))
+        _failure(case, "test", test.message)
     elif test.outcome == "skipped":
-        ET.SubElement(case, "skipped", {"message": _clean(test.message)})
+        ET.SubElement(case, "skipped", {"message": test.message})
     return case
 
 
@@ -69,14 +66,9 @@ def _verdict_case(suite: str, result: RunResult) -> ET.Element:
 
 
 def _case(classname: str, name: str, seconds: float) -> ET.Element:
-    return ET.Element("testcase", {"classname": _clean(classname), "name": _clean(name), "time": f"{seconds:.3f}"})
+    return ET.Element("testcase", {"classname": classname, "name": name, "time": f"{seconds:.3f}"})
 
 
 def _failure(case: ET.Element, kind: str, text: str) -> None:
     lines = text.strip().splitlines() or ["failed"]
-    ET.SubElement(case, "failure", {"type": kind, "message": _clean(lines[-1])}).text = _clean(text)
-
-
-def _clean(text: str) -> str:
-    """What XML 1.0 cannot hold (colour codes in logs, mostly) becomes a visible mark."""
-    return _NOT_XML.sub("\ufffd", text)
+    ET.SubElement(case, "failure", {"type": kind, "message": lines[-1]}).text = text

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from warmci.base import names
 from warmci.base.fs import write_json
-from warmci.base.models import Promotion, Record, Verdict
+from warmci.base.models import Line, Promotion, Record, Verdict
 from warmci.base.state import disk
 
 if TYPE_CHECKING:
@@ -23,15 +23,15 @@ RESUME_WITHIN = timedelta(hours=20)
 class SweepItem(Record):
     """One recipe of a sweep."""
 
-    recipe: str
-    reason: str
+    recipe: Line
+    reason: Line
     """Why it stands where it does in the order."""
     state: Literal["planned", "running", "done", "postponed"] = "planned"
-    run: str = ""
+    run: Line = ""
     verdict: Verdict | None = None
     exit_code: int | None = None
     seconds: float = 0.0
-    summary: str = ""
+    summary: Line = ""
     promotion: Promotion | None = None
 
 
@@ -39,21 +39,21 @@ class Sweep(Record):
     """STATE/.sweeps/ID/sweep.json."""
 
     schema_version: Literal[1] = 1
-    id: str
+    id: Line
     started: datetime
     finished: datetime | None = None
     max_tests: int
     items: tuple[SweepItem, ...]
-    keycloak: str = ""
+    keycloak: Line = ""
     keycloak_ok: bool = True
     drill: SweepItem | None = None
-    pruned: tuple[str, ...] = ()
-    stale: tuple[str, ...] = ()
+    pruned: tuple[Line, ...] = ()
+    stale: tuple[Line, ...] = ()
     """Enrolled recipes that no green run has promoted, or found promoted, for too long."""
-    troubles: tuple[str, ...] = ()
+    troubles: tuple[Line, ...] = ()
     """Parts of the sweep itself that could not be done."""
     exit_code: int | None = None
-    verdict: str = ""
+    verdict: Line = ""
     resumed: int = 0
 
     def with_item(self, item: SweepItem) -> Sweep:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from warmci.base.models import Mode, Verdict
@@ -11,7 +10,6 @@ if TYPE_CHECKING:
     from warmci.base.models import Promotion, RunResult
 
 QUICK_NOTE = "quick: lower confidence, does not gate a merge; cold is authoritative"
-_COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _MEANINGS = {
     Verdict.PASS: "the recipe passed",
     Verdict.FAIL: "the recipe failed; the canonical is untouched",
@@ -85,8 +83,3 @@ def facts(result: RunResult) -> dict[str, str]:
         "leftovers": ", ".join(result.leftovers),
     }
     return {label: value for label, value in found.items() if value}
-
-
-def plain(log: str) -> str:
-    """A log without the codes that colour it on a terminal."""
-    return _COLOURS.sub("", log)
