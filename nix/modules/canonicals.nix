@@ -11,7 +11,7 @@ in
   options.services.warmci.canonicals = {
     enable = lib.mkEnableOption "a canonical of each of the named recipes";
     recipes = lib.mkOption {
-      type = lib.types.listOf (lib.types.strMatching "[a-z0-9][a-z0-9-]{0,62}");
+      type = lib.types.listOf (lib.types.strMatching "[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9-])?");
       default = [ ];
       example = [
         "miniflux"

@@ -7,10 +7,10 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from warmci.base import names
+from warmci.base import names, process
 from warmci.base.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ HOSTILE = (
 )
 
 
-@pytest.mark.parametrize("value", ["a", "0", "custom-html", "n" * 63, "keycloak"])
+@pytest.mark.parametrize("value", ["a", "0", "custom-html", "n" * 63, "keycloak", "element.io", "a-"])
 def test_recipe_names(value: str) -> None:
     assert names.recipe_name(value) == value
 
 
-@pytest.mark.parametrize("value", [*HOSTILE, "Nextcloud", "a_b", "a.b", "-a", "a/b", "n" * 64])
+@pytest.mark.parametrize("value", [*HOSTILE, "Nextcloud", "a_b", "a.", ".a", "-a", "a/b", "n" * 64])
 def test_refused_recipe_names(value: str) -> None:
     with pytest.raises(UsageError, match="not a recipe name") as caught:
         names.recipe_name(value)
@@ -66,15 +66,49 @@ def test_the_master_realm_is_never_ours() -> None:
     assert names.realm_name("master-2") == "master-2"
 
 
-@pytest.mark.parametrize("value", ["main", "1.2.3+4.5", "feature/x", "v1@2", "0123abcd", "a" * 200])
+@pytest.mark.parametrize("value", ["main", "1.2.3+4.5", "feature/x", "v1@2", "0123abcd", "fix/#12", "ü", "a" * 200])
 def test_git_refs(value: str) -> None:
     assert names.git_ref(value) == value
 
 
-@pytest.mark.parametrize("value", [*HOSTILE, "a..b", "main~1", "main^", "a:b", ":/x", "@{-1}", "*", "r" * 201])
+NO_REFS = (
+    "",
+    "..",
+    "../x",
+    "a/../b",
+    "/etc",
+    "-rf",
+    "--upload-pack=x",
+    "a b",
+    "a\n",
+    "a\0",
+    "main~1",
+    "main^",
+    "a:b",
+    ":/x",
+    "@{-1}",
+)
+
+
+@pytest.mark.parametrize(
+    "value", [*NO_REFS, "*", "a.lock", "a.lock/b", "a/.b", "a//b", "a/", "a.", "\u202ea", "\u200ba", "r" * 201]
+)
 def test_refused_git_refs(value: str) -> None:
     with pytest.raises(UsageError, match="not a ref name"):
         names.git_ref(value)
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from([*"a1.-/@{}~^:?*[\\+# é\t", "..", ".lock", "@{", "//"]), max_size=8).map("".join))
+def test_a_ref_is_what_git_allows(value: str) -> None:
+    done = process.run(["git", "check-ref-format", f"refs/heads/{value}"], timeout_s=10, check=False)
+    allowed = done.returncode == 0 and not value.startswith("-")
+    try:
+        assert names.git_ref(value) == value
+    except UsageError:
+        assert not allowed
+    else:
+        assert allowed
 
 
 @given(st.text(max_size=80))
@@ -125,12 +159,13 @@ def test_long_stack_names_are_cut_and_stay_apart() -> None:
     assert long != names.stack_name("a" * 40 + ".example.net")
 
 
-@given(st.from_regex(r"[a-z0-9][a-z0-9-]{0,62}", fullmatch=True))
+@given(st.from_regex(r"[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9-])?", fullmatch=True).filter(lambda name: ".." not in name))
 def test_domains_are_host_names(recipe: str) -> None:
+    assert names.recipe_name(recipe) == recipe
     for domain in (names.cold_domain(recipe, "ci.example"), names.canonical_domain(recipe, "ci.example")):
-        first, _, rest = domain.partition(".")
-        assert rest == "ci.example"
-        assert re.fullmatch(r"[a-z0-9][a-z0-9-]*", first)
+        assert domain.endswith(".ci.example")
+        assert all(re.fullmatch(r"[a-z0-9-]+", label) for label in domain.split("."))
+        assert domain[0].isalnum()
     assert "--" not in names.cold_domain("abc-d", "x")
 
 

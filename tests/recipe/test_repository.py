@@ -121,15 +121,74 @@ def test_a_history_without_releases_is_upgraded_to_from_the_newest(tmp_path: Pat
     assert base.commit == release
 
 
-def test_a_branch_wins_over_a_tag_of_the_same_name_and_a_short_hash(tmp_path: Path, upstream: Upstream) -> None:
+def test_a_branch_wins_over_a_tag_of_the_same_name_and_over_a_short_hash(tmp_path: Path, upstream: Upstream) -> None:
     first = upstream.commit("one")
     upstream.git("tag", "both")
-    upstream.git("branch", first[:7])
     second = upstream.commit("two")
     upstream.git("branch", "both")
+    for name in (first[:7], first[:8], first):
+        upstream.git("branch", name, second)
     found = cloned(tmp_path)
     assert found.resolve("both") == second
-    assert found.resolve(first[:7]) == first
+    assert found.resolve(first[:7]) == found.resolve(first[:8]) == second
+    assert found.resolve(first[:9]) == found.resolve(first) == first, "nothing shadows a whole hash"
+
+
+def test_a_branch_with_a_releases_name_is_no_release(tmp_path: Path, upstream: Upstream) -> None:
+    """Anybody who may push a branch could else put code into the base, which counts as released."""
+    release = upstream.commit("one", "1.0.0+1")
+    head = upstream.commit("two")
+    upstream.git("switch", "--quiet", "--create", "1.0.0+1", release)
+    stranger = upstream.commit("of a stranger")
+    upstream.git("branch", "9.0.0+1", stranger)
+    upstream.git("switch", "--quiet", "main")
+    found = cloned(tmp_path)
+    assert [(each.version, each.commit) for each in found.releases(head)] == [("1.0.0+1", release)]
+    assert found.resolve("1.0.0+1") == release
+    assert found.version_of(release) == "1.0.0+1"
+    assert [each.commit for each in list_releases(settings_of(tmp_path), "demo")] == [release]
+
+
+@pytest.mark.parametrize(
+    "name", ["20241101", "deadbeef", "fix/#12", "feat(app)/ü", "user's-fix", "v1@2", "1.0.0", "a;b|c"]
+)
+def test_branches_of_all_names_that_git_allows(tmp_path: Path, upstream: Upstream, name: str) -> None:
+    main = upstream.commit("one")
+    upstream.git("switch", "--quiet", "--create", name)
+    head = upstream.commit("two")
+    upstream.git("switch", "--quiet", "--detach", "main")
+    fork = upstream.commit("of a fork, on a branch of the same name")
+    upstream.git("update-ref", "refs/pull/7/head", fork)
+    upstream.git("switch", "--quiet", "main")
+    found = cloned(tmp_path, scheme="file://")
+    assert found.resolve(name) == found.resolve(name, pr="x1") == head != main
+    assert found.resolve(name, pr="7") == fork
+
+
+def test_a_forks_branch_of_digits_that_we_do_not_have(tmp_path: Path, upstream: Upstream) -> None:
+    main = upstream.commit("one")
+    upstream.git("update-ref", "refs/pull/7/head", main)
+    found = cloned(tmp_path)
+    assert found.resolve("20241101", pr="7") == main
+    with pytest.raises(UsageError, match="no branch, tag or commit 20241101"):
+        found.resolve("20241101")
+    with pytest.raises(UsageError, match="no branch, tag or commit"):
+        found.resolve("0" * 40, pr="7")
+
+
+def test_tags_that_are_no_release_are_named(tmp_path: Path, upstream: Upstream) -> None:
+    first = upstream.commit("one", "1.0.0+1")
+    head = upstream.commit("two", "1.1.0", "v1.2.0+1", "1.2.3+4", f"1.{'9' * 5000}.0+1"[:200])
+    found = cloned(tmp_path)
+    assert found.passed_over(first) == []
+    (said,) = found.passed_over(head)
+    assert said.startswith("tags that are no release (x.y.z+upstream) are passed over: ")
+    assert all(name in said for name in ("1.1.0", "v1.2.0+1"))
+    assert "1.2.3+4" not in said
+    for number in range(9):
+        upstream.git("tag", f"old-{number}")
+    (tmp_path / "again").mkdir()
+    assert clone(settings_of(tmp_path), "demo", tmp_path / "again").passed_over(head)[0].endswith(" and 7 more")
 
 
 def test_the_base_is_what_people_run_today(tmp_path: Path, upstream: Upstream) -> None:

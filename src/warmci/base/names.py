@@ -9,10 +9,14 @@ from datetime import UTC, datetime
 
 from warmci.base.errors import UsageError
 
-_RECIPE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_RECIPE = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9-])?")
 _VOLUME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}")
 _REALM = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+/@-]{0,199}")
+_REF = re.compile(
+    r"(?!-)(?!.*(?:@\{|\.\.|//|/\.|\.lock(?:/|$)))[^\x00-\x20\x7f~^:?*\[\\./][^\x00-\x20\x7f~^:?*\[\\]*(?<![./])",
+    re.DOTALL,
+)
+_REF_MAX = 200
 _PR = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 _DOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?")
 _ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
@@ -52,8 +56,10 @@ def pull_request(value: str) -> str:
 
 
 def git_ref(value: str) -> str:
-    """A branch, tag or commit; never something that git would read as an option or a range."""
-    return _checked("ref", _REF, value)
+    """A branch, tag or commit: what `git check-ref-format` allows, and never what git reads as an option or a range."""
+    if not _REF.fullmatch(value) or not value.isprintable() or len(value) > _REF_MAX:
+        raise UsageError(f"not a ref name: {_shown(value)}", hint="git check-ref-format --branch NAME says what is one")
+    return value
 
 
 def record_id(value: str) -> str:
@@ -79,7 +85,7 @@ def domain_name(value: str) -> str:
 
 
 def cold_domain(recipe: str, base_domain: str) -> str:
-    return f"{recipe[:4].rstrip('-')}-{secrets.token_hex(3)}.{base_domain}"
+    return f"{recipe[:4].replace('.', '-').rstrip('-')}-{secrets.token_hex(3)}.{base_domain}"
 
 
 def canonical_domain(recipe: str, base_domain: str) -> str:

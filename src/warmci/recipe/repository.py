@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
     from warmci.base.settings import Settings
 
-_RELEASE = re.compile(r"(\d+)\.(\d+)\.(\d+)\+(.+)")
+_RELEASE = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})\.([0-9]{1,9})\+(.+)")
+_WHOLE_COMMIT = re.compile(r"[0-9a-f]{40}")
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
+_TAGS_SHOWN = 5
 _CLONE_TIMEOUT_S = 300.0
 _LOCAL_TIMEOUT_S = 60.0
 # No hooks, no exotic transports: the repository is a stranger's. Ownership is not ours to insist on.
@@ -43,7 +45,7 @@ def version_key(version: str) -> tuple[int, int, int, str]:
     match = _RELEASE.fullmatch(version)
     if match is None:
         return (-1, 0, 0, version)
-    upstream = re.sub(r"\d+", lambda number: number[0].zfill(8), match[4])
+    upstream = re.sub(r"[0-9]+", lambda number: number[0].zfill(8), match[4])
     return (int(match[1]), int(match[2]), int(match[3]), upstream)
 
 
@@ -65,16 +67,30 @@ class Repository:
                 return head
             raise UsageError(f"recipe {self.recipe} has no pull request {pr}", hint="name its branch with --ref")
         names.git_ref(ref)
-        if head and not _COMMIT.fullmatch(ref):
+        commit, by_hash = self._named(ref)
+        if head and not by_hash:
             return head  # a fork's branch may well be called as one of ours
-        candidates = [ref] if _COMMIT.fullmatch(ref) else [f"refs/remotes/origin/{ref}", f"refs/tags/{ref}"]
-        commit = next(filter(None, map(self._commit, candidates)), "")
         if not commit:
             hint = f"git ls-remote {self.origin()} lists what there is"
             raise UsageError(f"recipe {self.recipe} has no branch, tag or commit {ref}", hint=hint)
         if head and commit != head:
             raise UsageError(f"{ref} is not the head of pull request {pr}, which is {head[:8]}", hint="leave out --ref")
         return commit
+
+    def _named(self, ref: str) -> tuple[str, bool]:
+        """The commit that ref names, empty where it names none, and whether it names it by its hash.
+
+        A release's name is its tag's, whatever branch has it too. A whole hash goes before everything, a shortened one
+        after the branch or tag that is called so.
+        """
+        if _WHOLE_COMMIT.fullmatch(ref) and (commit := self._commit(ref)):
+            return commit, True
+        named = [f"refs/remotes/origin/{ref}", f"refs/tags/{ref}"]
+        for name in reversed(named) if _RELEASE.fullmatch(ref) else named:
+            if commit := self._commit(name):
+                return commit, False
+        commit = self._commit(ref) if _COMMIT.fullmatch(ref) else ""
+        return commit, bool(commit or _WHOLE_COMMIT.fullmatch(ref))
 
     def _pull_request(self, number: str) -> str:
         """The head of refs/pull/N/head, where Gitea, Forgejo and GitHub keep it; empty where there is none."""
@@ -108,10 +124,19 @@ class Repository:
         return bool(_git("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}", cwd=self.path, check=False))
 
     def releases(self, head: str) -> list[Release]:
-        """Releases that are part of head's history, oldest version first."""
-        tags = _git("tag", "--merged", head, "--format=%(refname:short)", cwd=self.path).split()
-        found = [tag for tag in tags if _RELEASE.fullmatch(tag)]
-        return [Release(tag, self.resolve(tag)) for tag in sorted(found, key=version_key)]
+        """Releases that are part of head's history, oldest version first: tags alone, whatever branches are called."""
+        found = [tag for tag in self._tags(head) if _RELEASE.fullmatch(tag)]
+        return [Release(tag, self._commit(f"refs/tags/{tag}")) for tag in sorted(found, key=version_key)]
+
+    def passed_over(self, head: str) -> list[str]:
+        """A sentence for the result about tags in head's history that are no release, the newest first; or none."""
+        tags = [tag for tag in self._tags(head) if not _RELEASE.fullmatch(tag)]
+        shown = ", ".join(tags[:_TAGS_SHOWN]) + (f" and {len(tags) - _TAGS_SHOWN} more" if tags[_TAGS_SHOWN:] else "")
+        return [f"tags that are no release (x.y.z+upstream) are passed over: {shown}"] if tags else []
+
+    def _tags(self, head: str) -> list[str]:
+        form = ("--sort=-creatordate", "--format=%(refname:lstrip=2)")
+        return _git("tag", "--merged", head, *form, cwd=self.path).splitlines()
 
     def base_for(self, head: str) -> Release | None:
         """The newest release older than head: what people run today. None for a first release."""

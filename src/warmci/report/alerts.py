@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from warmci.base.settings import Settings
     from warmci.report.console import Console
 
-_SUBJECT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_SUBJECT = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 _WEBHOOK_TIMEOUT_S = 10.0
 
 

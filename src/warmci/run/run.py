@@ -221,6 +221,7 @@ class Run:
             gateway=engine.gateway(),
             dnsrr=mode == "dnsrr" or (mode == "auto" and not has_ipvs()),
             trusted=trusted,
+            deviations=repository.passed_over(head),
         )
 
     # --- the end

@@ -54,8 +54,8 @@ def new_realm_name(parent: str, pr: str, ref: str) -> str:
 
 def fixed_realm_name(parent: str, owner: str) -> str:
     """The same for every run of a recipe on this instance: for apps that store the issuer. Needs the app's lock."""
-    if len(parent) > _FIXED_PARENT:  # two long ones must not share a realm: they do not share a lock
-        parent = f"{parent[: _FIXED_PARENT - 9]}-{zlib.crc32(parent.encode()):08x}"
+    if len(parent) > _FIXED_PARENT or "." in parent:  # two must not share a realm: they do not share a lock
+        parent = f"{parent[: _FIXED_PARENT - 9].replace('.', '-')}-{zlib.crc32(parent.encode()):08x}"
     return realm_name(f"ci-{parent}-{owner}")
 
 
