@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/sh
 
-.PHONY: demo test test-unit test-long test-crash lint bench bench-realms bench-snapshot docs clean
+.PHONY: lock demo test test-unit test-long test-crash lint bench bench-realms bench-snapshot docs clean
 
 demo: $(VENV)/.runtime
 	scripts/install-tools engine
@@ -52,17 +52,27 @@ docs: $(VENV)/.dev
 	scripts/install-tools nix
 	PYTHONPATH=tests $(BIN)/python -m support.nixeval
 
+# After a change of the dependencies: newest versions that pyproject.toml allows, with the hashes of their files.
+lock:
+	python3 -m venv .lock-tools
+	.lock-tools/bin/pip install --quiet uv
+	.lock-tools/bin/uv pip compile -q --universal --generate-hashes --no-header --no-annotate pyproject.toml -o requirements/runtime.txt
+	.lock-tools/bin/uv pip compile -q --universal --generate-hashes --no-header --no-annotate pyproject.toml --group dev -o requirements/dev.txt
+	rm -rf .lock-tools
+
 $(VENV)/bin/pip:
 	scripts/install-tools python
 	python3 -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
-$(VENV)/.runtime: $(VENV)/bin/pip pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable .
+$(VENV)/.runtime: $(VENV)/bin/pip pyproject.toml requirements/runtime.txt
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements/runtime.txt
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.runtime
-	$(BIN)/python -m pip install --quiet --group dev
+$(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements/dev.txt
+	$(BIN)/python -m pip check
 	touch $@
 
 clean:

@@ -10,7 +10,7 @@ import typer
 
 from warmci.base.errors import UsageError
 from warmci.cli import exits
-from warmci.cli.common import load_settings
+from warmci.cli.common import HELP_NAMES, Version, load_settings
 from warmci.cli.completion import completing, recipe_names
 from warmci.report.console import Console, print_data
 
@@ -26,7 +26,7 @@ _EPILOG = (
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
-@app.command(epilog=_EPILOG)
+@app.command(epilog=_EPILOG, context_settings=HELP_NAMES)
 def run(
     recipe: Annotated[str, typer.Argument(help="name of the recipe", autocompletion=recipe_names)],
     quick: Annotated[
@@ -40,6 +40,7 @@ def run(
     ] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="end with 75 at once when somebody else is at it")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON on standard output")] = False,
+    _version: Version = False,
 ) -> None:
     """Test a recipe on a real swarm: cold (fresh and authoritative), or quick on warm data."""
     from warmci.base.models import Mode  # noqa: PLC0415

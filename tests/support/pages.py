@@ -59,10 +59,18 @@ def _section(path: str, command: Any) -> str:
     return head + (f"\n| argument, option | meaning |\n| --- | --- |\n{table}" if table else "")
 
 
-def _cli() -> str:
+def _both() -> list[tuple[str, Any]]:
     roots = {"run_recipe_ci.py": run_recipe_ci.app, "warmci": app.app}
-    found = [pair for name, root in roots.items() for pair in _commands(typer.main.get_command(root), name)]
-    return _CLI_HEAD + "".join(_section(path, command) for path, command in found)
+    return [pair for name, root in roots.items() for pair in _commands(typer.main.get_command(root), name)]
+
+
+def commands_of_both() -> list[tuple[str, ...]]:
+    """The words of every command of both programs."""
+    return [tuple(path.split()) for path, _ in _both()]
+
+
+def _cli() -> str:
+    return _CLI_HEAD + "".join(_section(path, command) for path, command in _both())
 
 
 def _schema(model: type[BaseModel]) -> str:

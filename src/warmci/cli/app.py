@@ -23,13 +23,19 @@ from warmci.cli import (
     sweep,
     trigger,
 )
-from warmci.cli.common import Json, as_json, load_settings
+from warmci.cli.common import HELP_NAMES, Json, Version, as_json, load_settings
 from warmci.report.console import Console, print_data
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings=HELP_NAMES,
+)
 app.add_typer(keycloak.app, name="keycloak", help="The live-warm Keycloak.")
 app.add_typer(realms.app, name="realms", help="The throw-away realms at the live Keycloak.")
 app.add_typer(canonical.app, name="canonical", help="The registry of known-good recipes.")
@@ -42,6 +48,11 @@ app.command()(locks.locks)
 app.command()(metrics.metrics)
 app.command()(completion.completion)
 app.command()(prune.prune)
+
+
+@app.callback()
+def program(*, _version: Version = False) -> None:
+    """Recipe CI for Co-op Cloud: tests pull requests on a real swarm, cold or on warm data."""
 
 
 @app.command()

@@ -25,6 +25,22 @@ Yes = Annotated[bool, typer.Option("--yes", help="do not ask")]
 Recipe = Annotated[str, typer.Argument(help="name of the recipe", autocompletion=recipe_names)]
 
 
+HELP_NAMES = {"help_option_names": ["-h", "--help"]}
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        from warmci.base.version import describe  # noqa: PLC0415
+
+        typer.echo(describe())
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_say_version, is_eager=True, help="print version, commit, state format")
+]
+
+
 def group() -> typer.Typer:
     return typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
