@@ -21,6 +21,7 @@ python3Packages.buildPythonApplication {
   nativeBuildInputs = [ makeWrapper ];
   dependencies = with python3Packages; [
     docker
+    google-re2
     httpcore
     httpx
     pydantic

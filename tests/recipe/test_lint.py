@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STACK = "warm-demo_example"
+DOMAIN = "warm-demo.example"
 
 
 def loaded(tmp_path: Path, text: str) -> dict[str, Any]:
@@ -63,10 +64,10 @@ DANGEROUS = [
 def test_refused_by_its_word_and_let_in_by_it(tmp_path: Path, text: str, word: str) -> None:
     document = loaded(tmp_path, text)
     with pytest.raises(RecipeFailedError, match=r"^refused: ") as caught:
-        check(document, STACK, ["other:word", word.partition(":")[0]])
+        check(document, STACK, DOMAIN, ["other:word", word.partition(":")[0]])
     assert f'allow = ["{word}"]' in str(caught.value.hint)
     assert caught.value.exit_code == 1
-    assert check(document, STACK, [word]) == [f"allowed by the operator: {word}"]
+    assert check(document, STACK, DOMAIN, [word]) == [f"allowed by the operator: {word}"]
 
 
 def test_what_recipes_usually_do_is_fine(tmp_path: Path) -> None:
@@ -86,25 +87,25 @@ networks: {{proxy: {{external: true}}, internal: , own: {{name: {STACK}_x}}}}
 secrets: {{db: {{external: true, name: {STACK}_db_v1}}}}
 configs: {{c: {{name: {STACK}_c_v1, file: compose.yml}}, plain: {{file: compose.yml}}}}
 """
-    assert list(findings(loaded(tmp_path, text), STACK)) == []
-    assert check(loaded(tmp_path, text), STACK, []) == []
+    assert list(findings(loaded(tmp_path, text), STACK, DOMAIN)) == []
+    assert check(loaded(tmp_path, text), STACK, DOMAIN, []) == []
 
 
 def test_another_stack_whose_name_begins_like_ours_is_foreign(tmp_path: Path) -> None:
     document = loaded(tmp_path, service("") + f"secrets: {{s: {{external: true, name: {STACK}2_db_v1}}}}")
     with pytest.raises(RecipeFailedError, match="outside this stack"):
-        check(document, STACK, [])
+        check(document, STACK, DOMAIN, [])
 
 
 def test_each_of_several_must_be_allowed(tmp_path: Path) -> None:
     document = loaded(tmp_path, service("pid: host, cap_add: [NET_ADMIN]"))
     with pytest.raises(RecipeFailedError) as caught:
-        check(document, STACK, ["pid:app"])
+        check(document, STACK, DOMAIN, ["pid:app"])
     assert "cap_add:app" in str(caught.value.hint)
-    assert len(check(document, STACK, ["pid:app", "cap_add:app"])) == 2
+    assert len(check(document, STACK, DOMAIN, ["pid:app", "cap_add:app"])) == 2
 
 
 def test_the_message_names_service_and_key() -> None:
     document = yaml.safe_load("services: {db: {image: x, devices: [/dev/fuse]}}")
     with pytest.raises(RecipeFailedError, match=r"services\.db\.devices"):
-        check(document, STACK, [])
+        check(document, STACK, DOMAIN, [])

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from warmci.recipe import overlay
-from warmci.recipe.ingress import Route
+from warmci.recipe.ingress import Route, Routing
 
 LABELS = {"org.warmci.run": "r1", "org.warmci.instance": "i1"}
 
@@ -45,7 +45,7 @@ def test_only_the_route_is_published_and_the_rest_is_named() -> None:
         "services: {app: {ports: [{target: 80, published: 8080}, {target: 25, published: 25}]},"
         " db: {ports: [{target: 5432, published: 5432}, {target: 9}]}, plain: {image: x}}"
     )
-    said = overlay.publish_route(changed, Route("app", 80, "ports"), 20001)
+    said = overlay.publish_route(changed, Routing(Route("app", 80, "ports")), 20001)
     ports = {name: service.get("ports", []) for name, service in changed["services"].items()}
     assert ports == {
         "app": [{"target": 80, "published": 20001, "protocol": "tcp", "mode": "host"}],
@@ -60,7 +60,9 @@ def test_only_the_route_is_published_and_the_rest_is_named() -> None:
 
 def test_without_a_route_nothing_is_published() -> None:
     changed = document("services: {app: {ports: [{target: 53, protocol: udp}]}}")
-    assert overlay.publish_route(changed, None, 20001) == ["ingress direct: no port is routed"]
+    assert overlay.publish_route(changed, Routing(None, "it sleeps"), 20001) == [
+        "ingress direct: not asked over HTTP, because it sleeps"
+    ]
     assert "ports" not in changed["services"]["app"]
 
 

@@ -108,7 +108,7 @@ def _rendered(
 ) -> Rendered:
     trees = repository.checkout(env_commit), repository.checkout(commit)
     env = kept_env(*trees, placement, _overrides(config, placement))
-    return render(trees[1], commit, env, placement, config.allow)
+    return render(trees[1], commit, env, placement, config.allow, config.ask(placement.domain))
 
 
 def _overrides(config: RecipeConfig, placement: Placement) -> dict[str, str]:

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from warmci.base.errors import UsageError
 from warmci.base.models import Record
+from warmci.recipe.ingress import ROUTE, Ask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,6 +54,10 @@ class RecipeConfig(Record):
 
     needs: tuple[Literal["keycloak"], ...] = ()
     health_path: str = Field("/", pattern=r"^/")
+    health_host: str = Field("", pattern=r"^[a-z0-9{][a-z0-9.{}-]{0,126}$|^$")
+    """Whose health_path is asked, under {domain}; empty: the domain itself."""
+    route: str = Field("", pattern=rf"^(?:{ROUTE.pattern})?$")
+    """`service:port`, `https://service:port` or `none`, in place of what the labels say."""
     attach: Literal["overlay", "copy"] = "overlay"
     allow: tuple[str, ...] = ()
     test_timeout_s: float = Field(600.0, gt=0)
@@ -65,6 +70,17 @@ class RecipeConfig(Record):
     @classmethod
     def _known(cls, value: dict[str, str]) -> dict[str, str]:
         return _check_placeholders(value, APP_PLACEHOLDERS)
+
+    @field_validator("health_host")
+    @classmethod
+    def _under_domain(cls, value: str) -> str:
+        if value and value != "{domain}" and not value.endswith(".{domain}"):
+            raise ValueError("a host of the app is {domain} or ends in .{domain}")
+        return value
+
+    def ask(self, domain: str) -> Ask:
+        """What is to be asked of an app at that domain."""
+        return Ask(self.route, self.health_host.replace("{domain}", domain))
 
 
 def _check_placeholders(values: dict[str, str], known: frozenset[str]) -> dict[str, str]:

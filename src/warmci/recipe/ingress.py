@@ -1,4 +1,4 @@
-"""Ingress `direct`: finds the port that a recipe routes, as Traefik would, for publishing it on a port of ours."""
+"""Which service answers for an app's domain: the choice that Traefik makes for GET https://DOMAIN/."""
 
 from __future__ import annotations
 
@@ -7,14 +7,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from warmci.base.errors import RecipeFailedError
+from warmci.recipe.traefik_labels import Labels, Router, read_labels
+from warmci.recipe.traefik_match import Request, readings
+from warmci.recipe.traefik_rules import RuleError
 
 if TYPE_CHECKING:
     from warmci.recipe.compose import Document
 
-_RULE = re.compile(r"traefik\.http\.routers\.[^.]+\.rule")
-_PORT = re.compile(r"traefik\.http\.services\.[^.]+\.loadbalancer\.server\.port")
-_HOST = re.compile(r"Host\(([^)]*)\)")
 PROXY_NETWORK = "proxy"
+SECURE = frozenset({"websecure", "https", "secure"})
+PLAIN = frozenset({"web", "http"})
+"""Entry points of a web site, by their usual names without - and _; another one is a port of its own."""
+_OWN_PROVIDERS = frozenset({"swarm", "docker"})
+_SCHEMES = frozenset({"http", "https", "h2c"})
+NONE = "none"
+ROUTE = re.compile(rf"{NONE}|(?:(?P<scheme>https?|h2c)://)?(?P<service>[A-Za-z0-9][\w.-]*):(?P<port>[1-9]\d{{0,4}})")
+"""What recipe.toml's `route` may be."""
 
 
 @dataclass(frozen=True)
@@ -22,47 +30,137 @@ class Route:
     service: str
     port: int
     source: str
-    """Where the recipe says so: `traefik` label or `ports`."""
+    """Where this was said: `traefik` label, `ports`, or `recipe.toml`."""
+    scheme: str = "http"
+    """What the task speaks there: http, https or h2c."""
+    host: str = ""
+    """Whose name is asked."""
 
 
-def find_route(document: Document, domain: str) -> Route | None:
-    """The service and container port that answer for domain; None where the recipe publishes nothing.
+@dataclass(frozen=True)
+class Ask:
+    """What recipe.toml says of it."""
 
-    Raises RecipeFailedError for what only a proxy would notice: a rule without the domain, no port, not on the
-    proxy's network.
+    route: str = ""
+    """`service:port`, `https://service:port`, or `none`; empty: as the labels say."""
+    host: str = ""
+    """The host to ask; empty: the app's domain."""
+
+
+AS_LABELLED = Ask()
+
+
+@dataclass(frozen=True)
+class Routing:
+    route: Route | None
+    because: str = ""
+    """Why there is none."""
+    said: tuple[str, ...] = ()
+    """What Traefik would leave out, beside the route that was found."""
+
+
+def find_route(document: Document, domain: str, ask: Ask = AS_LABELLED) -> Routing:
+    """The service, port and scheme that answer for the domain.
+
+    Raises RecipeFailedError for labels of which Traefik makes no route although they mean to: a rule that it cannot
+    read, no port, a service that is not on the proxy's network.
     """
-    for name, service in _app_first(document):
-        labels = (service.get("deploy") or {}).get("labels") or {}
-        if str(labels.get("traefik.enable", "")).lower() == "true":
-            return _traefik_route(name, service, labels, domain, document)
+    if ask.route:
+        return _asked_for(document, ask.route, ask.host or domain)
+    labels = read_labels(dict(_app_first(document)))
+    if labels.enabled or labels.faults:
+        return _by_labels(document, labels, ask.host or domain)
     for name, service in _app_first(document):
         for port in service.get("ports", []):
             if port.get("protocol", "tcp") == "tcp":
-                return Route(name, int(port["target"]), "ports")
-    return None
+                return Routing(Route(name, int(port["target"]), "ports", host=ask.host or domain))
+    if misplaced := [name for name, service in _app_first(document) if _has_misplaced(service)]:
+        return Routing(None, f"the Traefik labels of {misplaced[0]} are not in deploy.labels, where swarm reads them")
+    return Routing(None, "no service has traefik.enable=true or publishes a TCP port")
+
+
+def _asked_for(document: Document, route: str, host: str) -> Routing:
+    match = ROUTE.fullmatch(route)
+    if match is None:
+        raise AssertionError(f"recipe.toml was not checked: {route}")
+    if route == NONE:
+        return Routing(None, 'recipe.toml says route = "none"')
+    name = match["service"]
+    if name not in document["services"]:
+        raise RecipeFailedError(f"recipe.toml routes {name}, which is no service of the recipe")
+    return Routing(Route(name, int(match["port"]), "recipe.toml", match["scheme"] or "http", host))
 
 
 def _app_first(document: Document) -> list[tuple[str, dict[str, Any]]]:
     return sorted(document["services"].items(), key=lambda item: item[0] != "app")
 
 
-def _traefik_route(
-    name: str, service: dict[str, Any], labels: dict[str, Any], domain: str, document: Document
-) -> Route:
-    rules = [str(value) for key, value in labels.items() if _RULE.fullmatch(key)]
-    hosts = {host.strip("` \"'") for rule in rules for match in _HOST.findall(rule) for host in match.split(",")}
-    if domain not in hosts:
-        shown = "; ".join(rules) or "no router rule"
+def _has_misplaced(service: dict[str, Any]) -> bool:
+    return any(str(label).lower().startswith("traefik.enable") for label in service.get("labels") or ())
+
+
+def _by_labels(document: Document, labels: Labels, host: str) -> Routing:
+    matching = []
+    for router in labels.routers:
+        try:
+            if any(reading.matches(Request(host)) for reading in readings(router.rule, router.syntax)):
+                matching.append(router)
+        except RuleError as error:
+            labels.faults.append(f"{router}: {error}")
+    chosen = _first(matching)
+    if chosen is not None:
+        return _to_backend(document, labels, chosen, host)
+    if labels.faults:
         raise RecipeFailedError(
-            f"services.{name}: no Traefik rule routes {domain}: {shown}",
-            hint="the rule reads Host(`${DOMAIN}`) in deploy.labels",
+            f"Traefik makes no route to {host} of these labels: {labels.faults[0]}",
+            hint="the rule reads Host(`${DOMAIN}`) in deploy.labels, with one loadbalancer.server.port",
         )
-    ports = [str(value) for key, value in labels.items() if _PORT.fullmatch(key)]
-    if not ports or not ports[0].isdecimal():
+    return Routing(None, _why_none(labels, matching, host))
+
+
+def _why_none(labels: Labels, matching: list[Router], host: str) -> str:
+    if matching:
+        others = ", ".join(f"{router.name} on {'/'.join(router.entry_points)}" for router in matching)
+        return f"{host} is routed on no web entry point, only: {others}"
+    if labels.routers:
+        return f"no Traefik rule routes {host}/: {'; '.join(router.rule for router in labels.routers)}"
+    if labels.tcp_routers:
+        return f"it has only TCP routers: {'; '.join(router.rule for router in labels.tcp_routers)}"
+    return "its Traefik labels have no router"
+
+
+def _first(matching: list[Router]) -> Router | None:
+    """The router that Traefik takes on its https entry point, else on the plain one."""
+    for names in (SECURE, PLAIN):
+        here = [router for router in matching if not router.entry_points or _listens(router, names)]
+        if here:
+            return max(here, key=lambda router: router.priority or len(router.rule.encode()))
+    return None
+
+
+def _listens(router: Router, names: frozenset[str]) -> bool:
+    return any(re.sub("[-_]", "", name.lower()) in names for name in router.entry_points)
+
+
+def _to_backend(document: Document, labels: Labels, router: Router, host: str) -> Routing:
+    said = tuple(f"Traefik leaves out: {fault}" for fault in labels.faults)
+    name, _, provider = router.service.partition("@")
+    if provider and provider not in _OWN_PROVIDERS:
+        return Routing(None, f"router {router.name} leads to {router.service}, which is not of this recipe", said)
+    backend = labels.backends.get(name)
+    if backend is None:
         raise RecipeFailedError(
-            f"services.{name}: no loadbalancer.server.port label", hint="Traefik needs one in swarm"
+            f"router {router.name} leads to the service {name}, which no label defines",
+            hint=f"traefik.http.services.{name}.loadbalancer.server.port in deploy.labels",
         )
-    networks = document.get("networks") or {}
-    if PROXY_NETWORK in networks and PROXY_NETWORK not in (service.get("networks") or {}):
-        raise RecipeFailedError(f"services.{name} is routed, but not on the network {PROXY_NETWORK}")
-    return Route(name, int(ports[0]), "traefik")
+    if "://" in backend.port:
+        return Routing(None, f"router {router.name} leads to {backend.port}, which is not of this recipe", said)
+    where = f"traefik.http.services.{name}.loadbalancer.server"
+    if not backend.port.isdecimal() or not 0 < int(backend.port) < 65536:
+        raise RecipeFailedError(f"services.{backend.owner}: {where}.port is no port: {backend.port!r}")
+    if backend.scheme not in _SCHEMES:
+        raise RecipeFailedError(f"services.{backend.owner}: {where}.scheme is none of Traefik's: {backend.scheme!r}")
+    networks, own = document.get("networks") or {}, document["services"][backend.owner].get("networks") or {}
+    if PROXY_NETWORK in networks and PROXY_NETWORK not in own:
+        raise RecipeFailedError(f"services.{backend.owner} is routed, but not on the network {PROXY_NETWORK}")
+    return Routing(Route(backend.owner, int(backend.port), "traefik", backend.scheme, host), "", said)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from warmci.base.errors import RecipeFailedError
+from warmci.recipe import traefik_hosts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,7 +26,7 @@ _SERVICE_KEYS = (
 )
 
 
-def findings(document: Document, stack: str) -> Iterator[tuple[str, str]]:
+def findings(document: Document, stack: str, domain: str) -> Iterator[tuple[str, str]]:
     """(what, why) of each construct that reaches out of the stack; `what` is the word for recipe.toml's `allow`."""
     for name, service in document["services"].items():
         for key in _SERVICE_KEYS:
@@ -38,6 +39,8 @@ def findings(document: Document, stack: str) -> Iterator[tuple[str, str]]:
         if service.get("build"):
             yield f"build:{name}", f"services.{name} is built; swarm deploys images only"
     yield from _external(document, stack)
+    for label, host in traefik_hosts.foreign_hosts(document, domain):
+        yield f"host:{host}", f"{label} routes {host}, a host outside {domain}"
 
 
 def _external(document: Document, stack: str) -> Iterator[tuple[str, str]]:
@@ -79,10 +82,10 @@ def _own(name: str | None, prefix: str) -> bool:
     return name is None or str(name).startswith(prefix)
 
 
-def check(document: Document, stack: str, allow: Sequence[str]) -> list[str]:
+def check(document: Document, stack: str, domain: str, allow: Sequence[str]) -> list[str]:
     """Refuse what the operator did not allow; returns what was allowed, for the result."""
     allowed = []
-    for what, why in findings(document, stack):
+    for what, why in findings(document, stack, domain):
         if what not in allow:
             raise RecipeFailedError(
                 f"refused: {why}", hint=f'if the operator trusts this: allow = ["{what}"] in the recipe\'s recipe.toml'

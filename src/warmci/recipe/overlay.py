@@ -10,23 +10,28 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from warmci.recipe.compose import Document
-    from warmci.recipe.ingress import Route
+    from warmci.recipe.ingress import Routing
 
 _QUICK_MONITOR_S = 0.5
 _QUICK_RESTART_DELAY_S = 0.1
 
 
-def publish_route(document: Document, route: Route | None, port: int) -> list[str]:
+def publish_route(document: Document, routing: Routing, port: int) -> list[str]:
     """Publish only the routed port, in host mode on a port of ours; a recipe's own published ports could collide."""
     dropped = []
     for name, service in document["services"].items():
         ports = service.pop("ports", [])
         dropped += [f"{name}:{entry['published']}" for entry in ports if entry.get("published")]
+    route = routing.route
     if route is not None:
         entry = {"target": route.port, "published": port, "protocol": "tcp", "mode": "host"}
         document["services"][route.service]["ports"] = [entry]
     said = [f"published ports left out: {', '.join(dropped)}"] if dropped else []
-    where = f"{route.service}:{route.port} published on {port} in host mode" if route else "no port is routed"
+    where = (
+        f"{route.service}:{route.port} published on {port} in host mode"
+        if route
+        else f"not asked over HTTP, because {routing.because}"
+    )
     return [*said, f"ingress direct: {where}"]
 
 

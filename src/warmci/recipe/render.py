@@ -42,7 +42,11 @@ class Placement:
 
     @property
     def url(self) -> str:
-        return f"http://{self.domain}:{self.port}"
+        return self.url_at(self.domain)
+
+    def url_at(self, host: str) -> str:
+        """Another host's of the same app; empty for its domain."""
+        return f"http://{host or self.domain}:{self.port}"
 
     def at_hosts(self, hosts: Mapping[str, str]) -> Placement:
         """The same, with names that its containers resolve to these addresses."""
@@ -63,6 +67,8 @@ class Rendered:
     volumes: dict[str, str]
     """Name as the recipe calls it to name in the engine."""
     route: ingress.Route | None
+    unrouted: str
+    """Why there is no route, so that nothing is asked over HTTP."""
     version: str
     commit: str
     interval_s: float
@@ -92,7 +98,14 @@ def kept_env(old_tree: Path, new_tree: Path, placement: Placement, overrides: Ma
     return env
 
 
-def render(tree: Path, commit: str, env: EnvFile, placement: Placement, allow: Sequence[str]) -> Rendered:
+def render(
+    tree: Path,
+    commit: str,
+    env: EnvFile,
+    placement: Placement,
+    allow: Sequence[str],
+    ask: ingress.Ask = ingress.AS_LABELLED,
+) -> Rendered:
     """Render the recipe as it lies in tree. Raises RecipeFailedError for what cannot be deployed."""
     deviations = list(env.warnings)
     scope = dict(env.values)
@@ -104,13 +117,14 @@ def render(tree: Path, commit: str, env: EnvFile, placement: Placement, allow: S
         deviations += [f"abra.sh: {name} needs a shell and is left out" for name in unread]
     files = [name for name in (scope.get("COMPOSE_FILE") or "compose.yml").split(":") if name]
     document = compose.load_compose(tree, files, scope)
-    deviations += lint.check(document, placement.stack, allow)
+    deviations += lint.check(document, placement.stack, placement.domain, allow)
     images = {name: str(service.get("image", "")) for name, service in document["services"].items()}
     for name, image in images.items():
         if not image:
             raise RecipeFailedError(f"services.{name} has no image")
     _expose_env(document, env)
-    route = ingress.find_route(document, placement.domain)
+    routing = ingress.find_route(document, placement.domain, ask)
+    deviations += routing.said
     version = next(
         (
             str(value)
@@ -125,12 +139,23 @@ def render(tree: Path, commit: str, env: EnvFile, placement: Placement, allow: S
     deviations += [doubt for key, hints in needed.items() for doubt in secret.doubts(f"secret {key}", hints)]
     volumes = _volumes(document, placement.stack)
     interval_s = max(map(healthcheck.check_interval_s, document["services"].values()))
-    deviations += _lay_over(document, placement, route, commit)
-    return Rendered(document, images, needed, volumes, route, version, commit, interval_s, tuple(deviations))
+    deviations += _lay_over(document, placement, routing, commit)
+    return Rendered(
+        document,
+        images,
+        needed,
+        volumes,
+        routing.route,
+        routing.because,
+        version,
+        commit,
+        interval_s,
+        tuple(deviations),
+    )
 
 
-def _lay_over(document: Document, placement: Placement, route: ingress.Route | None, commit: str) -> list[str]:
-    deviations = overlay.publish_route(document, route, placement.port)
+def _lay_over(document: Document, placement: Placement, routing: ingress.Routing, commit: str) -> list[str]:
+    deviations = overlay.publish_route(document, routing, placement.port)
     if placement.dnsrr:
         deviations += overlay.without_ipvs(document)
     if placement.quick:

@@ -90,7 +90,7 @@ class App:
             self._converge()
             self._check_code(record)
             self._check_serving(record)
-            record.detail = self.version
+            record.detail = f"{self.version}{self._unasked()}"
 
     def upgrade(self, commit: str) -> bool:
         """Deploy the head over what runs, in place, and see that it is the head that serves, on the same data.
@@ -115,6 +115,7 @@ class App:
             record.detail = f"{before.version} → {after.version}, " + (
                 f"changed: {', '.join(sorted(changed))}" if changed else "no service changed: upgrade not verified"
             )
+            record.detail += self._unasked()
         return bool(changed)
 
     @property
@@ -168,15 +169,15 @@ class App:
 
     def _check_serving(self, stage: Stage) -> None:
         """The app itself answers below 400 under its own name; there is no proxy whose 404 could pass for it."""
-        if self._require_rendered().route is None:
-            stage.detail = "no port is routed: not asked over HTTP"
-            return
+        route = self._require_rendered().route
+        if route is None:
+            return  # said in the stage's detail and as a deviation
         began, settings = time.monotonic(), self.context.settings
         path = self.context.config.health_path
         with http.client(
             base_domain=settings.base_domain,
             address=settings.ingress_address,
-            base_url=self.placement.url,
+            base_url=self.placement.url_at(route.host),
             timeout_s=10,
             ca=authority.authority(settings),
         ) as client:
@@ -189,8 +190,14 @@ class App:
                 if ok or time.monotonic() - began > _SERVING_DEADLINE_S:
                     break
                 time.sleep(_SERVING_POLL_S)
-        message = f"{self.placement.url}{path} does not serve after {_SERVING_DEADLINE_S:.0f} s; last: {seen}"
+        message = (
+            f"{self.placement.url_at(route.host)}{path} does not serve after {_SERVING_DEADLINE_S:.0f} s; last: {seen}"
+        )
         stage.check(f"serves {path}", ok, message)
+
+    def _unasked(self) -> str:
+        rendered = self._require_rendered()
+        return f"; not asked over HTTP, because {rendered.unrouted}" if rendered.route is None else ""
 
     def _require_rendered(self) -> Rendered:
         if self.rendered is None:

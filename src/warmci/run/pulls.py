@@ -30,7 +30,8 @@ def rendered_at(context: Context, placement: Placement, env_commit: str, commit:
     elif context.config.sso:  # asked before there is a realm: for the names of images any value will do
         overrides |= dict.fromkeys(context.config.sso.env, "none-yet")
     trees = context.repository.checkout(env_commit), context.repository.checkout(commit)
-    return render(trees[1], commit, kept_env(*trees, placement, overrides), placement, context.config.allow)
+    env, ask = kept_env(*trees, placement, overrides), context.config.ask(placement.domain)
+    return render(trees[1], commit, env, placement, context.config.allow, ask)
 
 
 def provide_cold(context: Context, placement: Placement, bases: Sequence[Release]) -> Release | None:

@@ -99,7 +99,7 @@ def deploy(
     facts = {"url": placement.url, "domain": placement.domain, "port": str(placement.port)}
     tree = repository.checkout(commit)
     env = kept_env(repository.checkout(site.env_commit or commit), tree, placement, filled(config.env, facts))
-    rendered = render(tree, commit, env, placement, config.allow)
+    rendered = render(tree, commit, env, placement, config.allow, config.ask(placement.domain))
     site.volumes.mkdir(mode=0o700, parents=True, exist_ok=True)
     kept = {path.name: path for path in site.volumes.iterdir()}
     deployment = Deployment(engine, placement, work_dir, kept, site.volumes, dict(site.secrets), announce)

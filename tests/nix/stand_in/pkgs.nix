@@ -84,6 +84,7 @@ let
     }
     // lib.genAttrs [
       "docker"
+      "google-re2"
       "hatchling"
       "httpcore"
       "httpx"

@@ -1,0 +1,123 @@
+"""Rules that reach for a host that is not the app's: at a shared Traefik they take a neighbour's traffic."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from warmci.recipe import traefik_match
+from warmci.recipe.traefik_rules import RuleError, calls, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from warmci.recipe.compose import Document
+
+_RULE = re.compile(r"traefik\.(http|tcp)\.routers\..*\.rule", re.IGNORECASE)
+_HOST = re.compile(r"[A-Za-z0-9._-]+")
+_NEIGHBOURS = ("neighbour.invalid", "www.neighbour.invalid")
+"""Nobody's: a rule that matches them matches everybody's."""
+ANY = "*"
+
+
+def foreign_hosts(document: Document, domain: str) -> Iterator[tuple[str, str]]:
+    """(label, host) of each host that a rule names or matches outside the domain; * for any host at all.
+
+    A service's labels count whether or not it is enabled: a Traefik may expose all by default.
+    """
+    for name, service in document["services"].items():
+        for key, value in ((service.get("deploy") or {}).get("labels") or {}).items():
+            found = _RULE.fullmatch(str(key))
+            if found is None:
+                continue
+            hosts = _of_tcp(str(value), domain) if found[1].lower() == "tcp" else _of_http(str(value), domain)
+            yield from ((f"services.{name}.deploy.labels.{key}", host) for host in sorted(hosts))
+
+
+def _is_own(host: str, domain: str) -> bool:
+    plain = host.lower().rstrip(".")
+    return plain == domain or plain.endswith(f".{domain}")
+
+
+def _of_http(rule: str, domain: str) -> set[str]:
+    """A router without a rule that Traefik takes routes nothing."""
+    try:
+        readings = traefik_match.readings(rule)
+    except RuleError:
+        return set()
+    found = set()
+    for reading in readings:
+        for call in calls(reading.tree):
+            if call.name in {"Host", "HostHeader"}:
+                found |= {host.lower() for host in call.values if not _is_own(host, domain)}
+            elif call.name == "HostRegexp":
+                found |= {value for value in call.values if not _keeps_to(value, reading.syntax, domain)}
+        if any(reading.may_match_host(host) for host in _NEIGHBOURS):
+            found.add(ANY)
+    return found
+
+
+def _keeps_to(pattern: str, syntax: str, domain: str) -> bool:
+    if syntax == "v3":
+        return requires(pattern, domain)
+    if "{" in pattern:
+        return requires(traefik_match.template_pattern(pattern, "[^.]+"), domain)
+    return _is_own(pattern, domain) or not _HOST.fullmatch(pattern)
+
+
+def _of_tcp(rule: str, domain: str) -> set[str]:
+    """HostSNI(`*`) alone is how a stream without TLS is routed, at an entry point of its own."""
+    try:
+        tree = parse(rule, traefik_match.TCP)
+    except RuleError:
+        return set()
+    found = set()
+    for call in calls(tree):
+        if call.name == "HostSNI":
+            found |= {host.lower() for host in call.values if host != ANY and not _is_own(host, domain)}
+        elif call.name == "HostSNIRegexp":
+            found |= {value for value in call.values if not _keeps_to(value, "v3", domain)}
+    return found
+
+
+def requires(pattern: str, domain: str) -> bool:
+    """Whether all that the pattern matches contains the domain: each alternative does, in what cannot be left out.
+
+    Errs on the side of no.
+    """
+    return all(_alternative_requires(part, domain) for part in _alternatives(pattern))
+
+
+def _alternatives(pattern: str) -> list[str]:
+    """The pattern cut at its own |, not at those of its groups."""
+    parts, depth, begin = [], 0, 0
+    for at, piece in _pieces(pattern):
+        depth += (piece == "(") - (piece == ")")
+        if piece == "|" and depth == 0:
+            parts.append(pattern[begin:at])
+            begin = at + 1
+    return [*parts, pattern[begin:]]
+
+
+def _alternative_requires(part: str, domain: str) -> bool:
+    literal, depth, begin = "", 0, 0
+    for at, piece in _pieces(part):
+        if piece == "(":
+            begin = at + 1 if depth == 0 else begin
+            depth += 1
+        elif piece == ")":
+            depth -= 1
+            optional = part[at + 1 : at + 2] in {"?", "*", "{"}
+            if depth == 0 and not optional and requires(re.sub(r"^\?(:|P?<\w+>)", "", part[begin:at]), domain):
+                return True
+            literal += "\n"
+        elif depth == 0:
+            literal += piece if len(piece) == 1 else piece[1] if piece[0] == "\\" else "\n"
+    # Without a backslash the dot of a name matches any letter: as good as named.
+    return domain in literal.lower()
+
+
+def _pieces(pattern: str) -> Iterator[tuple[int, str]]:
+    """(position, piece): one character, one escaped character, or a whole class in brackets."""
+    for match in re.finditer(r"\\.|\[\]?[^\]]*\]|.", pattern, re.DOTALL):
+        yield match.start(), match.group()

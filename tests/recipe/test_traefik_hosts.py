@@ -1,0 +1,100 @@
+"""Rules that would take a neighbour's traffic at a shared Traefik."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from warmci.base.errors import RecipeFailedError
+from warmci.recipe import lint
+from warmci.recipe.traefik_hosts import foreign_hosts, requires
+
+DOMAIN = "x.example.com"
+
+
+def document(rule: str, kind: str = "http") -> dict[str, Any]:
+    return {"services": {"app": {"deploy": {"labels": {f"traefik.{kind}.routers.a.rule": rule}}}}}
+
+
+def hosts(rule: str, kind: str = "http") -> list[str]:
+    return [host for _, host in foreign_hosts(document(rule, kind), DOMAIN)]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        f"Host(`{DOMAIN}`)",
+        f"Host(`{DOMAIN}`, `www.{DOMAIN}`)",
+        f"Host(`{DOMAIN.upper()}.`) || Host(`1.{DOMAIN}`)",
+        f"Host(`{DOMAIN}`) && (PathPrefix(`/`) || Header(`a`, `b`))",
+        f"HostRegexp(`^(www.)?{DOMAIN}`)",
+        r"HostRegexp(`^(www|api)\.x\.example\.com$`)",
+        f"HostRegexp(`^{DOMAIN}$|^www.{DOMAIN}$`)",
+        f"HostRegexp(`^(?:{DOMAIN}|(?P<w>www.{DOMAIN}))$`)",
+        f"HostRegexp(`{{sub:[a-z]+}}.{DOMAIN}`)",
+        f"Host(`{DOMAIN}`) && !Path(`/x`)",
+        "no rule at all",
+    ],
+)
+def test_the_apps_own_hosts(rule: str) -> None:
+    assert hosts(rule) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "host"),
+    [
+        ("Host(`other.org`)", "other.org"),
+        (f"Host(`{DOMAIN}`, `keycloak.example.com`)", "keycloak.example.com"),
+        (f"Host(`{DOMAIN}`) || Host(`example.com`)", "example.com"),
+        (f'Host(`{DOMAIN}`) || HOST("\\x6fther.org")', "other.org"),
+        (f"Host(`x{DOMAIN}`)", f"x{DOMAIN}"),
+        (f"Host(`{DOMAIN}.evil.org`)", f"{DOMAIN}.evil.org"),
+        ("HostHeader(`other.org`)", "other.org"),
+        ("HostRegexp(`.+`)", ".+"),
+        (f"HostRegexp(`^({DOMAIN}|keycloak.org)$`)", f"^({DOMAIN}|keycloak.org)$"),
+        (f"HostRegexp(`({DOMAIN})?keycloak.org`)", f"({DOMAIN})?keycloak.org"),
+        (f"HostRegexp(`^[{DOMAIN}]+$`)", f"^[{DOMAIN}]+$"),
+        ("PathPrefix(`/`)", "*"),
+        (f"!Host(`{DOMAIN}`)", "*"),
+        (f"Host(`{DOMAIN}`) || Path(`/login`)", "*"),
+        (f"Host(`{DOMAIN}`) || !Query(`a`)", "*"),
+    ],
+)
+def test_a_neighbours_host(rule: str, host: str) -> None:
+    assert host in hosts(rule)
+
+
+def test_streams() -> None:
+    assert hosts("HostSNI(`*`)", "tcp") == []
+    assert hosts(f"HostSNI(`{DOMAIN}`)", "tcp") == []
+    assert hosts("HostSNI(`other.org`)", "TCP") == ["other.org"]
+    assert hosts("HostSNIRegexp(`.*`)", "tcp") == [".*"]
+
+
+def test_the_gate_refuses_it_by_its_label_and_lets_it_in_by_its_word() -> None:
+    made = document("Host(`other.org`)")
+    with pytest.raises(
+        RecipeFailedError, match=r"traefik\.http\.routers\.a\.rule routes other\.org, a host outside x"
+    ) as caught:
+        lint.check(made, "x_example_com", DOMAIN, [])
+    assert '"host:other.org"' in str(caught.value.hint)
+    assert lint.check(made, "x_example_com", DOMAIN, ["host:other.org"]) == ["allowed by the operator: host:other.org"]
+
+
+PIECES = st.sampled_from(["a", ".", "x.example.com", r"x\.example\.com", "(", ")", "|", "?", "*", "+", "[a]", "^", "$"])
+
+
+@given(st.lists(PIECES, max_size=8).map("".join), st.sampled_from(["keycloak.org", "a", "", "aa.org"]))
+def test_what_is_said_to_require_the_domain_does(pattern: str, host: str) -> None:
+    """Whatever Python's own engine matches in full without the domain in it is never called the app's own."""
+    try:
+        compiled = re.compile(pattern)
+    except re.error:
+        return
+    if requires(pattern, DOMAIN):
+        match = compiled.search(host)
+        assert match is None, f"{pattern} matches {host}"
