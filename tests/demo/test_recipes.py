@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from warmci.base import process
+from warmci.demo import images
 from warmci.demo.recipes import instantiate
 from warmci.recipe.config import load_config
 
@@ -21,6 +22,10 @@ REFS = [
     ("custom-html", "1.0.0+1.35.0", "1.0.0+1.35.0"),
     ("custom-html", "1.1.0+1.35.0", "1.1.0+1.35.0"),
     ("keycloak", "1.0.0+26.7.3", "1.0.0+26.7.3"),
+    ("lasuite-docs", "0.1.0+1.0.0", "0.1.0+1.0.0"),
+    ("lasuite-docs", "0.2.0+1.1.0", "0.2.0+1.1.0"),
+    ("lasuite-docs", "good", "0.3.0+1.2.1"),
+    ("lasuite-docs", "bad", "0.3.0+1.2.0"),
     ("miniflux", "0.1.0+2.2.8", "0.1.0+2.2.8"),
     ("miniflux", "0.1.1+2.2.8", "0.1.1+2.2.8"),
     ("miniflux", "good", "0.2.0+2.2.13"),
@@ -56,7 +61,7 @@ def test_repositories_are_real_and_reproducible(demo: Path, tmp_path: Path, monk
     (home / ".gitconfig").write_text("[user]\n\tname = Somebody\n[commit]\n\tgpgsign = true\n", encoding="utf-8")
     monkeypatch.setenv("HOME", str(home))
     instantiate(tmp_path / "again")
-    for recipe in ("miniflux", "keycloak", "custom-html"):
+    for recipe in ("miniflux", "keycloak", "custom-html", "lasuite-docs"):
         refs = [git(root / "recipes" / recipe, "show-ref") for root in (demo, tmp_path / "again")]
         assert refs[0] == refs[1]
         assert git(demo / "recipes" / recipe, "symbolic-ref", "HEAD") == "refs/heads/main"
@@ -139,6 +144,17 @@ def test_the_second_miniflux_release_changes_the_database_only(demo: Path) -> No
     assert "INITDB_VERSION=v2" in show(demo, "miniflux", "0.1.1+2.2.8", "abra.sh")
 
 
+def test_docs_changes_image_and_label_only(demo: Path) -> None:
+    steps = [("0.1.0+1.0.0", "0.2.0+1.1.0"), ("main", "good"), ("main", "bad")]
+    versions = {"0.2.0+1.1.0": "0.2.0+1.1.0", "good": "0.3.0+1.2.1", "bad": "0.3.0+1.2.0"}
+    for old, new in steps:
+        version = versions[new]
+        assert changed(demo, "lasuite-docs", old, new) == ["compose.yml", f"release/{version}"]
+        image = compose(demo, "lasuite-docs", new)["services"]["backend"]["image"]
+        assert image == f"warmci-demo/lasuite-docs:{version.rpartition('+')[2]}"
+        assert image in images.IMAGES
+
+
 @pytest.mark.parametrize(("branch", "image"), [("good", "2.2.13"), ("bad", "2.2.14")])
 def test_the_pull_requests_change_image_and_label_only(demo: Path, branch: str, image: str) -> None:
     assert changed(demo, "miniflux", "main", branch) == ["compose.yml", f"release/0.2.0+{image}"]
@@ -152,13 +168,14 @@ def test_a_changed_config_has_a_new_version(demo: Path) -> None:
     assert names == ["abra.sh", "compose.yml", "index.html.tmpl", "release/1.1.0+1.35.0"]
 
 
-def test_the_operators_side_fits_the_recipes(demo: Path) -> None:
-    config = load_config(demo / "operator", "miniflux")
-    document = compose(demo, "miniflux", "main")
+@pytest.mark.parametrize("recipe", ["miniflux", "lasuite-docs"])
+def test_the_operators_side_fits_the_recipes(demo: Path, recipe: str) -> None:
+    config = load_config(demo / "operator", recipe)
+    document = compose(demo, recipe, "main")
     assert config.needs == ("keycloak",)
     assert config.sso is not None
     assert set(config.sso.secrets) <= set(document["secrets"])
-    text = show(demo, "miniflux", "main", "compose.yml")
+    text = show(demo, recipe, "main", "compose.yml")
     assert [name for name in (*config.env, *config.sso.env) if name not in text] == []
     assert load_config(demo / "operator", "keycloak").health_path == "/realms/master"
     assert not (demo / "operator" / "custom-html").exists()

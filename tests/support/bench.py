@@ -111,7 +111,7 @@ def bench(root: Path) -> Iterator[Bench]:
     started = private_engine.start(root / "engine", print)
     try:
         engine = Engine(started.docker_host)
-        images.provide_images(engine, images.IMAGES, images.default_cache_dir(), print)
+        images.provide_images(engine, images.STORY, images.default_cache_dir(), print)
         recipes.instantiate(root / "demo")
         values = {
             "state_dir": str(root / "state"),

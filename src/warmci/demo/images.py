@@ -1,7 +1,8 @@
 """Images of the demo's recipes: pulled where the engine reaches a registry, otherwise built from packages.
 
-Built ones come from Debian's packages, Maven Central (Keycloak) and the Go module proxy (Miniflux). They answer to the
-same environment variables and paths as the official ones, under names of their own: a look-alike must not shadow.
+Built ones come from Debian's packages, Maven Central (Keycloak), the Go module proxy (Miniflux) and the Python package
+index (Docs). They answer to the same environment variables and paths as the official ones, under names of their own: a
+look-alike must not shadow.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ _TOOLS = {
     "busybox": {"mmdebstrap": "mmdebstrap"},
     "keycloak": {"mmdebstrap": "mmdebstrap", "mvn": "maven", "java": "openjdk-17-jre-headless"},
     "miniflux": {"mmdebstrap": "mmdebstrap", "go": "golang-go"},
+    "lasuite-docs": {"mmdebstrap": "mmdebstrap", "pip3": "python3-pip"},
+    "nginx": {"mmdebstrap": "mmdebstrap"},
+    "redis": {"mmdebstrap": "mmdebstrap"},
 }
 # How this host reaches the outside, for the tools that fetch.
 _FETCHING = (
@@ -50,6 +54,12 @@ _FETCHING = (
     "GOPROXY",
     "GOSUMDB",
     "GOFLAGS",
+    "PIP_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_FIND_LINKS",
+    "PIP_CERT",
+    "PIP_CONFIG_FILE",
+    "PIP_DEFAULT_TIMEOUT",
 )
 _JAVA = ("ENV JAVA_HOME=/usr/lib/jvm/java", "ENV LANG=C.UTF-8")
 _CHANGES: dict[str, tuple[str, ...]] = {
@@ -63,6 +73,16 @@ _CHANGES: dict[str, tuple[str, ...]] = {
     "miniflux": (f"ENV PATH={_PATH}", "USER 65534", 'CMD ["/usr/bin/miniflux"]'),
     "busybox": (f"ENV PATH={_PATH}", 'CMD ["sh"]'),
     "keycloak": (f"ENV PATH={_PATH}", *_JAVA, "USER 1000", 'ENTRYPOINT ["/opt/keycloak/bin/kc.sh"]'),
+    "lasuite-docs": (
+        f"ENV PATH={_PATH}",
+        "ENV DJANGO_SETTINGS_MODULE=impress.settings",
+        "ENV PYTHONUNBUFFERED=1",
+        "WORKDIR /app",
+        "USER 1001",
+        'CMD ["python", "-m", "gunicorn", "impress.wsgi", "--bind", "0.0.0.0:8000"]',
+    ),
+    "nginx": (f"ENV PATH={_PATH}", 'CMD ["nginx", "-g", "daemon off;"]'),
+    "redis": (f"ENV PATH={_PATH}", "WORKDIR /data", "USER 999", 'CMD ["redis-server", "--protected-mode", "no"]'),
 }
 
 
@@ -71,7 +91,7 @@ class Image:
     name: str
     version: str
     official: str
-    """What a registry calls it."""
+    """What a registry calls it; empty: it is WarmCI's own, and no registry has it."""
 
     @property
     def tag(self) -> str:
@@ -84,11 +104,12 @@ class Image:
 
     def tar(self, cache_dir: Path) -> Path:
         """Its file in the cache; another one when the build changes."""
-        scripts = (f"{self.name}.build.sh", f"{self.name}.entry.sh", "common.sh", "small.sh")
         digest = hashlib.sha256()
-        for script in scripts:
-            path = _SCRIPTS / script
-            digest.update(path.read_bytes() if path.exists() else b"")
+        for path in (*sorted(_SCRIPTS.glob(f"{self.name}.*")), _SCRIPTS / "common.sh", _SCRIPTS / "small.sh"):
+            digest.update(path.read_bytes())
+        for path in sorted((_SCRIPTS / self.name).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                digest.update(f"{path.relative_to(_SCRIPTS)}\0".encode() + path.read_bytes())
         return cache_dir / f"{self.name}-{self.version}-{digest.hexdigest()[:12]}.tar"
 
 
@@ -102,8 +123,13 @@ IMAGES: dict[str, Image] = {
         Image("miniflux", "2.2.13", "miniflux/miniflux:2.2.13"),
         Image("miniflux", "2.2.14", "miniflux/miniflux:2.2.14"),
         Image("busybox", "1.35", "busybox:1.35"),
+        *(Image("lasuite-docs", version, "") for version in ("1.0.0", "1.1.0", "1.2.0", "1.2.1")),
+        Image("nginx", "1.22", "nginx:1.22"),
+        Image("redis", "7.0", "redis:7.0"),
     )
 }
+STORY = tuple(tag for tag, image in IMAGES.items() if image.name in {"keycloak", "miniflux", "postgres", "busybox"})
+"""What the demo's story runs."""
 
 
 def default_cache_dir() -> Path:
@@ -128,6 +154,8 @@ def provide_images(engine: Engine, tags: Iterable[str], cache_dir: Path, report:
 
 
 def _pulled(engine: Engine, tag: str, report: Callable[[str], None]) -> bool:
+    if not IMAGES[tag].official:
+        return False
     try:
         engine.pull_image(IMAGES[tag].official, tag)
     except InfraError:

@@ -75,7 +75,7 @@ def prepare(root: Path, host_engine: str, console: Console) -> Stage:
     text = "".join(f'{name} = "{value}"\n' for name, value in values.items())
     fs.write_atomic(root / "settings.toml", text)
     settings = Settings.model_validate(values)
-    images.provide_images(Engine(docker_host), images.IMAGES, images.default_cache_dir(), console.say)
+    images.provide_images(Engine(docker_host), images.STORY, images.default_cache_dir(), console.say)
     if namespace is not None:
         netns.enter(namespace)
     return Stage(settings, root, private)
