@@ -373,7 +373,7 @@ def test_what_a_recipe_is_told_is_what_keycloak_says(
     names = ("issuer", "authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri")
     keys = (*names, "end_session_endpoint")
     config = SsoConfig(env={key.upper(): f"{{{key}}}" for key in keys})
-    told = RunRealm(bench.settings, live_provider, name, "secret", "password", config).env({})
+    told = RunRealm(bench.settings, live_provider, name, "secret", {}, config).env({})
     said = http_client.get(f"{keycloak.url}/realms/{name}/.well-known/openid-configuration").json()
     assert told == {key.upper(): said[key] for key in keys}
 

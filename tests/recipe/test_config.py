@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from warmci.base.errors import UsageError
-from warmci.recipe.config import RecipeConfig, filled, load_config
+from warmci.recipe.config import RecipeConfig, claim_source, filled, load_config
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,9 +53,52 @@ secrets = {oidc_secret = "{client_secret}"}
     assert filled(config.env, facts) == {"SITE": "http://d:1/x", "HOST": "d:1"}
 
 
+def test_users_clients_and_claims_are_read(tmp_path: Path) -> None:
+    text = """
+[sso]
+backchannel_logout_path = "/logout-by-keycloak"
+login_timeout_s = 30
+[sso.users.bob]
+roles = ["editor"]
+groups = ["staff/editors"]
+attributes = {department = "Press"}
+[sso.clients.robot]
+service_account = true
+[sso.claims]
+groups = "{groups}"
+department = "{attribute:department}"
+tenant = "acme"
+admin = true
+level = 3
+[sso.env]
+ROBOT = "{robot_client_id}"
+[sso.secrets]
+robot = "{robot_client_secret}"
+"""
+    sso = load_config(written(tmp_path, text), "demo").sso
+    assert sso is not None
+    assert sso.users["bob"].groups == ("staff/editors",)
+    assert sso.clients["robot"].service_account
+    sources = {name: claim_source(said) for name, said in sso.claims.items()}
+    assert sources == {"groups": "groups", "department": "attribute:department", "tenant": "", "admin": "", "level": ""}
+    assert (sso.claims["admin"], sso.claims["level"]) == (True, 3)
+    assert sso.login_timeout_s == 30
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ('sso = {users = {"../bob" = {}}}', "sso.users"),
+        ('sso = {users = {bob = {groups = ["/staff"]}}}', "sso.users.bob.groups.0"),
+        ('sso = {users = {bob = {password = "x"}}}', "sso.users.bob.password"),
+        ("sso = {clients = {app = {}}}", "app is the app's own client"),
+        ('sso = {clients = {robot = {redirect_paths = ["cb"]}}}', "sso.clients.robot.redirect_paths.0"),
+        (
+            'sso = {claims = {groups = "{group}"}}',
+            "unknown source {group}; known: {groups}, .*{attribute:NAME}",
+        ),
+        ('sso = {env = {A = "{robot_client_id}"}}', "unknown placeholder {robot_client_id}"),
+        ('sso = {backchannel_logout_path = "logout"}', "sso.backchannel_logout_path"),
         ('need = ["keycloak"]', "need: "),
         ('needs = ["postgres"]', "needs.0: "),
         ('health_path = "up"', "health_path: "),

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from warmci.base.errors import InfraError, RecipeFailedError
+from warmci.base.models import TestOutcome
 from warmci.report.console import Console, print_data
 from warmci.report.stages import Recorder, Stage
 
@@ -47,6 +48,16 @@ def test_a_failed_check_makes_the_stage_red_and_ends_it(capsys: pytest.CaptureFi
     assert result.outcome == "failed"
     assert result.detail == "login and 1 more: last"
     assert "✗ custom" in capsys.readouterr().err
+
+
+def test_what_the_infrastructure_failed_is_not_the_recipes_failure() -> None:
+    stage = Stage("tests")
+    stage.check("answers", ok=False, message="502")
+    stage.tests.append(
+        TestOutcome(name="login", outcome="failed", seconds=1, message="E", infrastructure="Keycloak is away")
+    )
+    with pytest.raises(InfraError, match=r"^login: Keycloak is away$"):
+        stage.require_green()
 
 
 def test_a_failed_check_without_words_still_has_a_message() -> None:

@@ -215,6 +215,113 @@ def test_doubtful_creates_are_settled(
     assert (post.call_count, look.call_count) == (len(posts), len(looks))
 
 
+LOAD, ROLE, TOML = "overloaded or failing: retry the run", "role create-realm", "recipe.toml asks for"
+
+
+@pytest.mark.parametrize(
+    ("posts", "hint"),
+    [
+        ([CLASH, CLASH], LOAD),
+        ([error(500)] * 5, LOAD),
+        ([error(403), error(403)], ROLE),
+        ([error(409, "Duplicate resource error")], TOML),
+        ([error(400, "Unrecognized field")], TOML),
+        ([httpx.Response(415)], "Keycloak's own log"),
+    ],
+)
+def test_a_refusal_has_the_hint_that_helps(
+    server: respx.MockRouter, subject: admin_rest.Keycloak, posts: list[httpx.Response], hint: str
+) -> None:
+    answers(server, "POST", "/admin/realms", *posts)
+    server.get(f"/admin/realms/{NAME}").mock(return_value=GONE)
+    with pytest.raises(InfraError) as caught:
+        create(subject)
+    assert hint in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("posts", "looks", "unsettled"),
+    [
+        ([httpx.ReadTimeout("slow")] * 5, [GONE] * 5, True),
+        ([httpx.ReadTimeout("slow"), error(400, "no")], [GONE], True),
+        ([httpx.ReadTimeout("slow")], [error(500)] * 5, True),
+        ([error(502)] * 5, [GONE] * 5, True),
+        ([httpx.ConnectError("refused")] * 5, [GONE] * 5, False),
+        ([error(503)] * 5, [GONE] * 5, False),
+        ([error(400, "no")], [], False),
+    ],
+)
+def test_a_realm_that_may_still_appear_is_told_apart(
+    server: respx.MockRouter,
+    subject: admin_rest.Keycloak,
+    posts: list[httpx.Response],
+    looks: list[httpx.Response],
+    unsettled: bool,
+) -> None:
+    answers(server, "POST", "/admin/realms", *posts)
+    answers(server, "GET", f"/admin/realms/{NAME}", *looks)
+    with pytest.raises(InfraError) as caught:
+        create(subject)
+    assert isinstance(caught.value, lifecycle.UnsettledRealmError) is unsettled
+
+
+def test_a_realm_that_commits_late_is_waited_for(
+    server: respx.MockRouter, subject: admin_rest.Keycloak, clock: Clock
+) -> None:
+    server.delete(f"/admin/realms/{NAME}").mock(side_effect=lambda _: httpx.Response(204) if clock.now > 1100 else GONE)
+    assert lifecycle.delete_unsettled_realm(subject, NAME)
+    assert 1100 < clock.now < 1104
+
+
+def test_no_transaction_is_waited_for_for_ever(
+    server: respx.MockRouter, subject: admin_rest.Keycloak, clock: Clock
+) -> None:
+    server.delete(f"/admin/realms/{NAME}").mock(return_value=GONE)
+    assert not lifecycle.delete_unsettled_realm(subject, NAME)
+    assert 1300 <= clock.now < 1304
+
+
+def test_people_clients_and_claims(server: respx.MockRouter, subject: admin_rest.Keycloak) -> None:
+    route = server.post("/admin/realms").respond(201)
+    users = tuple(
+        realm_spec.RealmUser(
+            username=name,
+            password=SecretStr(f"{name}-{CANARY}"),
+            email=f"{name}@example.org",
+            first_name=name,
+            last_name="E",
+            groups=groups,
+        )
+        for name, groups in {"alice": ("staff", "staff/editors"), "bob": ("staff/editors/press", "guests")}.items()
+    )
+    robot = realm_spec.ExtraClient(client_id="robot", client_secret=SecretStr(f"robot-{CANARY}"), service_account=True)
+    page = realm_spec.ExtraClient(
+        client_id="page", client_secret=SecretStr(""), public=True, redirect_uris=("https://app.example.org/cb",)
+    )
+    claims: dict[str, str | bool | int] = {"tenant": "acme", "beta": False, "level": 0}
+    create(subject, users=users, clients=(robot, page), claims=claims, claim_sources={"groups": "groups"})
+    body = json.loads(route.calls[0].request.content)
+    leaf = {"name": "press", "subGroups": []}
+    editors = {"name": "editors", "subGroups": [leaf]}
+    assert body["groups"] == [{"name": "guests", "subGroups": []}, {"name": "staff", "subGroups": [editors]}]
+    assert [user["groups"] for user in body["users"]] == [
+        ["/staff", "/staff/editors"],
+        ["/staff/editors/press", "/guests"],
+    ]
+    facts = {client["clientId"]: client for client in body["clients"]}
+    assert facts["robot"]["serviceAccountsEnabled"]
+    assert (facts["robot"]["standardFlowEnabled"], facts["page"]["standardFlowEnabled"]) == (False, True)
+    assert "secret" not in facts["page"]
+    assert f"{CANARY}" not in subject.redact(f"robot-{CANARY} bob-{CANARY}")
+    for client in facts.values():
+        constants = {
+            mapper["config"]["claim.name"]: (mapper["config"]["claim.value"], mapper["config"]["jsonType.label"])
+            for mapper in client["protocolMappers"]
+            if mapper["protocolMapper"] == "oidc-hardcoded-claim-mapper"
+        }
+        assert constants == {"tenant": ("acme", "String"), "beta": ("false", "boolean"), "level": ("0", "long")}
+
+
 @pytest.mark.parametrize(
     ("posts", "looks", "message"),
     [

@@ -16,7 +16,7 @@ from warmci.base.errors import InfraError, RecipeFailedError
 from warmci.testing.login import browser_login
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 APP = "http://app.warmci.localhost:21000"
 REALM = "http://warm-keycloak.warmci.localhost:20000/realms/ci-x"
@@ -64,6 +64,7 @@ def web() -> Iterator[respx.MockRouter]:
         )
         router.post(POST).mock(return_value=to(BACK))
         router.get(f"{APP}/callback").mock(return_value=to("/home", "session=1; Secure; HttpOnly"))
+        router.get(f"{REALM}/.well-known/openid-configuration").mock(return_value=httpx.Response(200, json={}))
         router.get(f"{APP}/home").mock(return_value=page("<h1>Welcome alice</h1>"))
         yield router
 
@@ -197,6 +198,65 @@ def test_keycloaks_own_failure_is_not_the_recipes(
     web.request(*step).mock(side_effect=[answer])
     with pytest.raises(InfraError, match="Keycloak failed during a login: http://warm-keycloak"):
         login(client)
+
+
+class Clock:
+    """Time that passes only while Keycloak thinks."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def thinking(self, seconds: float, answer: httpx.Response) -> Callable[[httpx.Request], httpx.Response]:
+        def answered(_: httpx.Request) -> httpx.Response:
+            self.now += seconds
+            return answer
+
+        return answered
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("warmci.testing.login.time.monotonic", lambda: clock.now)
+    return clock
+
+
+APP_BROKE = page("<title>Sorry</title>", 500)
+
+
+def test_a_slow_keycloak_that_recovered_excuses_the_app(
+    web: respx.MockRouter, client: httpx.Client, clock: Clock
+) -> None:
+    """Seen: the app gave up on Keycloak after three seconds, and a moment later Keycloak was as healthy as ever."""
+    web.post(POST).mock(side_effect=clock.thinking(9, to(BACK)))
+    web.get(f"{APP}/callback").mock(return_value=APP_BROKE)
+    with pytest.raises(InfraError, match=rf"{REALM} took 9 s for an answer; the app: {APP}/callback, HTTP 500: Sorry$"):
+        login(client)
+
+
+@pytest.mark.parametrize("answer", [httpx.ReadTimeout("slow"), page("", 503)])
+def test_a_keycloak_that_fails_the_app_excuses_it(
+    web: respx.MockRouter, client: httpx.Client, answer: httpx.Response | Exception
+) -> None:
+    web.get(f"{REALM}/.well-known/openid-configuration").mock(side_effect=[answer])
+    web.get(f"{APP}/callback").mock(return_value=APP_BROKE)
+    with pytest.raises(InfraError, match=r"(does not answer: ReadTimeout|answers HTTP 503); the app: "):
+        login(client)
+
+
+def test_a_slow_keycloak_excuses_no_refusal(web: respx.MockRouter, client: httpx.Client, clock: Clock) -> None:
+    web.post(POST).mock(side_effect=clock.thinking(9, to(BACK)))
+    web.get(f"{APP}/callback").mock(return_value=page("", 403))
+    failed(client, "the app did not accept it")
+
+
+def test_a_login_has_a_deadline_of_its_own(web: respx.MockRouter, client: httpx.Client, clock: Clock) -> None:
+    web.post(POST).mock(side_effect=clock.thinking(31, to(BACK)))
+    with pytest.raises(InfraError, match="took 31 s"):
+        browser_login(client, "/login", "alice", PASSWORD, deadline_s=30)
+    web.get(f"{APP}/login").mock(side_effect=clock.thinking(31, to(AUTH)))
+    with pytest.raises(InfraError, match=r"Keycloak failed during a login: .* the login's deadline is over"):
+        browser_login(client, "/login", "alice", PASSWORD, deadline_s=30)
 
 
 def test_no_secret_leaves(web: respx.MockRouter, client: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:

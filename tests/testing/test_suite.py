@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from warmci.testing.suite import SsoContext, TestContext, run_suite
+from warmci.testing.suite import SsoContext, SsoUser, TestContext, run_suite
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from warmci.base.models import TestOutcome
 
 SECRET = "hunter2hunter2hunter2"
 PASSWORD = "alice-password-0001"
@@ -38,6 +40,10 @@ class Bench:
         (self.tests / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def run(self, phase: str = "install", timeout_s: float = 60.0, **facts: Any) -> list[tuple[str, str, str]]:
+        outcomes = self.outcomes(phase, timeout_s, **facts)
+        return [(outcome.name, outcome.outcome, outcome.message) for outcome in outcomes]
+
+    def outcomes(self, phase: str = "install", timeout_s: float = 60.0, **facts: Any) -> tuple[TestOutcome, ...]:
         context = TestContext.model_validate(
             {
                 "recipe": "tiny",
@@ -53,8 +59,7 @@ class Bench:
                 **facts,
             }
         )
-        outcomes = run_suite(self.tests, context, self.work, timeout_s)
-        return [(outcome.name, outcome.outcome, outcome.message) for outcome in outcomes]
+        return run_suite(self.tests, context, self.work, timeout_s)
 
     def log(self, phase: str = "install") -> str:
         return (self.work / f"pytest-{phase}.log").read_text(encoding="utf-8")
@@ -181,16 +186,14 @@ def test_secrets_are_masked_in_messages_and_log(bench: Bench) -> None:
         realm="r",
         client_id="app",
         client_secret=SECRET[::-1],
-        username="alice",
-        password=PASSWORD,
-        email="a@example.org",
+        users=(SsoUser(username="alice", password=PASSWORD, email="a@example.org"),),
     )
     bench.write("""
     from warmci.testing.suite import TestContext
     import os, pathlib
     def test_secrets():
         context = TestContext.model_validate_json(pathlib.Path(os.environ["WARMCI_TEST_CONTEXT"]).read_text())
-        values = [context.secrets["admin_password"], context.sso.client_secret, context.sso.password]
+        values = [context.secrets["admin_password"], context.sso.client_secret, context.sso.users[0].password]
         found = " ".join(value.get_secret_value() for value in values)
         print("printed", found)
         assert found == "", found
@@ -200,6 +203,24 @@ def test_secrets_are_masked_in_messages_and_log(bench: Bench) -> None:
     for text in (message, bench.log()):
         assert "*** *** ***" in text
         assert not [value for value in (SECRET, SECRET[::-1], PASSWORD) if value in text]
+
+
+def test_what_the_infrastructure_failed_is_told_apart(bench: Bench) -> None:
+    bench.write("""
+    import pytest
+    from warmci.base.errors import InfraError
+    @pytest.fixture(scope="module")
+    def session(): raise InfraError("Keycloak is away")
+    def test_red(): assert 1 == 2
+    def test_by_fixture(session): pass
+    def test_by_itself(): raise InfraError("the engine is away")
+    """)
+    outcomes = bench.outcomes()
+    assert {o.name.rpartition("::")[2]: (o.outcome, o.infrastructure) for o in outcomes} == {
+        "test_red": ("failed", ""),
+        "test_by_fixture": ("failed", "Keycloak is away"),
+        "test_by_itself": ("failed", "the engine is away"),
+    }
 
 
 def test_nothing_is_left_but_a_private_log(bench: Bench) -> None:

@@ -64,6 +64,8 @@ class TestOutcome(Record):
     outcome: Literal["passed", "failed", "skipped"]
     seconds: float
     message: Block = ""
+    infrastructure: Block = ""
+    """Of a failed one: what of the infrastructure failed it, in words; it says nothing of the recipe then."""
 
 
 class StageResult(Record):

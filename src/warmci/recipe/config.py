@@ -6,7 +6,7 @@ import string
 import tomllib
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from warmci.base.errors import UsageError
 from warmci.base.models import Record
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+APP_CLIENT = "app"
+TEST_USER = "alice"
 APP_PLACEHOLDERS = frozenset({"url", "domain", "port"})
 SSO_PLACEHOLDERS = frozenset(
     {
@@ -32,21 +34,104 @@ SSO_PLACEHOLDERS = frozenset(
 )
 
 
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,30}$")]
+"""Of a user or a client in recipe.toml."""
+Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_. -]{0,63}$")]
+"""A role, or one part of a group's path."""
+Group = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_. -]{0,63}(/[A-Za-z0-9][A-Za-z0-9_. -]{0,63}){0,7}$")]
+UrlPath = Annotated[str, Field(pattern=r"^/")]
+CLAIM_SOURCES = ("groups", "group_paths", "roles", "username", "email", "first_name", "last_name")
+
+
+class UserConfig(Record):
+    """A user of the realm, beside alice or alice herself."""
+
+    email: str = ""
+    """Empty: NAME@example.org."""
+    first_name: str = ""
+    """Empty: the name with a capital."""
+    last_name: str = "Example"
+    roles: frozenset[Word] = frozenset()
+    """Realm roles, over those of [sso]; they exist by being named."""
+    groups: tuple[Group, ...] = ()
+    """`staff`, or `staff/editors` below it; they exist by being named."""
+    attributes: dict[str, str] = {}
+
+
+class ClientConfig(Record):
+    """A client of the realm beside the app's own: for a second component, a robot, a token that tests ask for."""
+
+    redirect_paths: tuple[UrlPath, ...] = ()
+    public: bool = False
+    service_account: bool = False
+    """It may log in as itself (client_credentials)."""
+
+
 class SsoConfig(Record):
     """How the run's realm reaches the app: its env names, its secrets, its redirect paths."""
 
-    redirect_paths: tuple[Annotated[str, Field(pattern=r"^/")], ...] = ("/*",)
-    roles: frozenset[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_. -]{0,63}$")]] = frozenset()
-    """Realm roles that exist, and that the test user has."""
+    redirect_paths: tuple[UrlPath, ...] = ("/*",)
+    roles: frozenset[Word] = frozenset()
+    """Realm roles that exist, and that every user has."""
     fixed_realm: bool = False
     """One realm name for all runs of the recipe, for apps that store the issuer; its runs then wait for each other."""
+    login_timeout_s: float = Field(120.0, gt=0)
+    """Seconds that a login through app and Keycloak may take."""
+    backchannel_logout_path: str = Field("", pattern=r"^(/.*)?$")
+    """Path of the app that Keycloak tells when a session ends; empty: none."""
+    users: dict[Name, UserConfig] = {}
+    clients: dict[Name, ClientConfig] = {}
+    claims: dict[str, str | bool | int] = {}
+    """Claim to its value: a constant, or a source in braces, such as {groups} or {attribute:department}."""
     env: dict[str, str] = {}
     secrets: dict[str, str] = {}
 
+    @field_validator("claims")
+    @classmethod
+    def _sources(cls, value: dict[str, str | bool | int]) -> dict[str, str | bool | int]:
+        for name, said in value.items():
+            source = claim_source(said)
+            if not name or (source and source not in CLAIM_SOURCES and not source.startswith("attribute:")):
+                known = ", ".join(f"{{{known}}}" for known in (*CLAIM_SOURCES, "attribute:NAME"))
+                raise ValueError(f"{name}: unknown source {{{source}}}; known: {known}")
+        return value
+
+    @field_validator("clients")
+    @classmethod
+    def _own_names(cls, value: dict[str, ClientConfig]) -> dict[str, ClientConfig]:
+        if APP_CLIENT in value:
+            raise ValueError(f"{APP_CLIENT} is the app's own client, which there is anyway")
+        return value
+
+    @field_validator("users")
+    @classmethod
+    def _own_addresses(cls, value: dict[str, UserConfig]) -> dict[str, UserConfig]:
+        """Keycloak refuses a realm in which two people share one."""
+        taken: dict[str, str] = {}
+        for name, user in {TEST_USER: UserConfig(), **value}.items():
+            email = email_of(name, user).lower()
+            if other := taken.get(email):
+                raise ValueError(f"{name} and {other} have the same e-mail address {email}")
+            taken[email] = name
+        return value
+
     @field_validator("env", "secrets")
     @classmethod
-    def _known(cls, value: dict[str, str]) -> dict[str, str]:
-        return _check_placeholders(value, APP_PLACEHOLDERS | SSO_PLACEHOLDERS)
+    def _known(cls, value: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        clients = info.data.get("clients", {})
+        of_clients = {f"{name}_{fact}" for name in clients for fact in ("client_id", "client_secret")}
+        return _check_placeholders(value, APP_PLACEHOLDERS | SSO_PLACEHOLDERS | of_clients)
+
+
+def email_of(name: str, user: UserConfig) -> str:
+    return user.email or f"{name}@example.org"
+
+
+def claim_source(said: str | bool | int) -> str:
+    """`groups` of `{groups}`; empty for a constant."""
+    if isinstance(said, str) and said.startswith("{") and said.endswith("}"):
+        return said[1:-1]
+    return ""
 
 
 class RecipeConfig(Record):

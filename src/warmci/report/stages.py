@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from warmci.base.errors import RecipeFailedError, WarmciError
+from warmci.base.errors import InfraError, RecipeFailedError, WarmciError
 from warmci.base.models import StageResult, TestOutcome
 
 if TYPE_CHECKING:
@@ -33,8 +33,11 @@ class Stage:
         )
 
     def require_green(self) -> None:
-        """Raise RecipeFailedError when a test of this stage failed."""
+        """Raise RecipeFailedError when a test of this stage failed, InfraError when that was not the recipe's doing."""
         failed = [test for test in self.tests if test.outcome == "failed"]
+        for test in failed:
+            if test.infrastructure:
+                raise InfraError(f"{test.name}: {test.infrastructure}", hint="warmci doctor; then retry the run")
         if failed:
             first = failed[0].message.strip().splitlines()
             more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
@@ -82,7 +85,10 @@ class Recorder:
 
     def _add(self, stage: Stage, outcome: str, seconds: float) -> None:
         redact = self._console.redact
-        tests = tuple(t.model_copy(update={"message": redact(t.message)}) for t in stage.tests)
+        tests = tuple(
+            test.model_copy(update={"message": redact(test.message), "infrastructure": redact(test.infrastructure)})
+            for test in stage.tests
+        )
         self.stages.append(
             StageResult.model_validate(
                 {

@@ -78,7 +78,7 @@ class App:
             self.context.console.redact.add(*self.secrets.values())
         self.rendered = rendered
         if self.context.realm:
-            self.context.realm.wait()
+            self.context.realm.serve(self.placement.url)
 
     def _converge(self) -> None:
         self.deployment.wait(self.context.settings.deploy_timeout_s, self.context.console.progress)

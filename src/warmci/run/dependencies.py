@@ -14,10 +14,10 @@ from pydantic import SecretStr
 from warmci.base import names
 from warmci.base.errors import InfraError, InterruptedRunError, WarmciError
 from warmci.live import keycloak_json, lock
-from warmci.recipe.config import SsoConfig
+from warmci.recipe.config import SsoConfig, claim_source, email_of
 from warmci.recipe.repository import clone
 from warmci.sso import keycloak_app, lifecycle, realm_spec
-from warmci.sso.realm import CLIENT, USER, RunRealm
+from warmci.sso.realm import CLIENT, RunRealm, roles_of, users_of
 from warmci.swarm import reap
 
 if TYPE_CHECKING:
@@ -35,36 +35,70 @@ def open_realm(context: Context, apps: Sequence[Placement]) -> RunRealm:
     serving = _live(context) or _cold(context)
     config = context.config.sso or SsoConfig()
     name = _name(context, fixed=config.fixed_realm)
-    realm = RunRealm(context.settings, serving, name, secrets.token_urlsafe(32), secrets.token_urlsafe(16), config)
-    context.console.redact.add(realm.client_secret, realm.password)
-    spec = realm_spec.RealmSpec(
-        name=name,
-        run=context.run_id,
-        owner=context.instance,
-        host=socket.gethostname(),
-        ttl_s=context.settings.realm_ttl_s,
-        client_id=CLIENT,
-        client_secret=SecretStr(realm.client_secret),
-        redirect_uris=tuple(f"{app.url}{path}" for app in apps for path in config.redirect_paths),
-        web_origins=tuple(app.url for app in apps),
-        users=(
-            realm_spec.RealmUser(
-                username=USER,
-                password=SecretStr(realm.password),
-                email=f"{USER}@example.org",
-                first_name="Alice",
-                last_name="Example",
-                roles=tuple(sorted(config.roles)),
-            ),
-        ),
-        roles=tuple(sorted(config.roles)),
+    realm = RunRealm(
+        context.settings,
+        serving,
+        name,
+        client_secret=secrets.token_urlsafe(32),
+        passwords={user: secrets.token_urlsafe(16) for user in users_of(config)},
+        config=config,
+        client_secrets={
+            client: "" if about.public else secrets.token_urlsafe(32) for client, about in config.clients.items()
+        },
     )
+    context.console.redact.add(realm.client_secret, *realm.passwords.values(), *realm.client_secrets.values())
+    spec = _spec(context, realm, apps)
     pool = ThreadPoolExecutor(1, thread_name_prefix="realm")
     with context.shielded():
         made = pool.submit(_create, context, serving, spec, fresh=config.fixed_realm)
         context.cleanup.callback(_delete, context, serving, name, made)
     pool.shutdown(wait=False)
     return replace(realm, made=made)
+
+
+def _spec(context: Context, realm: RunRealm, apps: Sequence[Placement]) -> realm_spec.RealmSpec:
+    config, origins = realm.config, tuple(app.url for app in apps)
+    users = tuple(
+        realm_spec.RealmUser(
+            username=name,
+            password=SecretStr(realm.passwords[name]),
+            email=email_of(name, user),
+            first_name=user.first_name or name.capitalize(),
+            last_name=user.last_name,
+            roles=roles_of(user, config),
+            groups=user.groups,
+            attributes=user.attributes,
+        )
+        for name, user in users_of(config).items()
+    )
+    clients = tuple(
+        realm_spec.ExtraClient(
+            client_id=name,
+            client_secret=SecretStr(realm.client_secrets[name]),
+            redirect_uris=tuple(f"{url}{path}" for url in origins for path in client.redirect_paths),
+            web_origins=origins,
+            public=client.public,
+            service_account=client.service_account,
+        )
+        for name, client in config.clients.items()
+    )
+    sources = {name: claim_source(said) for name, said in config.claims.items()}
+    return realm_spec.RealmSpec(
+        name=realm.name,
+        run=context.run_id,
+        owner=context.instance,
+        host=socket.gethostname(),
+        ttl_s=context.settings.realm_ttl_s,
+        client_id=CLIENT,
+        client_secret=SecretStr(realm.client_secret),
+        redirect_uris=tuple(f"{url}{path}" for url in origins for path in config.redirect_paths),
+        web_origins=origins,
+        users=users,
+        roles=tuple(sorted({role for user in users for role in user.roles})),
+        clients=clients,
+        claims={name: said for name, said in config.claims.items() if not sources[name]},
+        claim_sources={name: source for name, source in sources.items() if source},
+    )
 
 
 def _name(context: Context, *, fixed: bool) -> str:
@@ -94,7 +128,11 @@ def _delete(context: Context, serving: keycloak_app.Provider, name: str, made: F
     # A request under way is still carried out, and would be after the deletion that should have undone it.
     wait([made])
     with keycloak_app.connected(context.settings, serving.access) as keycloak:
-        lifecycle.delete_keycloak_realm(keycloak, name)
+        if not isinstance(made.exception(), lifecycle.UnsettledRealmError):
+            lifecycle.delete_keycloak_realm(keycloak, name)
+            return
+        context.console.say(f"Keycloak gave no answer on realm {name} and may yet make it: waiting", style="yellow")
+        lifecycle.delete_unsettled_realm(keycloak, name)
 
 
 def _live(context: Context) -> keycloak_app.Provider | None:

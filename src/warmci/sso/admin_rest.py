@@ -25,6 +25,7 @@ _RENEW_BEFORE_S = 10.0
 """A token of the master realm lives 60 s."""
 _PAUSES_S = (0.0, 0.5, 1.0, 2.0, 4.0)
 _OPERATION_DEADLINE_S = 240.0
+_POLL_S = 2.0
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 """Creating a realm took up to 14 s on a busy server."""
 _HEALTH_TIMEOUT = httpx.Timeout(10.0, connect=5.0)
@@ -82,6 +83,8 @@ class Answer:
     status: int
     text: str
     body: Any = field(default=None, repr=False)
+    reached: bool = True
+    """Whether the request may have got to Keycloak."""
 
     def __str__(self) -> str:
         return f"HTTP {self.status}: {self.text}" if self.status else self.text
@@ -90,6 +93,11 @@ class Answer:
     def is_transient(self) -> bool:
         """No answer, or one that says nothing about whether the request took effect."""
         return self.status == 0 or self.status in TRANSIENT
+
+    @property
+    def may_take_effect(self) -> bool:
+        """Nobody said whether the request was carried out, and it may still be. (503: there is no Keycloak yet.)"""
+        return self.reached and self.is_transient and self.status != 503
 
     @property
     def is_database_clash(self) -> bool:
@@ -106,6 +114,14 @@ def attempts() -> Iterator[int]:
             return
         time.sleep(pause * random.uniform(1.0, 1.25))  # noqa: S311  (jitter, not a secret)
         yield number
+
+
+def polls(for_s: float) -> Iterator[None]:
+    """At once, then every two seconds; none begins after for_s seconds."""
+    began = time.monotonic()
+    while time.monotonic() - began <= for_s:
+        yield
+        time.sleep(_POLL_S)
 
 
 class Keycloak:
@@ -199,7 +215,8 @@ class Keycloak:
             )
         except httpx.RequestError as error:
             # The error holds the request, secrets included: only its words leave here.
-            return Answer(0, self.redact(f"{type(error).__name__}: {error}".removesuffix(": ")))
+            said = self.redact(f"{type(error).__name__}: {error}".removesuffix(": "))
+            return Answer(0, said, reached=not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)))
         return self._read(response)
 
     def _read(self, response: httpx.Response) -> Answer:
@@ -208,7 +225,7 @@ class Keycloak:
         except ValueError:
             body = None
         if response.status_code == 404 and not (isinstance(body, dict) and "error" in body):
-            return Answer(0, "HTTP 404 from something in front of Keycloak")
+            return Answer(0, "HTTP 404 from something in front of Keycloak", reached=False)
         return Answer(response.status_code, self.redact(_said(response, body)), body)
 
 

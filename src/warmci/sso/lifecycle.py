@@ -6,7 +6,7 @@ import re
 import secrets
 import threading
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from pydantic import AwareDatetime, ValidationError
@@ -14,12 +14,8 @@ from pydantic import AwareDatetime, ValidationError
 from warmci.base.errors import InfraError, UsageError
 from warmci.base.models import Record
 from warmci.base.names import realm_name
-from warmci.sso.admin_rest import (
-    Keycloak,
-    attempts,
-    realm_path,
-)
-from warmci.sso.realm_spec import DISPLAY_NAME, RealmSpec, realm_body
+from warmci.sso.admin_rest import Keycloak, attempts, polls, realm_path
+from warmci.sso.realm_spec import DISPLAY_NAME, RealmSpec, backchannel_logout, realm_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +23,7 @@ if TYPE_CHECKING:
     from warmci.sso.admin_rest import Answer
 
 _FIXED_PARENT = 47
+_TRANSACTION_S = 300.0
 _deleting = threading.Lock()
 """Older Keycloaks fail when two realms are deleted at once (keycloak#41109, #45061)."""
 
@@ -62,19 +59,38 @@ def fixed_realm_name(parent: str, owner: str) -> str:
 # --- create and delete
 
 
+class UnsettledRealmError(InfraError):
+    """A request to make a realm got no answer and may still be carried out: whoever undoes it has to wait for it."""
+
+
 def create_keycloak_realm(keycloak: Keycloak, spec: RealmSpec, *, announce: Callable[[str], None]) -> None:
     """Make the realm with everything in it by one request, which Keycloak carries out whole or not at all.
 
     `announce` gets the name before the request, so that a killed run leaves no unknown realm. An answer that got lost
-    is settled by looking whose realm is there. Raises InfraError when Keycloak refuses or the name is taken.
+    is settled by looking whose realm is there. Raises InfraError when Keycloak refuses or the name is taken,
+    UnsettledRealmError when it fails and the realm may appear later.
     """
     keycloak.refuse_protected(spec.name)
     body = realm_body(spec)
-    keycloak.redact.add(spec.client_secret.get_secret_value(), *(u.password.get_secret_value() for u in spec.users))
+    secrets_of_users = (user.password.get_secret_value() for user in spec.users)
+    secrets_of_clients = (client.client_secret.get_secret_value() for client in spec.clients)
+    keycloak.redact.add(spec.client_secret.get_secret_value(), *secrets_of_users, *filter(None, secrets_of_clients))
     announce(spec.name)
-    answer, clashed = None, False
+    asked: list[Answer] = []
+    try:
+        _create(keycloak, spec, body, asked)
+    except InfraError as error:
+        if any(answer.may_take_effect for answer in asked):
+            raise UnsettledRealmError(error.message, hint=error.hint) from error
+        raise
+
+
+def _create(keycloak: Keycloak, spec: RealmSpec, body: dict[str, Any], asked: list[Answer]) -> None:
+    """Ask until there is a word on the realm; every answer is put into asked."""
+    clashed = False
     for attempt in attempts():
         answer = keycloak.ask("POST", "/admin/realms", body)
+        asked.append(answer)
         keycloak.forget_token()
         if answer.status == 201:
             return
@@ -86,10 +102,20 @@ def create_keycloak_realm(keycloak: Keycloak, spec: RealmSpec, *, announce: Call
             return
         elif answer.status == 409 and attempt == 0:
             break  # not taken, so two parts of the body clash with each other
+    last = asked[-1]
     raise InfraError(
-        f"Keycloak at {keycloak.url} refuses to create realm {spec.name}; last: {answer}",
-        hint="the account needs the role create-realm of the master realm; warmci doctor",
+        f"Keycloak at {keycloak.url} refuses to create realm {spec.name}; last: {last}", hint=_refusal_hint(last)
     )
+
+
+def _refusal_hint(answer: Answer) -> str:
+    if answer.is_database_clash or answer.is_transient:
+        return "Keycloak or its database is overloaded or failing: retry the run; warmci doctor, and Keycloak's own log"
+    if answer.status in (401, 403):
+        return "the account needs the role create-realm of the master realm; warmci doctor"
+    if answer.status in (400, 409):
+        return "Keycloak does not take what the recipe's recipe.toml asks for in [sso]: see docs/sso.md"
+    return "warmci doctor, and Keycloak's own log"
 
 
 def _is_there_as_ours(keycloak: Keycloak, spec: RealmSpec, answer: Answer) -> bool:
@@ -128,6 +154,27 @@ def delete_keycloak_realm(keycloak: Keycloak, name: str) -> bool:
     )
 
 
+def aim_backchannel_logout(keycloak: Keycloak, name: str, client_id: str, url: str) -> None:
+    """Make Keycloak tell url when a session of the client ends. Raises InfraError when it does not take it.
+
+    A client has one such address; the halves of a cold run have two.
+    """
+    path = f"{realm_path(name)}/clients"
+    found = keycloak.get(f"{path}?clientId={client_id}")
+    client = found.body[0] if found.status == 200 and isinstance(found.body, list) and found.body else None
+    if client is not None:
+        if client["attributes"].get("backchannel.logout.url") == url:
+            return
+        attributes = {**client["attributes"], **backchannel_logout(url)}
+        found = keycloak.ask("PUT", f"{path}/{client['id']}", {**client, "attributes": attributes})
+        if found.status == 204:
+            return
+    raise InfraError(
+        f"realm {name} at {keycloak.url} does not take {url} for back-channel logouts; last: {found}",
+        hint="warmci doctor; then retry the run",
+    )
+
+
 def missing_realm_reason(client: httpx.Client, url: str, name: str) -> str | None:
     """Why nobody can log in to the realm; None when it answers. For a realm that was there already."""
     path = f"/realms/{realm_name(name)}/.well-known/openid-configuration"
@@ -141,6 +188,14 @@ def missing_realm_reason(client: httpx.Client, url: str, name: str) -> str | Non
 def _attributes(answer: Answer) -> dict[str, str]:
     found = answer.body.get("attributes") if answer.status == 200 and isinstance(answer.body, dict) else None
     return found if isinstance(found, dict) else {}
+
+
+def delete_unsettled_realm(keycloak: Keycloak, name: str) -> bool:
+    """Delete a realm that a request without an answer may still make; False when it did not appear in time.
+
+    Keycloak ends a transaction after five minutes (Quarkus, default-transaction-timeout); none commits later.
+    """
+    return any(delete_keycloak_realm(keycloak, name) for _ in polls(_TRANSACTION_S))
 
 
 # --- list

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from warmci.recipe.config import SsoConfig, filled
+from warmci.recipe.config import APP_CLIENT, TEST_USER, SsoConfig, UserConfig, email_of, filled
 from warmci.sso import keycloak_app as provider
 from warmci.sso import lifecycle
 
@@ -15,9 +15,18 @@ if TYPE_CHECKING:
 
     from warmci.base.settings import Settings
 
-CLIENT = "app"
-USER = "alice"
+CLIENT = APP_CLIENT
+USER = TEST_USER
 _CREATE_DEADLINE_S = 300.0
+
+
+def users_of(config: SsoConfig) -> dict[str, UserConfig]:
+    """Alice, and who else is in the realm."""
+    return {USER: UserConfig(), **config.users}
+
+
+def roles_of(user: UserConfig, config: SsoConfig) -> tuple[str, ...]:
+    return tuple(sorted(user.roles | config.roles))
 
 
 @dataclass(frozen=True)
@@ -27,15 +36,25 @@ class RunRealm:
     settings: Settings
     provider: provider.Provider
     name: str
-    client_secret: str
-    password: str
+    client_secret: str = field(repr=False)
+    passwords: Mapping[str, str] = field(repr=False)
+    """Of its users, by name."""
     config: SsoConfig
+    client_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Of its further clients, by name."""
     made: Future[None] | None = None
 
     def wait(self) -> None:
         """Return when the realm is there. Raises InfraError when Keycloak refused it."""
         if self.made is not None:
             self.made.result(_CREATE_DEADLINE_S)
+
+    def serve(self, app_url: str) -> None:
+        """Wait for the realm, and make it tell the app at app_url when a session ends, where the recipe wants that."""
+        self.wait()
+        if path := self.config.backchannel_logout_path:
+            with provider.connected(self.settings, self.provider.access) as keycloak:
+                lifecycle.aim_backchannel_logout(keycloak, self.name, CLIENT, f"{app_url}{path}")
 
     @property
     def issuer(self) -> str:
@@ -58,6 +77,8 @@ class RunRealm:
             "userinfo_endpoint": f"{endpoints}/userinfo",
             "jwks_uri": f"{endpoints}/certs",
             "end_session_endpoint": f"{endpoints}/logout",
+            **{f"{name}_client_id": name for name in self.config.clients},
+            **{f"{name}_client_secret": self.client_secrets.get(name, "") for name in self.config.clients},
         }
 
     def env(self, app: Mapping[str, str]) -> dict[str, str]:
@@ -67,15 +88,26 @@ class RunRealm:
         """By the recipe's secret name, without version."""
         return filled(self.config.secrets, self._facts(app))
 
-    def test_facts(self) -> dict[str, str]:
+    def test_facts(self) -> dict[str, Any]:
+        """What testing.suite.SsoContext takes."""
+        users = [
+            {
+                "username": name,
+                "password": self.passwords[name],
+                "email": email_of(name, user),
+                "roles": roles_of(user, self.config),
+                "groups": user.groups,
+            }
+            for name, user in users_of(self.config).items()
+        ]
         return {
             "issuer": self.issuer,
             "realm": self.name,
             "client_id": CLIENT,
             "client_secret": self.client_secret,
-            "username": USER,
-            "password": self.password,
-            "email": f"{USER}@example.org",
+            "users": users,
+            "clients": dict(self.client_secrets),
+            "login_timeout_s": self.config.login_timeout_s,
         }
 
     def unhealthy(self) -> str | None:

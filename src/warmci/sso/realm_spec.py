@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from warmci.base.errors import UsageError
 from warmci.base.models import Record
 from warmci.base.names import realm_name
+from warmci.sso.mappers import claim_mappers, standard_mappers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$")]
 """What stands in a realm's attributes and, between spaces, in its display name."""
@@ -32,6 +36,22 @@ class RealmUser(Record):
     first_name: str = Field(min_length=1)
     last_name: str = Field(min_length=1)
     roles: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    """Paths without the slash at their beginning: `staff/editors`."""
+    attributes: dict[str, str] = {}
+
+
+class ExtraClient(Record):
+    """A client beside the app's own."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    client_id: str = Field(min_length=1)
+    client_secret: SecretStr
+    redirect_uris: tuple[str, ...] = ()
+    web_origins: tuple[str, ...] = ()
+    public: bool = False
+    service_account: bool = False
 
 
 class RealmSpec(Record):
@@ -53,6 +73,13 @@ class RealmSpec(Record):
     web_origins: tuple[str, ...] = ()
     users: tuple[RealmUser, ...] = ()
     roles: tuple[str, ...] = ()
+    clients: tuple[ExtraClient, ...] = ()
+    claims: dict[str, str | bool | int] = {}
+    """Of every client's tokens: claim to a constant."""
+    claim_sources: dict[str, str] = {}
+    """Claim to where it comes from: groups, roles, attribute:NAME and so on (mappers.claim_mappers)."""
+    backchannel_logout_url: str = ""
+    """Whom Keycloak tells when a session of the app's client ends; empty: nobody."""
     require_pkce: bool = False
     """Refuse logins without an S256 challenge. Many apps send none; one that is sent is always checked."""
 
@@ -82,49 +109,67 @@ def realm_body(spec: RealmSpec) -> dict[str, Any]:
         "displayName": " ".join(["warmci", *(f"{name}={value}" for name, value in said.items())]),
         "attributes": {f"warmci.{name}": value for name, value in said.items()},
         "roles": {"realm": [{"name": role} for role in spec.roles]},
-        "clients": [_client(spec)],
+        "groups": _groups([group for user in spec.users for group in user.groups]),
+        "clients": [_app_client(spec), *(_extra_client(client, spec) for client in spec.clients)],
         "users": [_user(user, spec.name) for user in spec.users],
     }
 
 
-def _client(spec: RealmSpec) -> dict[str, Any]:
-    everywhere = {
-        f"{kind}.claim": "true" for kind in ("id.token", "access.token", "userinfo.token", "introspection.token")
-    }
-    subject = {"user.attribute": "username", "claim.name": "sub", "jsonType.label": "String", **everywhere}
-    auth_time = {"user.session.note": "AUTH_TIME", "claim.name": "auth_time", "jsonType.label": "long", **everywhere}
-    audience = {
-        "included.client.audience": spec.client_id,
-        "access.token.claim": "true",
-        "introspection.token.claim": "true",
-    }
+def backchannel_logout(url: str) -> dict[str, str]:
+    """The attributes of a client that is told at url when a session ends."""
+    return {"backchannel.logout.url": url, "backchannel.logout.session.required": "true"}
+
+
+def _app_client(spec: RealmSpec) -> dict[str, Any]:
+    attributes = {"post.logout.redirect.uris": "+"}
+    if spec.require_pkce:
+        attributes["pkce.code.challenge.method"] = "S256"
+    if spec.backchannel_logout_url:
+        attributes |= backchannel_logout(spec.backchannel_logout_url)
     return {
         "clientId": spec.client_id,
         "secret": spec.client_secret.get_secret_value(),
-        "protocol": "openid-connect",
         "publicClient": False,
         "standardFlowEnabled": True,
-        "directAccessGrantsEnabled": True,
         "redirectUris": list(spec.redirect_uris),
         "webOrigins": list(spec.web_origins),
-        "attributes": {
-            "post.logout.redirect.uris": "+",
-            **({"pkce.code.challenge.method": "S256"} if spec.require_pkce else {}),
-        },
-        # Without `basic`, whose subject is the user's id: apps store it, and ids differ from realm to realm.
-        "defaultClientScopes": ["acr", "email", "profile", "roles", "web-origins"],
-        "optionalClientScopes": ["address", "microprofile-jwt", "offline_access", "phone"],
-        "protocolMappers": [
-            _mapper("subject", "oidc-usermodel-property-mapper", subject),
-            _mapper("auth time", "oidc-usersessionmodel-note-mapper", auth_time),
-            # Introspection says active:false to a client that is not in the token's audience (26.7).
-            _mapper("audience", "oidc-audience-mapper", audience),
-        ],
+        "attributes": attributes,
+        **_common(spec, spec.client_id),
     }
 
 
-def _mapper(name: str, kind: str, config: dict[str, str]) -> dict[str, Any]:
-    return {"name": name, "protocol": "openid-connect", "protocolMapper": kind, "config": config}
+def _extra_client(client: ExtraClient, spec: RealmSpec) -> dict[str, Any]:
+    return {
+        "clientId": client.client_id,
+        **({} if client.public else {"secret": client.client_secret.get_secret_value()}),
+        "publicClient": client.public,
+        "serviceAccountsEnabled": client.service_account and not client.public,
+        "standardFlowEnabled": bool(client.redirect_uris),
+        "redirectUris": list(client.redirect_uris),
+        "webOrigins": list(client.web_origins),
+        "attributes": {"post.logout.redirect.uris": "+"},
+        **_common(spec, client.client_id),
+    }
+
+
+def _common(spec: RealmSpec, client_id: str) -> dict[str, Any]:
+    return {
+        "protocol": "openid-connect",
+        "directAccessGrantsEnabled": True,
+        # Without `basic`, whose subject is the user's id: apps store it, and ids differ from realm to realm.
+        "defaultClientScopes": ["acr", "email", "profile", "roles", "web-origins"],
+        "optionalClientScopes": ["address", "microprofile-jwt", "offline_access", "phone"],
+        "protocolMappers": [*standard_mappers(client_id), *claim_mappers(spec.claims, spec.claim_sources)],
+    }
+
+
+def _groups(paths: Iterable[str]) -> list[dict[str, Any]]:
+    """A tree that has each of these paths."""
+    below: dict[str, list[str]] = {}
+    for path in paths:
+        name, _, rest = path.partition("/")
+        below.setdefault(name, []).extend([rest] if rest else [])
+    return [{"name": name, "subGroups": _groups(rest)} for name, rest in sorted(below.items())]
 
 
 def _user(user: RealmUser, realm: str) -> dict[str, Any]:
@@ -139,4 +184,6 @@ def _user(user: RealmUser, realm: str) -> dict[str, Any]:
         "credentials": [{"type": "password", "value": password, "temporary": False}],
         # Users of an import get no default roles by themselves, and then no app gets an offline token.
         "realmRoles": [f"default-roles-{realm}", *user.roles],
+        "groups": [f"/{group}" for group in user.groups],
+        "attributes": {name: [value] for name, value in user.attributes.items()},
     }

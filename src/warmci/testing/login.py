@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 import httpx
 
-from warmci.base.errors import InfraError, RecipeFailedError
+from warmci.base import http
+from warmci.base.errors import InfraError, RecipeFailedError, WarmciError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,18 +19,27 @@ if TYPE_CHECKING:
 _KEYCLOAK_PATH = re.compile(r"/realms/([^/]+)/(protocol/openid-connect|login-actions|broker)/")
 _MESSAGES = ("input-error", "kc-feedback-text", "kc-error-message")
 """Ids (or starts of them) and classes of what Keycloak's pages have to say to the user."""
+_SLOW_S = 5.0
+"""Apps wait for Keycloak three seconds (La Suite) to ten: when it takes this long, their failure is no verdict."""
 _REDIRECT_HINT = "its redirect URIs are the app's URLs with sso.redirect_paths of recipe.toml"
 
 
 def browser_login(
-    client: httpx.Client, start_url: str, username: str, password: str, *, max_redirects: int = 20
+    client: httpx.Client,
+    start_url: str,
+    username: str,
+    password: str,
+    *,
+    max_redirects: int = 20,
+    deadline_s: float = 120.0,
 ) -> httpx.Response:
     """Log in and return the app's last page; `client` (made by http.client) then holds the app's session.
 
-    start_url is the app's own "log in with SSO" address; max_redirects counts for each of the two ways.
-    Raises RecipeFailedError with the step that went wrong, InfraError when Keycloak itself is down or failing.
+    start_url is the app's own "log in with SSO" address; max_redirects counts for each of the two ways, deadline_s
+    for both together. Raises RecipeFailedError with the step that went wrong, InfraError when Keycloak itself is down,
+    failing or too slow, be it for the browser or for the app.
     """
-    browser = _Browser(client, username, password, max_redirects)
+    browser = _Browser(client, username, password, max_redirects, time.monotonic() + deadline_s)
     reached = browser.open(client.build_request("GET", start_url))
     form = _login_form(reached)
     if form is None:
@@ -101,12 +112,18 @@ def _is_message(given: Mapping[str, str]) -> bool:
     return given.get("id", "").startswith(_MESSAGES) or bool(set(given.get("class", "").split()) & set(_MESSAGES))
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Browser:
     client: httpx.Client
     username: str
     password: str = field(repr=False)
     max_redirects: int
+    ends: float
+    """On the monotonic clock."""
+    realm_url: str = ""
+    """Of the realm that the way led to."""
+    slowest_s: float = 0.0
+    """Keycloak's slowest answer on the way."""
 
     def open(self, request: httpx.Request) -> httpx.Response:
         """Send and follow redirects to a page; Keycloak's own error pages raise."""
@@ -135,6 +152,8 @@ class _Browser:
             raise self.failed(f"Keycloak does not accept name and password: {said}", answer)
         if _is_keycloak(answer.url):
             raise self.failed(f"it stopped at Keycloak: {_facts(answer)}", answer)
+        if answer.status_code >= 500:
+            self._excuse(_facts(answer))
         if answer.status_code >= 400:
             raise self.failed(f"the app did not accept it: {_facts(answer)}", answer)
 
@@ -147,14 +166,47 @@ class _Browser:
         return text.replace(self.password, "***") if self.password else text
 
     def _send(self, request: httpx.Request) -> httpx.Response:
+        began = time.monotonic()
+        left_s = self.ends - began
+        if left_s <= 0:
+            raise self._unanswered(request.url, "the login's deadline is over")
+        timeout = httpx.Timeout(left_s, connect=min(left_s, http.CONNECT_TIMEOUT_S))
+        request.extensions = {**request.extensions, "timeout": timeout.as_dict()}
         try:
-            return self.client.send(request, follow_redirects=False)
+            response = self.client.send(request, follow_redirects=False)
         except (httpx.RequestError, httpx.InvalidURL) as error:
             # The error holds the request and so the password: only its words leave here.
-            seen = f"{_shown(request.url)} does not answer: {type(error).__name__}: {error}"
-        if _is_keycloak(request.url):
-            raise InfraError(self._masked(f"Keycloak failed during a login: {seen}"), hint="warmci doctor")
-        raise self.failed(seen)
+            said = f"{type(error).__name__}: {error}"
+        else:
+            if found := _KEYCLOAK_PATH.search(request.url.path):
+                self.realm_url = str(request.url.join(f"{request.url.path[: found.start()]}/realms/{found[1]}"))
+                self.slowest_s = max(self.slowest_s, time.monotonic() - began)
+            return response
+        raise self._unanswered(request.url, said)
+
+    def _unanswered(self, url: httpx.URL, said: str) -> WarmciError:
+        seen = f"{_shown(url)} does not answer: {said}"
+        if _is_keycloak(url):
+            return InfraError(self._masked(f"Keycloak failed during a login: {seen}"), hint="warmci doctor")
+        self._excuse(seen)
+        return self.failed(seen)
+
+    def _excuse(self, seen: str) -> None:
+        """Raise InfraError if Keycloak is why the app fails: it asks Keycloak as well, with a patience of its own."""
+        if not self.realm_url:
+            return
+        began, what = time.monotonic(), ""
+        try:
+            status = self.client.get(f"{self.realm_url}/.well-known/openid-configuration", timeout=_SLOW_S).status_code
+            what = f"answers HTTP {status}" if status >= 500 else ""
+        except httpx.RequestError as error:
+            what = f"does not answer: {type(error).__name__}"
+        slowest_s = max(self.slowest_s, time.monotonic() - began)
+        if not what and slowest_s >= _SLOW_S:
+            what = f"took {slowest_s:.0f} s for an answer"
+        if what:
+            message = f"Keycloak failed during a login: {self.realm_url} {what}; the app: {seen}"
+            raise InfraError(self._masked(message), hint="warmci doctor")
 
     def _expect_keycloak_content(self, page: httpx.Response) -> None:
         if not _is_keycloak(page.url) or page.status_code < 400:

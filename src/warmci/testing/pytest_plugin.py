@@ -9,20 +9,23 @@ import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
-from urllib.parse import urljoin
 
 import pytest
 
+from warmci.testing.sso import Sso
+
 # Heavy modules are imported in the fixtures: a quick run lasts seconds, and tests may need none of them.
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     import httpx
     from pydantic import SecretStr
 
-    from warmci.testing.suite import SsoContext, TestContext
+    from warmci.testing.suite import TestContext
 
+__all__ = ["App", "Sso"]
 CONTEXT_VARIABLE = "WARMCI_TEST_CONTEXT"
+INFRASTRUCTURE = "warmci-infrastructure"
 _finished = pytest.StashKey[int]()
 
 
@@ -58,30 +61,6 @@ class App:
         return Engine(self._context.docker_host).service_logs(self._context.stack, service, tail)
 
 
-class Sso:
-    """The realm made for this run, its client and its one user."""
-
-    def __init__(self, context: TestContext, sso: SsoContext) -> None:
-        self.issuer = sso.issuer
-        self.realm = sso.realm
-        self.client_id = sso.client_id
-        self.client_secret = sso.client_secret.get_secret_value()
-        self.username = sso.username
-        self.password = sso.password.get_secret_value()
-        self.email = sso.email
-        self._context = context
-
-    def login(self, start_url: str) -> httpx.Response:
-        """Log in as a browser does: from a URL (or path) that leads to the provider, to the page where it ends.
-
-        Each call starts without cookies. Raises what warmci.login raises when the way ends before the app.
-        """
-        from warmci.testing.login import browser_login  # noqa: PLC0415  (start-up time)
-
-        with _client(self._context) as client:
-            return browser_login(client, urljoin(self._context.url, start_url), self.username, self.password)
-
-
 def _value(secrets: Mapping[str, SecretStr], name: str) -> str:
     if name not in secrets:
         raise KeyError(f"the recipe has no secret {name}; it has: {', '.join(sorted(secrets)) or 'none'}")
@@ -115,13 +94,15 @@ def app(warmci_context: TestContext) -> Iterator[App]:
 
 
 @pytest.fixture(scope="session")
-def sso(warmci_context: TestContext) -> Sso:
+def sso(warmci_context: TestContext) -> Iterator[Sso]:
     if warmci_context.sso is None:
         pytest.fail(
             f'recipes/{warmci_context.recipe}/recipe.toml lacks the line needs = ["keycloak"]: this run has no realm',
             pytrace=False,
         )
-    return Sso(warmci_context, warmci_context.sso)
+    sso = Sso(warmci_context.sso, warmci_context.url, lambda: _client(warmci_context))
+    yield sso
+    sso.close()
 
 
 @pytest.fixture(scope="session")
@@ -146,6 +127,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out := [item for item in items if item not in selected]:
         config.hook.pytest_deselected(items=left_out)
     items[:] = selected
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Leave word of a failure that is the infrastructure's: the run that started us says so, then."""
+    from warmci.base.errors import InfraError  # noqa: PLC0415  (start-up time)
+
+    if call.excinfo is not None and isinstance(call.excinfo.value, InfraError):
+        item.user_properties.append((INFRASTRUCTURE, call.excinfo.value.message))
+    return (yield)
 
 
 @pytest.hookimpl(wrapper=True)

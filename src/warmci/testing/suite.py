@@ -11,13 +11,15 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Literal
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from warmci.base import fs, process
 from warmci.base.models import Record, TestOutcome
 from warmci.base.redaction import Redactor
 
 CONTEXT_VARIABLE = "WARMCI_TEST_CONTEXT"
+INFRASTRUCTURE = "warmci-infrastructure"
+"""A test's property in JUnit XML: it failed by an InfraError, of these words."""
 Phase = Literal["install", "base", "upgrade", "quick"]
 _MESSAGE_MAX = 2000
 _NO_TESTS = 5
@@ -29,6 +31,14 @@ _PLACE = re.compile(r"\S+\.py:\d+: ")
 _UNUSED_PLUGINS = ("cacheprovider", "doctest", "pastebin", "stepwise", "setuponly", "setupplan", "legacypath")
 
 
+class SsoUser(Record):
+    username: str
+    password: SecretStr
+    email: str
+    roles: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+
+
 class SsoContext(Record):
     """The run's realm as tests see it."""
 
@@ -36,9 +46,11 @@ class SsoContext(Record):
     realm: str
     client_id: str
     client_secret: SecretStr
-    username: str
-    password: SecretStr
-    email: str
+    users: tuple[SsoUser, ...] = Field(min_length=1)
+    """The first is the one who logs in where a test names nobody."""
+    clients: dict[str, SecretStr] = {}
+    """Further clients of the realm and their secrets."""
+    login_timeout_s: float = 120.0
 
 
 class TestContext(Record):
@@ -154,14 +166,21 @@ def _broken(reason: str, log: str) -> TestOutcome:
 def _outcome(case: ET.Element, redact: Redactor) -> TestOutcome:
     name = "::".join(part for part in (case.get("classname"), case.get("name")) if part)
     outcome: Literal["passed", "failed", "skipped"] = "passed"
-    message = ""
+    message = infrastructure = ""
     for child in case:
         if child.tag in {"failure", "error"}:
             outcome, message = "failed", _failure(child)
         elif child.tag == "skipped" and outcome == "passed":
             outcome, message = "skipped", child.get("message") or ""
+    for fact in case.iterfind("properties/property"):
+        if fact.get("name") == INFRASTRUCTURE:
+            infrastructure = fact.get("value") or "unknown"
     return TestOutcome(
-        name=redact(name), outcome=outcome, seconds=float(case.get("time") or 0.0), message=_clipped(redact(message))
+        name=redact(name),
+        outcome=outcome,
+        seconds=float(case.get("time") or 0.0),
+        message=_clipped(redact(message)),
+        infrastructure=_clipped(redact(infrastructure)) if outcome == "failed" else "",
     )
 
 
@@ -188,7 +207,8 @@ def _clipped(text: str) -> str:
 def _redactor(context: TestContext) -> Redactor:
     values = [*context.secrets.values()]
     if context.sso:
-        values += [context.sso.client_secret, context.sso.password]
+        values += [context.sso.client_secret, *context.sso.clients.values()]
+        values += [user.password for user in context.sso.users]
     redactor = Redactor()
     redactor.add(*(value.get_secret_value() for value in values))
     return redactor
