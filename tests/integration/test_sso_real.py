@@ -98,6 +98,7 @@ class RelyingParty:
         self.issuer = ""
         self.url = ""
         self.tokens: dict[str, Any] = {}
+        self.logout_token = ""
         self.verifiers: dict[str, str] = {}
 
     def to_keycloak(self) -> str:
@@ -160,7 +161,12 @@ class Pages(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         length = int(self.headers["Content-Length"])
-        self.back(parse_qs(self.rfile.read(length).decode()))
+        form = parse_qs(self.rfile.read(length).decode())
+        if self.path == "/logout-by-keycloak":
+            self.party.logout_token = form["logout_token"][0]
+            self.reply(200)
+        else:
+            self.back(form)
 
     def back(self, query: dict[str, list[str]]) -> None:
         status = self.party.exchange(query)
@@ -182,7 +188,8 @@ class Pages(BaseHTTPRequestHandler):
 @contextmanager
 def serving(party: RelyingParty) -> Iterator[RelyingParty]:
     handler = type("PagesOfParty", (Pages,), {"party": party})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    # On every address: Keycloak comes by the gateway.
+    server = ThreadingHTTPServer(("0.0.0.0", 0), handler)  # noqa: S104
     party.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -399,6 +406,64 @@ def test_subject_is_the_same_in_two_realms(
         assert (seen["active"], seen["sub"]) == (True, "alice")
         refreshed = party.ask("token", grant_type="refresh_token", refresh_token=party.tokens["refresh_token"])
         assert "access_token" in refreshed
+
+
+def test_people_groups_claims_and_clients(
+    keycloak: admin_rest.Keycloak, party: RelyingParty, http_client: httpx.Client
+) -> None:
+    carol = realm_spec.RealmUser(
+        username="carol",
+        password=SecretStr("carol-canary"),
+        email="carol@press.example.org",
+        first_name="Carol",
+        last_name="Writer",
+        roles=("admin",),
+        groups=("staff/editors", "guests"),
+        attributes={"department": "Press"},
+    )
+    robot = realm_spec.ExtraClient(client_id="robot", client_secret=SecretStr("robot-canary"), service_account=True)
+    sources = {name: name for name in ("groups", "group_paths", "roles", "first_name", "email")}
+    name = made(
+        keycloak,
+        app_url=party.url,
+        users=(carol,),
+        roles=("admin",),
+        clients=(robot,),
+        claims={"tenant": "acme", "beta": True, "level": 3},
+        claim_sources={**sources, "department": "attribute:department", "nested.name": "username"},
+    )
+    party.issuer = f"{keycloak.url}/realms/{name}"
+    http_client.cookies.clear()
+    browser_login(http_client, f"{party.url}/login", "carol", "carol-canary")
+    for claims in (party.claims("id_token"), party.claims("access_token"), party.ask("userinfo")):
+        assert (claims["sub"], claims["tenant"], claims["beta"], claims["level"]) == ("carol", "acme", True, 3)
+        assert sorted(claims["groups"]) == ["editors", "guests"]
+        assert sorted(claims["group_paths"]) == ["/guests", "/staff/editors"]
+        assert "admin" in claims["roles"]
+        assert (claims["first_name"], claims["department"]) == ("Carol", "Press")
+        assert claims["nested"] == {"name": "carol"}
+    form = {"grant_type": "client_credentials", "client_id": "robot", "client_secret": "robot-canary"}
+    token = http_client.post(f"{party.issuer}/protocol/openid-connect/token", data=form)
+    assert token.status_code == 200, token.text
+
+
+def test_keycloak_tells_the_app_that_a_session_ended(
+    keycloak: admin_rest.Keycloak, party: RelyingParty, http_client: httpx.Client, bench: Bench
+) -> None:
+    """As the halves of a cold run do it: the realm is made before the app has its address."""
+    name = made(keycloak, app_url=party.url)
+    party.issuer = f"{keycloak.url}/realms/{name}"
+    port = urlsplit(party.url).port
+    told = f"http://{bench.engine.gateway()}:{port}/logout-by-keycloak"
+    for url in ("http://127.0.0.1:9/elsewhere", told, told):
+        lifecycle.aim_backchannel_logout(keycloak, name, "app", url)
+    assert enter(party, http_client).text == "hello alice"
+    party.ask("logout", refresh_token=party.tokens["refresh_token"])
+    payload = party.logout_token.split(".")[1]
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
+    assert (claims["iss"], claims["sub"], claims["sid"]) == (party.issuer, "alice", party.claims("id_token")["sid"])
+    with pytest.raises(InfraError, match="does not take"):
+        lifecycle.aim_backchannel_logout(keycloak, name, "nobody", told)
 
 
 @pytest.mark.parametrize("asked", [{"scope": "openid offline_access"}, {"response_mode": "form_post"}])

@@ -5,20 +5,18 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass, field
-from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 import httpx
 
 from warmci.base import http
 from warmci.base.errors import InfraError, RecipeFailedError, WarmciError
+from warmci.testing.keycloak_page import Form, Page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _KEYCLOAK_PATH = re.compile(r"/realms/([^/]+)/(protocol/openid-connect|login-actions|broker)/")
-_MESSAGES = ("input-error", "kc-feedback-text", "kc-error-message")
-"""Ids (or starts of them) and classes of what Keycloak's pages have to say to the user."""
 _SLOW_S = 5.0
 """Apps wait for Keycloak three seconds (La Suite) to ten: when it takes this long, their failure is no verdict."""
 _REDIRECT_HINT = "its redirect URIs are the app's URLs with sso.redirect_paths of recipe.toml"
@@ -53,66 +51,6 @@ def browser_login(
 
 
 @dataclass
-class _Form:
-    action: str
-    fields: dict[str, str] = field(default_factory=dict)
-    asks_password: bool = False
-
-
-class _Page(HTMLParser):
-    """Forms with their fields, the title, and what Keycloak's messages say."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.forms: list[_Form] = []
-        self.title = ""
-        self.message = ""
-        self._inside = False
-        self._capture: tuple[str, str] | None = None
-        self._depth = 0
-        self.feed(text)
-        self.close()
-        self.title, self.message = " ".join(self.title.split()), " ".join(self.message.split())
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
-        if tag == "form":
-            self.forms.append(_Form(given.get("action", "")))
-            self._inside = True
-        elif tag == "input" and self._inside:
-            self._add_input(given)
-        elif self._capture and tag == self._capture[1]:
-            self._depth += 1
-        elif not self._capture and (tag == "title" or _is_message(given)):
-            self._capture, self._depth = ("title" if tag == "title" else "message", tag), 1
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "form":
-            self._inside = False
-        if self._capture and tag == self._capture[1]:
-            self._depth -= 1
-            if self._depth == 0:
-                self._capture = None
-
-    def handle_data(self, data: str) -> None:
-        if self._capture and self._capture[0] == "title":
-            self.title += data
-        elif self._capture:
-            self.message += data
-
-    def _add_input(self, given: Mapping[str, str]) -> None:
-        form, kind = self.forms[-1], given.get("type", "text").lower()
-        form.asks_password = form.asks_password or kind == "password"
-        # A browser sends neither unticked boxes nor buttons that nobody pressed.
-        if given.get("name") and (kind not in ("checkbox", "radio", "submit", "button") or "checked" in given):
-            form.fields[given["name"]] = given.get("value", "")
-
-
-def _is_message(given: Mapping[str, str]) -> bool:
-    return given.get("id", "").startswith(_MESSAGES) or bool(set(given.get("class", "").split()) & set(_MESSAGES))
-
-
-@dataclass
 class _Browser:
     client: httpx.Client
     username: str
@@ -138,7 +76,7 @@ class _Browser:
         self._expect_keycloak_content(response)
         return response
 
-    def submit(self, page: httpx.Response, form: _Form, values: Mapping[str, str]) -> httpx.Response:
+    def submit(self, page: httpx.Response, form: Form, values: Mapping[str, str]) -> httpx.Response:
         target = page.url.join(form.action) if form.action else page.url
         return self.open(self.client.build_request("POST", target, data={**form.fields, **values}))
 
@@ -148,7 +86,7 @@ class _Browser:
             action = answer.url.params.get("execution", "an action")
             raise self.failed(f"Keycloak first demands {action} of the user: the account is not complete", answer)
         if _login_form(answer) is not None:
-            said = _Page(answer.text).message or "the form came again"
+            said = Page(answer.text).message or "the form came again"
             raise self.failed(f"Keycloak does not accept name and password: {said}", answer)
         if _is_keycloak(answer.url):
             raise self.failed(f"it stopped at Keycloak: {_facts(answer)}", answer)
@@ -227,19 +165,19 @@ def _is_keycloak(url: httpx.URL) -> bool:
     return bool(_KEYCLOAK_PATH.search(url.path))
 
 
-def _login_form(page: httpx.Response) -> _Form | None:
+def _login_form(page: httpx.Response) -> Form | None:
     """Keycloak's form for name and password; an app's own login form is not one."""
     if not _is_keycloak(page.url) or page.status_code != 200:
         return None
-    forms = _Page(page.text).forms
+    forms = Page(page.text).forms
     return next((form for form in forms if form.asks_password and "/login-actions/authenticate" in form.action), None)
 
 
-def _form_post(page: httpx.Response) -> _Form | None:
+def _form_post(page: httpx.Response) -> Form | None:
     """The form that a browser's script submits when the app asked for response_mode=form_post."""
     if not _is_keycloak(page.url) or page.status_code != 200:
         return None
-    forms = _Page(page.text).forms
+    forms = Page(page.text).forms
     return next((form for form in forms if "state" in form.fields and form.fields.keys() & {"code", "error"}), None)
 
 
@@ -251,7 +189,7 @@ def _shown(url: httpx.URL) -> str:
 def _said(page: httpx.Response) -> str:
     if "json" in page.headers.get("content-type", ""):
         return " ".join(page.text.split())[:200]
-    read = _Page(page.text)
+    read = Page(page.text)
     return (read.message or read.title)[:200]
 
 
