@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from warmci.base.errors import InfraError, RecipeFailedError, WarmciError
-from warmci.swarm.convergence import ServiceState, last_line, observe, wait_converged
+from warmci.swarm.convergence import wait_converged
+from warmci.swarm.evidence import last_line
+from warmci.swarm.service_state import ServiceState, observe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,7 +71,8 @@ class FakeEngine:
 
     def __init__(self, *frames: Frame, logs: dict[str, str] | None = None) -> None:
         self._frames = list(frames)
-        self._logs = logs or {}
+        self._logs = {"newest of app": "log of app", **(logs or {})}
+        self.containers: dict[str, dict[str, Any]] = {}
         self._on_event: Callable[[], None] = lambda: None
         self.listening = False
         self.looks = 0
@@ -98,8 +101,12 @@ class FakeEngine:
     def container_logs(self, container: str, tail: int) -> str:
         return self._logs.get(container, "")
 
-    def service_logs(self, stack: str, service: str, tail: int) -> str:
-        return f"log of {service}"
+    def inspect_container(self, container: str) -> dict[str, Any]:
+        return self.containers.get(container, {"State": {"Running": True}})
+
+    def service_containers(self, stack: str, service: str, *, running: bool) -> list[dict[str, Any]]:
+        assert not running
+        return [{"Id": f"newest of {service}", "Created": 1}]
 
 
 def waited(
@@ -130,19 +137,20 @@ def test_converged(update: str) -> None:
     assert [(state.name, state.running, state.wanted) for state in states] == [("app", 1, 1), ("db", 1, 1)]
 
 
-def test_each_change_is_told_once() -> None:
-    starting = (RUNNING[0], [task("app", "starting"), task("db", "running")])
-    lines: list[str] = []
-    engine = FakeEngine(starting, starting, starting, RUNNING)
-    waited(engine, lines=lines)
-    assert lines == ["app 0/1; db 1/1", "app 1/1; db 1/1"]
-    assert engine.looks == 4
+def test_all_replicas_are_wanted_and_global_services_have_one_per_node() -> None:
+    two = [task("app", "running", node="n1"), task("app", "starting", node="n2")]
+    for replicas in (2, None):
+        (state,) = observe(cast("Engine", FakeEngine(([service("app", replicas=replicas)], two))), STACK)
+        assert (state.running, state.wanted, state.settled) == (1, 2, False)
+    (none,) = observe(cast("Engine", FakeEngine(([service("app", replicas=0)], []))), STACK)
+    assert none.settled
 
 
-def test_the_old_version_still_running_is_not_the_new_one() -> None:
+def test_each_change_is_told_once_and_the_old_version_is_not_the_new_one() -> None:
     old = task("app", "running", image="app:1")
     engine = FakeEngine(
         ([service("app")], [old]),
+        ([service("app", update="updating")], [old, task("app", "starting", at=1)]),
         ([service("app", update="updating")], [old, task("app", "starting", at=1)]),
         ([service("app", update="updating")], [task("app", "running", at=1)]),
         ([service("app", update="completed")], [task("app", "running", at=1)]),
@@ -153,18 +161,29 @@ def test_the_old_version_still_running_is_not_the_new_one() -> None:
 
 
 def test_a_running_task_that_is_being_stopped_does_not_count() -> None:
-    engine = FakeEngine(([service("app")], [task("app", "running", desired="shutdown")]), RUNNING)
-    waited(engine)
-    assert engine.looks == 2
+    frame = ([service("app")], [task("app", "running", desired="shutdown")])
+    (state,) = observe(cast("Engine", FakeEngine(frame)), STACK)
+    assert (state.running, state.alive) == (0, False)
 
 
-def test_all_replicas_are_wanted_and_global_services_have_one_per_node() -> None:
-    two = [task("app", "running", node="n1"), task("app", "starting", node="n2")]
-    for replicas in (2, None):
-        (state,) = observe(cast("Engine", FakeEngine(([service("app", replicas=replicas)], two))), STACK)
-        assert (state.running, state.wanted, state.settled) == (1, 2, False)
-    (none,) = observe(cast("Engine", FakeEngine(([service("app", replicas=0)], []))), STACK)
-    assert none.settled
+def test_the_engine_has_the_last_word_on_what_swarm_calls_running() -> None:
+    engine = FakeEngine(([service("app")], [task("app", "running", at=1)]))
+    engine.containers["c-app-1"] = {"State": {"Running": True, "Health": {"Status": "unhealthy", "Log": []}}}
+    assert "did not converge" in failure(engine, deadline_s=1.5).message
+
+
+def test_a_job_counts_when_it_has_ended_in_its_present_iteration() -> None:
+    job = service("app")
+    job["Spec"]["Mode"] = {"ReplicatedJob": {"MaxConcurrent": 1, "TotalCompletions": 1}}
+    job["JobStatus"] = {"JobIteration": {"Index": 2}}
+    earlier = {**task("app", "complete", desired="complete"), "JobIteration": {"Index": 1}}
+    now = {**task("app", "running", desired="complete", at=1), "JobIteration": {"Index": 2}}
+    done = {**now, "Status": {"State": "complete"}}
+    settled = [
+        observe(cast("Engine", FakeEngine(([job], tasks))), STACK)[0].settled
+        for tasks in ([earlier], [earlier, now], [earlier, done])
+    ]
+    assert settled == [False, False, True]
 
 
 @pytest.mark.parametrize("update", ["rollback_started", "rollback_completed", "rollback_paused", "paused"])
@@ -185,47 +204,6 @@ def test_without_a_log_the_task_says_why() -> None:
     tasks = [task("app", "failed", at=3, error="task: non-zero exit (1)")]
     engine = FakeEngine(([service("app", "app:1", update="rollback_completed")], tasks))
     assert failure(engine).message.endswith(": task: non-zero exit (1)")
-
-
-def test_a_crash_loop_is_told_early() -> None:
-    frames: list[Frame] = [
-        ([service("app"), service("db")], [task("db", "running"), *crashed("app", count)]) for count in range(1, 20)
-    ]
-    engine = FakeEngine(*frames, logs={"c-app-4": "panic: no config"})
-    error = failure(engine)
-    assert isinstance(error, RecipeFailedError)
-    assert error.message == "service app crash-loops (5 failed tasks): panic: no config"
-    assert engine.looks == 5
-
-
-def test_a_crash_while_the_database_is_not_up_yet_is_patience() -> None:
-    services = [service("app"), service("db")]
-    frames: list[Frame] = [(services, [task("db", "starting"), *crashed("app", count)]) for count in range(1, 20)]
-    frames += [(services, [task("db", "running"), *crashed("app", 20 + count)]) for count in range(3)]
-    up = [task("db", "running"), *crashed("app", 22), task("app", "running", at=59)]
-    states = waited(FakeEngine(*frames, (services, up)))
-    assert [(state.name, state.running) for state in states] == [("app", 1), ("db", 1)]
-
-
-def test_crashes_while_the_database_restarts_are_not_held_against_the_app() -> None:
-    services = [service("app"), service("db")]
-    states = ["running", *["starting"] * 9, "running", "running"]
-    frames: list[Frame] = [
-        (services, [task("db", state), *crashed("app", count)]) for count, state in enumerate(states, 1)
-    ]
-    up = (services, [task("db", "running"), *crashed("app", len(states)), task("app", "running", at=59)])
-    assert len(waited(FakeEngine(*frames, up))) == 2
-
-
-def test_patience_with_a_crash_loop_ends_even_without_the_database() -> None:
-    tasks = [task("db", "starting"), *crashed("app", 40)]
-    error = failure(FakeEngine(([service("app"), service("db")], tasks)))
-    assert "service app crash-loops (40 failed tasks)" in error.message
-
-
-def test_a_crash_of_the_old_version_is_not_the_new_ones() -> None:
-    old = [task("app", "failed", image="app:1", at=number) for number in range(41)]
-    waited(FakeEngine(([service("app")], old), ([service("app")], [*old, task("app", "running", at=59)])))
 
 
 def test_rejected_tasks() -> None:
@@ -256,7 +234,7 @@ def test_a_port_that_is_not_free_yet_is_no_failure() -> None:
     pending = task("app", "pending", at=30, error=HOST_PORT)
     settled = ([service("app", update="completed")], [*passing, task("app", "running", at=31)])
     states = waited(FakeEngine((services, passing), (services, [*passing, pending]), settled))
-    assert (states[0].failures, states[0].rejected) == (0, 0)
+    assert (states[0].failures, states[0].rejected) == (0, frozenset())
 
 
 def test_the_deadline_shows_the_last_state() -> None:

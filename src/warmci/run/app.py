@@ -13,8 +13,8 @@ from warmci.base import authority, http
 from warmci.base.labels import COMMIT_LABEL, NAMESPACE_LABEL
 from warmci.recipe.render import changed_services
 from warmci.run.pulls import rendered_at
-from warmci.swarm import convergence
 from warmci.swarm.deployment import Deployment
+from warmci.swarm.service_state import observe
 from warmci.testing import suite
 
 if TYPE_CHECKING:
@@ -81,7 +81,11 @@ class App:
             self.context.realm.serve(self.placement.url)
 
     def _converge(self) -> None:
-        self.deployment.wait(self.context.settings.deploy_timeout_s, self.context.console.progress)
+        states = self.deployment.wait(self.context.settings.deploy_timeout_s, self.context.console.progress)
+        self.context.deviate(
+            *(f"{state.name} runs nowhere: no node meets its constraints" for state in states if state.nowhere),
+            *(f"{state.name} runs nowhere: replicas: 0" for state in states if not state.wanted and not state.nowhere),
+        )
 
     def install(self, commit: str, stage: str) -> None:
         """Deploy a commit on the data at hand and see that it serves."""
@@ -225,7 +229,7 @@ class App:
         """Not before each task has run for the recipe's own check interval: swarm said `completed` long before."""
         patience_s = self._require_rendered().interval_s
         while True:
-            states = convergence.observe(self.context.engine, self.placement.stack)
+            states = observe(self.context.engine, self.placement.stack)
             down = [str(state) for state in states if not state.settled]
             youngest = max((state.since for state in states), default=0.0)
             if down or time.time() - youngest >= patience_s:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from warmci.recipe.render import Placement, Rendered
     from warmci.swarm.engine import Engine
+    from warmci.swarm.service_state import ServiceState
 
 _GONE_DEADLINE_S = 60.0
 _POLL_S = 0.02
@@ -113,8 +114,9 @@ class Deployment:
             self.engine.create_secret(real, value, self.placement.labels)
             self.created_secrets.add(real)
 
-    def wait(self, deadline_s: float, on_change: Callable[[str], None]) -> None:
-        convergence.wait_converged(self.engine, self.placement.stack, deadline_s=deadline_s, on_change=on_change)
+    def wait(self, deadline_s: float, on_change: Callable[[str], None]) -> list[ServiceState]:
+        """As convergence.wait_converged; returns each service as it was then."""
+        return convergence.wait_converged(self.engine, self.placement.stack, deadline_s=deadline_s, on_change=on_change)
 
     def remove_orphans(self, rendered: Rendered) -> list[str]:
         """Services that the new version dropped: abra leaves them, and they could keep a broken app green."""

@@ -1,0 +1,110 @@
+"""What a failed task leaves behind: its last lines, its health check's last output, the kernel's word."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from warmci.swarm.judge import Death
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from warmci.swarm.engine import Engine
+
+LOG_LINES = 25
+_NOISE = re.compile(r"^\s*$|^\s*(at |goroutine |\.{3})")
+_TELLING = re.compile(
+    r"error|fatal|panic|must|fail|denied|\bpq:|no space|not set|not found|cannot|can't|missing|refused|killed",
+    re.IGNORECASE,
+)
+
+
+def last_line(log: str) -> str:
+    """The line that most likely says why: the last error line, else the last line."""
+    lines = [line.strip() for line in log.splitlines() if not _NOISE.match(line)]
+    telling = [line for line in lines if _TELLING.search(line)]
+    return (telling or lines or [""])[-1][:300]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Of one container, which may be gone by now: then all is empty."""
+
+    killed: str = ""
+    """The kernel's word."""
+    check: str = ""
+    """The last output of a health check that fails."""
+    log: str = ""
+
+    @property
+    def words(self) -> str:
+        """The one line that says most."""
+        line = last_line(self.log)
+        return self.killed or (line if _TELLING.search(line) else "") or self.check or line
+
+    @property
+    def text(self) -> str:
+        return "\n".join(filter(None, (self.log, self.check, self.killed)))
+
+
+def of_container(engine: Engine, container: str) -> Evidence:
+    if not container:
+        return Evidence()
+    found = engine.inspect_container(container) or {}
+    log = engine.container_logs(container, LOG_LINES).strip()
+    return Evidence(_killed(found), _unhealthy(found), log)
+
+
+def of_service(engine: Engine, stack: str, service: str) -> Evidence:
+    """Of a service's newest container, running or not."""
+    found = engine.service_containers(stack, service, running=False)
+    newest = max(found, key=lambda item: int(item["Created"]), default=None)
+    return of_container(engine, str(newest["Id"])) if newest else Evidence()
+
+
+def death(engine: Engine, container: str) -> Death:
+    return _death(engine.inspect_container(container) or {})
+
+
+def _death(found: dict[str, Any]) -> Death:
+    state = found.get("State") or {}
+    begin, end = _moment(state.get("StartedAt")), _moment(state.get("FinishedAt"))
+    unhealthy = (state.get("Health") or {}).get("Status") == "unhealthy"
+    return Death(max(0.0, end - begin) if begin and end else 0.0, unhealthy)
+
+
+def all_up(engine: Engine, containers: Iterable[str]) -> bool:
+    """Whether none of them has ended or is unhealthy, whatever swarm says; those of other nodes are not seen."""
+    found = [engine.inspect_container(container) or {} for container in containers if container]
+    return all(_is_up(item["State"]) for item in found if item.get("State"))
+
+
+def _is_up(state: dict[str, Any]) -> bool:
+    return bool(state.get("Running")) and (state.get("Health") or {}).get("Status") not in {"unhealthy", "starting"}
+
+
+def _killed(found: dict[str, Any]) -> str:
+    state = found.get("State") or {}
+    if state.get("OOMKilled"):
+        limit = int((found.get("HostConfig") or {}).get("Memory") or 0)
+        bound = f", its limit is {limit // 2**20} MiB" if limit else ""
+        return f"exit {state.get('ExitCode')}: the kernel killed it, out of memory (OOM){bound}"
+    return ""
+
+
+def _unhealthy(found: dict[str, Any]) -> str:
+    health = (found.get("State") or {}).get("Health") or {}
+    failed = [item for item in health.get("Log") or [] if item.get("ExitCode")]
+    if not failed or health.get("Status") == "healthy":
+        return ""
+    output = str(failed[-1].get("Output", "")).strip() or "no output"
+    return f"health check (exit {failed[-1]['ExitCode']}): {output[-500:]}"
+
+
+def _moment(text: object) -> float:
+    """The engine writes nanoseconds, more than Python reads, and year 1 for never."""
+    cut = str(text or "")[:26].rstrip("Z")
+    return datetime.fromisoformat(f"{cut}+00:00").timestamp() if cut and not cut.startswith("0001") else 0.0
