@@ -71,6 +71,8 @@ def _say_verdict(console: Console, result: RunResult, path: str) -> None:
         console.say("---", style="dim")
     if not words.is_green(result):
         console.error(result.summary, result.hint or f"all that was seen is in {path}")
+        if result.cause:
+            console.say(f"cause: {words.cause_text(result)}")
     for note in words.notes(result):
         console.say(note)
     style = "bold green" if words.is_green(result) else "bold red"

@@ -142,6 +142,8 @@ def test_what_never_will(bench: Bench, name: str, service: dict[str, Any], words
         assert answer.code == 1, answer.stderr
         assert words in answer.result.summary, answer.stderr
         assert words in answer.result.log_excerpt
+        assert answer.result.cause is not None
+        assert f"cause: {answer.result.cause.kind}" in answer.stderr
         assert installing_s(answer) < (15 if where == "alone" else 45)
 
 
@@ -158,3 +160,32 @@ def test_no_node_is_infrastructure(bench: Bench, name: str, deploy: dict[str, An
     assert answer.code == 3, answer.stderr
     assert words in answer.result.summary
     assert installing_s(answer) < 20
+
+
+@pytest.mark.parametrize(
+    ("name", "serve", "kind", "words"),
+    [
+        ("wrong-port", "httpd -f -p 9000 -h /www", "wrong port", "nothing listens on port 8080; the app listens on"),
+        ("loopback", "httpd -f -p 127.0.0.1:8080 -h /www", "listener on loopback", "127.0.0.1 port 8080"),
+    ],
+)
+def test_an_app_that_is_not_reached_is_told_why(bench: Bench, name: str, serve: str, kind: str, words: str) -> None:
+    script = f"mkdir -p /www; echo ok > /www/index.html; echo 'I am up'; exec {serve}"
+    answer = trial(bench, f"not-reached-{name}", web(command=shell(script)))
+    assert answer.code == 1, answer.stderr
+    assert words in answer.result.summary
+    assert "I am up" in answer.result.log_excerpt
+    assert answer.result.cause is not None
+    assert answer.result.cause.kind == kind
+
+
+def test_cold_watches_for_late_faults_and_quotes_them(bench: Bench) -> None:
+    script = "mkdir -p /www; echo ok > /www/index.html; httpd -p 8080 -h /www; sleep 12; echo 'fatal: lost it'; exit 1"
+    name = make_recipe(bench, "dies-late", web(command=shell(script)))
+    answer = bench.run(name, "--ref", "pr", "--pr", "x1", WARMCI_WATCH_S="20")
+    assert answer.code == 1, answer.stderr
+    assert "though it had converged: fatal: lost it" in answer.result.summary
+    assert "s after its start" in answer.result.summary
+    well = bench.run(make_recipe(bench, "lives", web()), "--ref", "pr", "--pr", "x1", WARMCI_WATCH_S="20")
+    assert well.code == 0, well.stderr
+    assert sum(s.seconds for s in well.result.stages if "install the head" in s.name or "tests" in s.name) >= 20

@@ -119,6 +119,7 @@ def bench(root: Path) -> Iterator[Bench]:
             "recipe_source": f"{root}/demo/recipes/{{recipe}}",
             "docker_host": started.docker_host,
             "netns": str(started.netns),
+            "watch_s": 2.0,  # whoever tests the watch asks for more
         }
         text = "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
         (root / "settings.toml").write_text(text, encoding="utf-8")

@@ -140,6 +140,15 @@ class CanonicalUse(Record):
     manifest_sha256: Line
 
 
+class Cause(Record):
+    """Which kind of cause a run's own words tell of (base/causes.py)."""
+
+    kind: Line
+    line: Line
+    """The words that tell it."""
+    help: Line
+
+
 class Promotion(Record):
     action: Literal["seed", "advance", "none"]
     outcome: Literal["ok", "failed", "skipped"]
@@ -183,3 +192,5 @@ class RunResult(Record):
     summary: Line = ""
     hint: Line = ""
     log_excerpt: Block = ""
+    cause: Cause | None = None
+    """The kind of what is wrong, where its words are known; none for a run that is green."""

@@ -65,7 +65,7 @@ def _lines(result: RunResult) -> list[str]:
     found += [f"deviation: {text}" for text in result.deviations[:_DEVIATIONS_MAX]]
     if len(result.deviations) > _DEVIATIONS_MAX:
         found.append(f"and {len(result.deviations) - _DEVIATIONS_MAX} deviations more, in the run's report")
-    shown = ("head", "base", "canonical", "promotion", "seconds", "exit code", "run")
+    shown = ("cause", "head", "base", "canonical", "promotion", "seconds", "exit code", "run")
     facts = words.facts(result)
     return found + [f"{label}: {facts[label]}" for label in shown if label in facts]
 

@@ -58,6 +58,7 @@ def _fault(result: RunResult) -> str:
     if words.is_green(result) or not result.summary:
         return ""
     hint = f"<small>hint: {escape(result.hint)}</small>" if result.hint else ""
+    hint += f"<small>cause: {escape(words.cause_text(result))}</small>" if result.cause else ""
     return f'<div class="fault">{escape(result.summary)}{hint}</div>'
 
 

@@ -26,8 +26,9 @@ class Stage:
     tests: list[TestOutcome] = field(default_factory=list)
     skipped: bool = False
 
-    def check(self, name: str, ok: bool, message: str = "") -> None:
-        """Record a generic test."""
+    def check(self, name: str, ok: bool, message: str = "", log: str = "") -> None:
+        """Record a generic test; log: what the app said, shown above the message."""
+        message = "\n".join(filter(None, (log, message)))
         self.tests.append(
             TestOutcome(name=name, outcome="passed" if ok else "failed", seconds=0.0, message="" if ok else message)
         )

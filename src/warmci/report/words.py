@@ -58,6 +58,10 @@ def notes(result: RunResult) -> tuple[str, ...]:
     return tuple(said)
 
 
+def cause_text(result: RunResult) -> str:
+    return f"{result.cause.kind}: {result.cause.help}" if result.cause else ""
+
+
 def promotion_text(promotion: Promotion | None) -> str:
     return " ".join(filter(None, (promotion.action, promotion.outcome, promotion.reason))) if promotion else ""
 
@@ -79,6 +83,7 @@ def facts(result: RunResult) -> dict[str, str]:
         "base": f"{result.base_version} {result.base_commit}".strip(),
         "canonical": f"{used.version}, snapshot {used.id}, {used.age_s / 3600:.1f} hours old" if used else "",
         "promotion": promotion_text(promotion),
+        "cause": cause_text(result),
         "data attached by": result.attach,
         "leftovers": ", ".join(result.leftovers),
     }

@@ -13,8 +13,8 @@ from warmci.base import authority, http
 from warmci.base.labels import COMMIT_LABEL, NAMESPACE_LABEL
 from warmci.recipe.render import changed_services
 from warmci.run.pulls import rendered_at
+from warmci.run.watch import Watch
 from warmci.swarm.deployment import Deployment
-from warmci.swarm.service_state import observe
 from warmci.testing import suite
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ class App:
     env_commit: str
     secrets: dict[str, str] = field(default_factory=dict)
     rendered: Rendered | None = None
+    watch_s: float = 0.0
+    """How long each task must have run before the last look at the head."""
 
     def __post_init__(self) -> None:
         work = self.context.work_dir / self.placement.stack
@@ -55,6 +57,7 @@ class App:
             self.secrets,
             announce=self.context.journal.note,
         )
+        self._watch = Watch(self.context.engine, self.placement.stack)
         self.deployment.claim()
         self.context.cleanup.callback(self.remove)
 
@@ -82,6 +85,7 @@ class App:
 
     def _converge(self) -> None:
         states = self.deployment.wait(self.context.settings.deploy_timeout_s, self.context.console.progress)
+        self._watch.begin(states)
         self.context.deviate(
             *(f"{state.name} runs nowhere: no node meets its constraints" for state in states if state.nowhere),
             *(f"{state.name} runs nowhere: replicas: 0" for state in states if not state.wanted and not state.nowhere),
@@ -193,11 +197,13 @@ class App:
                     seen, ok = f"{type(error).__name__}: {error}", False
                 if ok or time.monotonic() - began > _SERVING_DEADLINE_S:
                     break
+                self._watch.require_alive()
                 time.sleep(_SERVING_POLL_S)
         message = (
             f"{self.placement.url_at(route.host)}{path} does not serve after {_SERVING_DEADLINE_S:.0f} s; last: {seen}"
         )
-        stage.check(f"serves {path}", ok, message)
+        why, log = ("", "") if ok else self._watch.why_unreached(route.service, route.port)
+        stage.check(f"serves {path}", ok, f"{message}; {why}" if why else message, log)
 
     def _unasked(self) -> str:
         rendered = self._require_rendered()
@@ -221,20 +227,14 @@ class App:
                 context.config.test_timeout_s,
             )
             stage.tests += outcomes
-            self._second_look(stage)
+            self._second_look(stage, phase)
             if not outcomes:
                 stage.detail = "the recipe has no tests of its own; generic tests only"
 
-    def _second_look(self, stage: Stage) -> None:
+    def _second_look(self, stage: Stage, phase: str) -> None:
         """Not before each task has run for the recipe's own check interval: swarm said `completed` long before."""
-        patience_s = self._require_rendered().interval_s
-        while True:
-            states = observe(self.context.engine, self.placement.stack)
-            down = [str(state) for state in states if not state.settled]
-            youngest = max((state.since for state in states), default=0.0)
-            if down or time.time() - youngest >= patience_s:
-                break
-            time.sleep(_SERVING_POLL_S)
+        states = self._watch.watch(max(self._require_rendered().interval_s, self.watch_s if phase != "base" else 0.0))
+        down = [str(state) for state in states if not state.settled]
         stage.check("everything still runs", bool(states) and not down, "; ".join(down) or "the services are gone")
 
     def _test_context(self, phase: str) -> suite.TestContext:

@@ -88,7 +88,7 @@ def _volumes_root(context: Context, placement: Placement, *, may_seed: bool) -> 
 
 def _fresh_half(context: Context, placement: Placement, *, may_seed: bool) -> Seed | None:
     volumes = _volumes_root(context, placement, may_seed=may_seed)
-    app = App(context, placement, "fresh", {}, volumes, context.head)
+    app = App(context, placement, "fresh", {}, volumes, context.head, watch_s=context.settings.watch_s)
     app.install(context.head, "install the head")
     app.test("install")
     context.last_images = app.images()
@@ -99,7 +99,7 @@ def _fresh_half(context: Context, placement: Placement, *, may_seed: bool) -> Se
 
 def _aged_half(context: Context, placement: Placement, base: Release, *, may_seed: bool) -> Seed | None:
     volumes = _volumes_root(context, placement, may_seed=may_seed)
-    app = App(context, placement, "upgrade", {}, volumes, base.commit)
+    app = App(context, placement, "upgrade", {}, volumes, base.commit, watch_s=context.settings.watch_s)
     app.install(base.commit, f"install {base.version}")
     app.test("base")
     app.upgrade(context.head)

@@ -38,6 +38,7 @@ def run_quick(context: Context, canonical: Canonical) -> None:
         )
     if not context.repository.descends(context.head, canonical.commit):
         context.deviate(f"the head does not contain the canonical's commit {canonical.commit[:8]}: a step to the side")
+    context.deviate(f"late faults: not watched for (cold watches for {context.settings.watch_s:.0f} s)")
     app = _on_canonical(context, canonical, "quick", head=context.head)
     try:
         app.install(canonical.commit, f"deploy the canonical {canonical.version}")

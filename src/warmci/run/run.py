@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from warmci.base import fs, names
+from warmci.base.causes import find_cause
 from warmci.base.errors import (
     BusyError,
     InfraError,
@@ -258,7 +259,8 @@ class Run:
             "seconds": round(time.monotonic() - self._began, 3),
             "summary": redact(outcome.message) if outcome else "",
             "hint": redact(outcome.hint or "") if outcome else "",
-            "log_excerpt": redact(getattr(outcome, "log", "")) if outcome else "",
+            "log_excerpt": (log := redact(getattr(outcome, "log", "")) if outcome else ""),
+            "cause": find_cause(redact(outcome.message), log) if outcome else None,
         }
         return RunResult.model_validate(self._facts)
 

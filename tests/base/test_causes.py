@@ -1,0 +1,54 @@
+"""The kinds of cause, fed with lines of real programs."""
+
+from __future__ import annotations
+
+import pytest
+
+from warmci.base.causes import CATALOGUE, find_cause
+
+
+@pytest.mark.parametrize(
+    ("message", "log", "kind"),
+    [
+        ("no such image: x:1; docker.io says: manifest unknown", "", "missing image"),
+        ("image a/b:1 cannot be pulled from ghcr.io: toomanyrequests", "", "registry in trouble"),
+        ("no node can run app: no suitable node (insufficient resources on 1 node)", "", "no node"),
+        ("service app crash-loops (3 tasks): exit 137: the kernel killed it, out of memory (OOM)", "", "out of memory"),
+        ("x crash-loops (2 tasks): dd: error writing '/t/x': No space left on device", "", "disk full in the app"),
+        ("x does not serve: nothing listens on port 8080; the app listens on :: port 9000", "", "wrong port"),
+        ("x does not serve: the app listens on loopback only: 127.0.0.1 port 80", "", "listener on loopback"),
+        ("swarm refuses the stack: only updates to Labels are allowed", "", "unbumped config"),
+        ("app crash-loops (2 tasks): cat: can't open '/run/secrets/db_password': No such file", "", "missing secret"),
+        ("service app crash-loops (2 tasks): fatal: DB_HOST is not set", "", "missing variable"),
+        ("app crash-loops (2 tasks): sh: DB_HOST: parameter not set", "", "missing variable"),
+        ("app crash-loops", 'pq: password authentication failed for user "app"', "login refused by the database"),
+        ("app crash-loops", 'could not translate host name "db" to address', "name not resolved"),
+        ("app crash-loops: dial tcp 10.0.0.2:5432: connect: connection refused", "", "other service not reached"),
+        ("app crash-loops: exec: gunicorn: executable file not found in $PATH", "", "program not found"),
+        ("app crash-loops", "mkdir /data/x: permission denied", "permission denied"),
+        ("rolled back: [Migration v119] pq: must be owner of extension hstore", "", "migration failed"),
+        ("data in volume a survived: a file put into a before the upgrade is gone", "", "data lost"),
+        ("swarm rolled back: health check (exit 1): closed", "starting", "never healthy"),
+        ("service worker ends by itself again and again (2 tasks): done", "done", "ends by itself"),
+        ("service worker crash-loops (2 tasks): bye", "bye", "crash loop"),
+        ("service app failed 12 s after its start, though it had converged: bye", "bye", "late fault"),
+        ("service job has failed and is not started again by its restart policy: no", "no", "crash loop"),
+        ("x did not converge within 600 s; last seen: app 0/1", "", "too slow"),
+    ],
+)
+def test_each_kind_is_recognised(message: str, log: str, kind: str) -> None:
+    found = find_cause(message, log)
+    assert found is not None
+    assert found.kind == kind
+    assert found.help
+    assert found.line in f"{message}\n{log}"
+
+
+def test_the_catalogue_has_each_name_once() -> None:
+    names = [kind.name for kind in CATALOGUE]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("log", ["", "hello", "GET / 200\nlistening on 0.0.0.0:80"])
+def test_what_tells_nothing_has_no_kind(log: str) -> None:
+    assert find_cause("serves /: HTTP 418", log) is None
