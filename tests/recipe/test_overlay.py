@@ -89,6 +89,25 @@ secrets: {s: {external: true}, f: {file: y}}
     assert changed["secrets"] == {"s": {"external": True}, "f": {"file": "y", "labels": LABELS}}
 
 
+@pytest.mark.parametrize(
+    ("networks", "own"),
+    [
+        ("{proxy: {external: true}, internal: }", ["proxy"]),
+        ("{web: {external: true, name: proxy}}", ["web"]),
+        ("{web: {external: {name: proxy}}}", ["web"]),
+        ("{proxy: {external: true, name: host}, other: {external: true}}", []),
+        ("{proxy: {internal: true}}", []),
+        ("", []),
+    ],
+)
+def test_the_shared_network_is_replaced_by_one_of_the_runs_own(networks: str, own: list[str]) -> None:
+    changed = document(f"services: {{app: {{image: x}}}}\nnetworks: {networks}")
+    before = document(f"networks: {networks}")["networks"] or {}
+    said = overlay.own_networks(changed)
+    assert said == ["network proxy: one of the run's own in its place"] * len(own)
+    assert (changed["networks"] or {}) == {**before, **{name: {} for name in own}}
+
+
 def test_the_default_network_is_labelled_only_where_it_is_made() -> None:
     unused = document("services: {app: {networks: {internal: }}}\nnetworks: {internal: }")
     overlay.add_labels(unused, LABELS, {})

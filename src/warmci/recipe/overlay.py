@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from warmci.recipe import healthcheck
+from warmci.recipe.lint import SHARED_NETWORKS, real_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +34,20 @@ def publish_route(document: Document, routing: Routing, port: int) -> list[str]:
         else f"not asked over HTTP, because {routing.because}"
     )
     return [*said, f"ingress direct: {where}"]
+
+
+def own_networks(document: Document) -> list[str]:
+    """A network of the run's own in place of each shared one, so that no app of the host is reached, or reaches it.
+
+    On the shared one `app` is every app's name, and its addresses are the host's.
+    """
+    said = []
+    for key, body in (document.get("networks") or {}).items():
+        name = real_name(key, body or {})
+        if (body or {}).get("external") and name in SHARED_NETWORKS:
+            document["networks"][key] = {}
+            said.append(f"network {name}: one of the run's own in its place")
+    return said
 
 
 def add_labels(document: Document, labels: Mapping[str, str], app_labels: Mapping[str, str]) -> None:

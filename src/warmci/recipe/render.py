@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from warmci.base import names
 from warmci.base.errors import RecipeFailedError
-from warmci.base.labels import COMMIT_LABEL, INSTANCE_LABEL, RECIPE_LABEL, RUN_LABEL
+from warmci.base.labels import COMMIT_LABEL, INSTANCE_LABEL, LIVE_RUN, RECIPE_LABEL, RUN_LABEL
 from warmci.recipe import compose, healthcheck, ingress, lint, overlay, secret
 from warmci.recipe.envfile import EnvFile, parse_env
 from warmci.recipe.exports import parse_exports
@@ -156,6 +156,8 @@ def render(
 
 def _lay_over(document: Document, placement: Placement, routing: ingress.Routing, commit: str) -> list[str]:
     deviations = overlay.publish_route(document, routing, placement.port)
+    if placement.run != LIVE_RUN:
+        deviations += overlay.own_networks(document)
     if placement.dnsrr:
         deviations += overlay.without_ipvs(document)
     if placement.quick:

@@ -1,0 +1,80 @@
+"""Addresses of a shared network come back when a stack goes, whatever its tasks were doing."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from docker import types
+
+from support.addresses import free_addresses
+from warmci.base.labels import NAMESPACE_LABEL
+from warmci.swarm.deployment import undeploy_stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from support.bench import Bench
+    from warmci.swarm.engine import Engine
+
+pytestmark = pytest.mark.integration
+STACK = "addresses"
+LABEL = [f"{NAMESPACE_LABEL}={STACK}"]
+CYCLES = 3
+DEADLINE_S = 60
+COMPOSE = """
+version: "3.8"
+services:
+  app:
+    image: warmci-demo/busybox:1.35
+    command: [sh, -c, {command}]
+    networks: [internal, shared]
+    deploy: {{endpoint_mode: dnsrr, restart_policy: {{delay: 5s}}}}
+  db:
+    image: warmci-demo/busybox:1.35
+    command: [sleep, "1000"]
+    networks: [internal]
+    deploy: {{endpoint_mode: dnsrr}}
+networks: {{internal: , shared: {{external: true, name: few}}}}
+"""
+
+
+@pytest.fixture
+def few(bench: Bench) -> Iterator[Engine]:
+    """An engine with a shared network of a dozen addresses."""
+    engine = bench.engine
+    pool = types.IPAMConfig(pool_configs=[types.IPAMPool(subnet="10.77.0.0/28")])
+    network = engine._api.create_network("few", driver="overlay", attachable=True, ipam=pool)["Id"]
+    yield engine
+    undeploy_stack(engine, STACK, graceful=False)
+    engine.remove_networks([network])
+
+
+@pytest.mark.parametrize(
+    ("command", "until"),
+    [
+        ("sleep 0.3; exit 1", {"ready"}),  # waits for its restart
+        ("exec sleep 1000", {"running"}),
+        ("exec sleep 1000", {"preparing", "starting", "running"}),
+    ],
+)
+def test_no_address_is_lost(few: Engine, tmp_path: Path, command: str, until: set[str]) -> None:
+    compose = tmp_path / "compose.yml"
+    compose.write_text(COMPOSE.format(command=f'"{command}"'), encoding="utf-8")
+    before = free_addresses(few, "few", 16)
+    assert before >= 10
+    for _ in range(CYCLES):
+        few.deploy_stack(STACK, compose, tmp_path)
+        end = time.monotonic() + DEADLINE_S
+        while not until & _states_of_app(few):
+            assert time.monotonic() < end, "the task does not come so far"
+            time.sleep(0.02)
+        undeploy_stack(few, STACK, graceful=False)
+    assert free_addresses(few, "few", 16) == before
+
+
+def _states_of_app(engine: Engine) -> set[str]:
+    app = {item["ID"] for item in engine.services(LABEL) if item["Spec"]["Name"] == f"{STACK}_app"}
+    return {str(task["Status"]["State"]) for task in engine.tasks(LABEL) if task["ServiceID"] in app}
