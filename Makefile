@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/sh
 
-.PHONY: lock demo test test-unit test-long test-crash lint bench bench-realms bench-snapshot docs clean
+.PHONY: lock demo test test-unit test-long test-crash test-engines test-soak lint bench bench-realms bench-snapshot docs clean
 
 demo: $(VENV)/.runtime
 	scripts/install-tools engine
@@ -28,6 +28,19 @@ test-crash: $(VENV)/.dev
 test-long: $(VENV)/.dev
 	scripts/install-tools engine test
 	$(BIN)/python -m pytest -m long
+
+# The same against a current engine, built once for the machine (five minutes); and the demo on it.
+test-engines: $(VENV)/.dev
+	scripts/install-tools engine test current-engine
+	scripts/with-current-engine $(BIN)/python -m pytest -m "integration and not long and not crash"
+	scripts/with-current-engine env DOCKER_HOST=unix:///run/no-engine.sock $(BIN)/warmci demo --root $(CURDIR)/.demo-current
+	scripts/with-current-engine env DOCKER_HOST=unix:///run/no-engine.sock $(BIN)/warmci demo --root $(CURDIR)/.demo-current --clean
+
+# 500 runs or an hour, half of them red, some killed, on the distribution's engine and then on a current one.
+test-soak: $(VENV)/.dev
+	scripts/install-tools engine test current-engine
+	PYTHONPATH=tests $(BIN)/python benchmarks/soak.py
+	PYTHONPATH=tests scripts/with-current-engine $(BIN)/python benchmarks/soak.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check
