@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from support import hostile
@@ -9,6 +9,7 @@ from warmci.base import text
 
 
 @given(hostile.text)
+@settings(deadline=None)
 @example("#\x1b[m#[x]")
 @example("\n::x")
 @example("\u3000::x::")
@@ -24,6 +25,7 @@ def test_what_comes_out_is_harmless_and_stays_as_it_is(raw: str) -> None:
 
 
 @given(hostile.text, st.integers(min_value=8, max_value=40))
+@settings(deadline=None)
 def test_limits_hold_and_cutting_makes_nothing_harmful(raw: str, limit: int) -> None:
     for clean in (text.block, text.line):
         made = clean(raw, limit)
@@ -33,6 +35,7 @@ def test_limits_hold_and_cutting_makes_nothing_harmful(raw: str, limit: int) -> 
 
 
 @given(st.text(st.characters(categories=["L", "N", "P", "S", "M"], exclude_characters=":#")))
+@settings(deadline=None)
 def test_ordinary_text_is_not_touched(raw: str) -> None:
     assert text.block(raw) == raw
     assert text.line(raw) == raw

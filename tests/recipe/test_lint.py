@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from warmci.base.errors import RecipeFailedError
+from warmci.base.errors import RefusedError
 from warmci.recipe.compose import load_compose
 from warmci.recipe.lint import check, findings
 
@@ -35,6 +35,7 @@ DANGEROUS = [
     (service("ipc: host"), "ipc:app"),
     (service("network_mode: host"), "network_mode:app"),
     (service("security_opt: ['apparmor=unconfined']"), "security_opt:app"),
+    (service("security_opt: ['no-new-privileges:true', 'seccomp:unconfined']"), "security_opt:app"),
     (service("sysctls: {net.ipv4.ip_forward: 1}"), "sysctls:app"),
     (service("credential_spec: {file: x}"), "credential_spec:app"),
     (service("build: ."), "build:app"),
@@ -49,6 +50,9 @@ DANGEROUS = [
     (service("") + "volumes: {v: {driver: rexray}}", "volume:v"),
     (service("") + "volumes: {v: {driver_opts: {type: none, o: bind, device: /}}}", "volume:v"),
     (service("") + "volumes: {v: {name: other_data}}", "volume:v"),
+    (service("") + "networks: {n: {driver: macvlan, driver_opts: {parent: eth0}}}", "network:n"),
+    (service("") + "networks: {n: {driver: overlay, driver_opts: {encrypted: '', x: y}}}", "network:n"),
+    (service("") + "networks: {n: {driver: bridge, driver_opts: {encrypted: ''}}}", "network:n"),
     (service("") + "networks: {n: {external: true}}", "network:n"),
     (service("") + "networks: {n: {external: true, name: host}}", "network:host"),
     (service("") + "networks: {proxy: {external: true, name: host}}", "network:host"),
@@ -63,7 +67,7 @@ DANGEROUS = [
 @pytest.mark.parametrize(("text", "word"), DANGEROUS)
 def test_refused_by_its_word_and_let_in_by_it(tmp_path: Path, text: str, word: str) -> None:
     document = loaded(tmp_path, text)
-    with pytest.raises(RecipeFailedError, match=r"^refused: ") as caught:
+    with pytest.raises(RefusedError, match=r"^refused: ") as caught:
         check(document, STACK, DOMAIN, ["other:word", word.partition(":")[0]])
     assert f'allow = ["{word}"]' in str(caught.value.hint)
     assert caught.value.exit_code == 1
@@ -93,19 +97,36 @@ configs: {{c: {{name: {STACK}_c_v1, file: compose.yml}}, plain: {{file: compose.
 
 def test_another_stack_whose_name_begins_like_ours_is_foreign(tmp_path: Path) -> None:
     document = loaded(tmp_path, service("") + f"secrets: {{s: {{external: true, name: {STACK}2_db_v1}}}}")
-    with pytest.raises(RecipeFailedError, match="outside this stack"):
+    with pytest.raises(RefusedError, match="outside this stack"):
         check(document, STACK, DOMAIN, [])
 
 
-def test_each_of_several_must_be_allowed(tmp_path: Path) -> None:
-    document = loaded(tmp_path, service("pid: host, cap_add: [NET_ADMIN]"))
-    with pytest.raises(RecipeFailedError) as caught:
+def test_all_refusals_are_told_at_once(tmp_path: Path) -> None:
+    text = service("pid: host, cap_add: [NET_ADMIN], volumes: ['/etc:/etc']") + "volumes: {v: {driver_opts: {o: bind}}}"
+    document = loaded(tmp_path, text)
+    with pytest.raises(RefusedError) as caught:
         check(document, STACK, DOMAIN, ["pid:app"])
-    assert "cap_add:app" in str(caught.value.hint)
-    assert len(check(document, STACK, DOMAIN, ["pid:app", "cap_add:app"])) == 2
+    assert 'allow = ["cap_add:app", "bind:/etc", "volume:v"]' in str(caught.value.hint)
+    for word in ("services.app.cap_add", "mounts /etc of the host", "volumes.v has driver_opts (o)"):
+        assert word in caught.value.message
+    assert len(caught.value.log.splitlines()) == 3
+    assert len(check(document, STACK, DOMAIN, ["pid:app", "cap_add:app", "bind:/etc", "volume:v"])) == 4
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        service("security_opt: [no-new-privileges]"),
+        service("security_opt: ['no-new-privileges:true', 'no-new-privileges=false']"),
+        service("") + "networks: {n: {driver: overlay, driver_opts: {encrypted: 'true'}}}",
+        service("") + "networks: {n: {driver_opts: {encrypted: ''}, attachable: true}}",
+    ],
+)
+def test_what_narrows_or_encrypts_passes(tmp_path: Path, text: str) -> None:
+    assert check(loaded(tmp_path, text), STACK, DOMAIN, []) == []
 
 
 def test_the_message_names_service_and_key() -> None:
     document = yaml.safe_load("services: {db: {image: x, devices: [/dev/fuse]}}")
-    with pytest.raises(RecipeFailedError, match=r"services\.db\.devices"):
+    with pytest.raises(RefusedError, match=r"services\.db\.devices"):
         check(document, STACK, DOMAIN, [])

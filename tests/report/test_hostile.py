@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+unhurried = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 _NO_TAGS = {"script", "img", "a"}
 
 
@@ -58,6 +59,7 @@ class Tags(HTMLParser):
 
 
 @given(hostile.text)
+@unhurried
 def test_html(raw: str) -> None:
     calm = Tags(page(made("calm")))
     harmless(page(made(raw)))
@@ -68,6 +70,7 @@ def test_html(raw: str) -> None:
 
 
 @given(hostile.text)
+@unhurried
 def test_junit(raw: str) -> None:
     result = made(raw)
     harmless(junit(result))
@@ -81,6 +84,7 @@ def test_junit(raw: str) -> None:
 
 
 @given(hostile.text)
+@unhurried
 def test_comment_and_status(raw: str) -> None:
     result = made(raw)
     body = comment.comment(result, "0f" * 16)
@@ -114,6 +118,7 @@ def outside_of_fences(markdown: str) -> list[str]:
 
 
 @given(hostile.text)
+@unhurried
 def test_json(raw: str) -> None:
     result = made(raw)
     for text in (result.model_dump_json(indent=2), json.dumps(result.model_dump(mode="json"), ensure_ascii=False)):
@@ -123,6 +128,7 @@ def test_json(raw: str) -> None:
 
 
 @given(hostile.text)
+@unhurried
 def test_prometheus(raw: str) -> None:
     figures = _Page()
     figures.gauge("x", "Help.", 1, version=raw)
@@ -149,7 +155,7 @@ def talk(raw: str) -> None:
 
 
 @given(hostile.text)
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@unhurried
 def test_a_ci_log(raw: str) -> None:
     log = io.StringIO()
     with patch("sys.stderr", log), patch.object(console, "_PROGRESS_GAP_S", 0):

@@ -25,6 +25,10 @@ class RecipeFailedError(WarmciError):
         """Last lines of the failing task, redacted by whoever renders them."""
 
 
+class RefusedError(RecipeFailedError):
+    """The trust gate refuses what the recipe asks for (docs/security.md); the operator may allow it."""
+
+
 class UsageError(WarmciError):
     """Wrong arguments, names or settings."""
 

@@ -33,6 +33,8 @@ class Verdict(StrEnum):
 
     PASS = "pass"  # noqa: S105  (a verdict, not a password)
     FAIL = "fail"
+    REFUSED = "refused"
+    """By the trust gate: a red recipe, and the operator may allow what it asks for."""
     INFRA = "infrastructure"
     PROMOTION_FAILED = "promotion-failed"
     ROLLBACK_FAILED = "rollback-failed"
@@ -46,6 +48,7 @@ class Verdict(StrEnum):
 EXIT_CODES: dict[Verdict, int] = {
     Verdict.PASS: 0,
     Verdict.FAIL: 1,
+    Verdict.REFUSED: 1,
     Verdict.USAGE: 2,
     Verdict.INFRA: 3,
     Verdict.PROMOTION_FAILED: 4,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import TYPE_CHECKING, Any
 
-from warmci.base.errors import RecipeFailedError
+from warmci.base.errors import RefusedError
 from warmci.recipe import traefik_hosts
 
 if TYPE_CHECKING:
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from warmci.recipe.compose import Document
 
 SHARED_NETWORKS = frozenset({"proxy"})
+# A process may not gain privileges by a set-uid program: it narrows, whatever its value.
+_HARDENING = re.compile(r"no-new-privileges([:=](true|false))?")
 _SERVICE_KEYS = (
     "cap_add",
     "sysctls",
@@ -21,7 +25,6 @@ _SERVICE_KEYS = (
     "pid",
     "network_mode",
     "ipc",
-    "security_opt",
     "credential_spec",
 )
 
@@ -32,6 +35,11 @@ def findings(document: Document, stack: str, domain: str) -> Iterator[tuple[str,
         for key in _SERVICE_KEYS:
             if service.get(key):
                 yield f"{key}:{name}", f"services.{name}.{key} widens what the container may do"
+        if widened := [option for option in service.get("security_opt") or [] if not _HARDENING.fullmatch(str(option))]:
+            yield (
+                f"security_opt:{name}",
+                f"services.{name}.security_opt {', '.join(map(str, widened))} loosens its confinement",
+            )
         for volume in service.get("volumes", []):
             if volume["type"] not in {"volume", "tmpfs"}:
                 source = str(volume.get("source", ""))
@@ -46,10 +54,8 @@ def findings(document: Document, stack: str, domain: str) -> Iterator[tuple[str,
 def _external(document: Document, stack: str) -> Iterator[tuple[str, str]]:
     for name, volume in (document.get("volumes") or {}).items():
         body: dict[str, Any] = volume or {}
-        if body.get("external") or body.get("driver_opts") or body.get("driver", "local") != "local":
-            yield f"volume:{name}", f"volumes.{name} is not a plain volume of this stack"
-        elif not _own(body.get("name"), f"{stack}_"):
-            yield f"volume:{name}", f"volumes.{name} is named {body['name']}, outside this stack"
+        if why := _foreign_volume(body, stack):
+            yield f"volume:{name}", f"volumes.{name} {why}"
     yield from _networks(document, stack)
     for section in ("secrets", "configs"):
         for name, item in (document.get(section) or {}).items():
@@ -65,10 +71,29 @@ def _networks(document: Document, stack: str) -> Iterator[tuple[str, str]]:
         real = real_name(name, body)
         if body.get("external") and real not in SHARED_NETWORKS:
             yield f"network:{real}", f"networks.{name} is the foreign network {real}"
-        elif not body.get("external"):
-            plain = body.get("driver", "overlay") == "overlay" and not body.get("driver_opts")
-            if not plain or not _own(body.get("name"), f"{stack}_"):
-                yield f"network:{name}", f"networks.{name} is not a plain network of this stack"
+        elif not body.get("external") and (why := _foreign_network(body, stack)):
+            yield f"network:{name}", f"networks.{name} {why}"
+
+
+def _foreign_volume(body: dict[str, Any], stack: str) -> str:
+    """What makes it more than a plain volume of this stack; empty for such a one."""
+    if body.get("external"):
+        return "is external: it belongs to another stack"
+    if body.get("driver", "local") != "local":
+        return f"has the driver {body['driver']}"
+    if options := body.get("driver_opts"):
+        return f"has driver_opts ({', '.join(map(str, options))}), which mount what they name"
+    return "" if _own(body.get("name"), f"{stack}_") else f"is named {body['name']}, outside this stack"
+
+
+def _foreign_network(body: dict[str, Any], stack: str) -> str:
+    """What makes it more than an overlay of this stack; that its traffic is encrypted harms nobody."""
+    driver, options = body.get("driver", "overlay"), set(body.get("driver_opts") or {}) - {"encrypted"}
+    if driver != "overlay":
+        return f"has the driver {driver}"
+    if options:
+        return f"has driver_opts ({', '.join(sorted(map(str, options)))})"
+    return "" if _own(body.get("name"), f"{stack}_") else f"is named {body['name']}, outside this stack"
 
 
 def real_name(name: str, body: dict[str, Any]) -> str:
@@ -83,12 +108,19 @@ def _own(name: str | None, prefix: str) -> bool:
 
 
 def check(document: Document, stack: str, domain: str, allow: Sequence[str]) -> list[str]:
-    """Refuse what the operator did not allow; returns what was allowed, for the result."""
-    allowed = []
+    """What was allowed, for the result. Raises RefusedError, naming all that the operator did not allow."""
+    allowed: list[str] = []
+    refused: dict[str, list[str]] = {}
     for what, why in findings(document, stack, domain):
-        if what not in allow:
-            raise RecipeFailedError(
-                f"refused: {why}", hint=f'if the operator trusts this: allow = ["{what}"] in the recipe\'s recipe.toml'
-            )
-        allowed.append(f"allowed by the operator: {what}")
+        if what in allow:
+            allowed.append(f"allowed by the operator: {what}")
+        else:
+            refused.setdefault(what, []).append(why)
+    if refused:
+        words = ", ".join(json.dumps(what, ensure_ascii=False) for what in refused)
+        raise RefusedError(
+            f"refused: {'; '.join(why for reasons in refused.values() for why in reasons)}",
+            hint=f"if the operator trusts this: allow = [{words}] in the recipe's recipe.toml",
+            log="\n".join(f"{what}: {'; '.join(reasons)}" for what, reasons in refused.items()),
+        )
     return allowed

@@ -19,6 +19,7 @@ _STATES: dict[Verdict, State] = {
     Verdict.PASS: "success",
     Verdict.PROMOTION_FAILED: "success",
     Verdict.FAIL: "failure",
+    Verdict.REFUSED: "failure",
 }
 """Every other verdict is an error: it says nothing of the recipe, neither good nor bad."""
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _RECENT = 10
-_TELLING = {Verdict.PASS, Verdict.PROMOTION_FAILED, Verdict.FAIL}
+RED = (Verdict.FAIL, Verdict.REFUSED)
+_TELLING = {Verdict.PASS, Verdict.PROMOTION_FAILED, *RED}
 
 
 class History(Record):
@@ -53,9 +54,9 @@ def history_of(recipe: str, results: Iterable[RunResult]) -> History:
     own = [result for result in results if result.recipe == recipe]
     cold = [result for result in own if result.ran is Mode.COLD and result.trusted]
     telling = [result for result in cold if result.verdict in _TELLING]
-    green = [result for result in telling if result.verdict is not Verdict.FAIL]
+    green = [result for result in telling if result.verdict not in RED]
     promoted = [result for result in green if _is_promoted(result)]
-    told = (Verdict.PASS, Verdict.FAIL, Verdict.ROLLBACK_FAILED)
+    told = (Verdict.PASS, *RED, Verdict.ROLLBACK_FAILED)
     drills = [result for result in own if result.requested is Mode.DRILL and result.verdict in told]
     recent = telling[-_RECENT:]
     return History(

@@ -13,6 +13,7 @@ QUICK_NOTE = "quick: lower confidence, does not gate a merge; cold is authoritat
 _MEANINGS = {
     Verdict.PASS: "the recipe passed",
     Verdict.FAIL: "the recipe failed; the canonical is untouched",
+    Verdict.REFUSED: "the recipe asks for what only the operator may allow; it was not deployed",
     Verdict.INFRA: "infrastructure failed, not the recipe; the run may be retried",
     Verdict.PROMOTION_FAILED: "the recipe passed, but the canonical could not be moved; the old one stands",
     Verdict.ROLLBACK_FAILED: "the roll-back failed; the canonical is marked dirty",

@@ -5,7 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from warmci.base.errors import InterruptedRunError, PromotionError, RecipeFailedError, UnverifiedError, WarmciError
+from warmci.base.errors import (
+    InterruptedRunError,
+    PromotionError,
+    RecipeFailedError,
+    RefusedError,
+    UnverifiedError,
+    WarmciError,
+)
 from warmci.base.models import Mode, Promotion, Verdict
 from warmci.report.history import CANONICAL_IS_HEAD
 from warmci.run import cold, promote, quick
@@ -84,6 +91,9 @@ class Pipeline:
 
         try:
             pipeline()
+        except RefusedError:
+            note(Verdict.REFUSED)
+            raise
         except RecipeFailedError:
             context.require_realm_provider()
             note(Verdict.FAIL)

@@ -15,6 +15,7 @@ from warmci.base.errors import (
     InterruptedRunError,
     PromotionError,
     RecipeFailedError,
+    RefusedError,
     RollbackError,
     UnverifiedError,
     UsageError,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from warmci.report.console import Console
 
 _VERDICTS: dict[type[WarmciError], Verdict] = {
+    RefusedError: Verdict.REFUSED,
     RecipeFailedError: Verdict.FAIL,
     UsageError: Verdict.USAGE,
     PromotionError: Verdict.PROMOTION_FAILED,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _LOOK_S = 1.0
 _RETRIED = (Verdict.BUSY, Verdict.INFRA)
-_BY_CODE = {code: verdict for verdict, code in EXIT_CODES.items() if verdict not in (Verdict.PASS, Verdict.FAIL)}
+_BY_CODE = {code: verdict for verdict, code in EXIT_CODES.items() if code not in (0, 1)}
 """Of a run that left no result. One that passed or failed always does: a bare 1 is a program that did not start."""
 
 

@@ -10,7 +10,7 @@ from warmci.base.models import Verdict
 if TYPE_CHECKING:
     from warmci.report.sweep_record import Sweep, SweepItem
 
-_RED = (Verdict.FAIL, Verdict.ROLLBACK_FAILED)
+_RED = (Verdict.FAIL, Verdict.REFUSED, Verdict.ROLLBACK_FAILED)
 _GREEN = (Verdict.PASS, Verdict.PROMOTION_FAILED)
 
 
