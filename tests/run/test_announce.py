@@ -102,7 +102,7 @@ def test_a_fallback_is_a_verdict_of_cold_and_none_of_quick(forge: FakeForge, set
 
 @pytest.mark.parametrize("verdict", [v for v in Verdict if v not in {Verdict.PASS, Verdict.PROMOTION_FAILED}])
 def test_nothing_but_a_pass_is_a_success(verdict: Verdict) -> None:
-    assert comment.state_of(result(verdict)) == ("failure" if verdict is Verdict.FAIL else "error")
+    assert comment.state_of(result(verdict)) == ("failure" if verdict in {Verdict.FAIL, Verdict.REFUSED} else "error")
 
 
 def test_cold_stays_green_when_promotion_fails() -> None:

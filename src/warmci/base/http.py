@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 import httpcore
 import httpx
 
+from warmci.base import bounded
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from http.cookiejar import Cookie
 
 CONNECT_TIMEOUT_S = 5.0
+TOTAL_S = 120.0
+MOST_BYTES = 64 * 2**20
 
 
 class _MappedBackend(httpcore.NetworkBackend):
@@ -38,7 +42,7 @@ class _MappedBackend(httpcore.NetworkBackend):
 class _MappedTransport(httpx.HTTPTransport):
     """httpx offers no parameter for the network backend; its pool is what carries one."""
 
-    def __init__(self, base_domain: str, address: str, ca: str) -> None:
+    def __init__(self, base_domain: str, address: str, ca: str, bounds: bounded.Bounds) -> None:
         # Proxies are not for these names, but an operator's CA (SSL_CERT_FILE) is.
         context = httpx.create_ssl_context(trust_env=True)
         if ca:
@@ -48,8 +52,12 @@ class _MappedTransport(httpx.HTTPTransport):
         self._pool = httpcore.ConnectionPool(
             ssl_context=context,
             keepalive_expiry=5.0,
-            network_backend=_MappedBackend(base_domain, address),
+            network_backend=bounded.Backend(_MappedBackend(base_domain, address), bounds),
         )
+        self._bounds = bounds
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return bounded.response(super().handle_request(request), self._bounds)
 
 
 def is_mapped(host: str, base_domain: str) -> bool:
@@ -66,9 +74,13 @@ def client(
     timeout_s: float = 30,
     follow_redirects: bool = False,
     ca: str = "",
-) -> httpx.Client:
+    total_s: float = TOTAL_S,
+    most_bytes: int = MOST_BYTES,
+) -> bounded.Client:
     """A client that connects to `address` for names at or under base_domain; proxies of the environment are ignored.
 
+    timeout_s is for each step, total_s for a request with its redirects and its whole answer, most_bytes for that
+    answer as sent and for each body unpacked: it comes from an app that nobody trusts.
     ca: PEM of the CA that is trusted beside the usual ones (base/authority.py).
 
     Keycloak marks its cookies Secure also over plain http. Browsers send them back to localhost all the same
@@ -83,9 +95,11 @@ def client(
             if _is_trustworthy(cookie, base_domain):
                 cookie.secure = False
 
-    made = httpx.Client(
+    bounds = bounded.Bounds(total_s, most_bytes)
+    made = bounded.Client(
+        bounds,
         base_url=base_url,
-        transport=_MappedTransport(base_domain, address, ca),
+        transport=_MappedTransport(base_domain, address, ca, bounds),
         timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, CONNECT_TIMEOUT_S)),
         follow_redirects=follow_redirects,
         trust_env=False,

@@ -7,11 +7,10 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import httpx
-
 from warmci.base import authority, http
 from warmci.base.labels import COMMIT_LABEL, NAMESPACE_LABEL
 from warmci.recipe.render import changed_services
+from warmci.run import serving
 from warmci.run.pulls import rendered_at
 from warmci.run.watch import Watch
 from warmci.swarm.deployment import Deployment
@@ -186,15 +185,13 @@ class App:
             base_domain=settings.base_domain,
             address=settings.ingress_address,
             base_url=self.placement.url_at(route.host),
-            timeout_s=10,
+            timeout_s=serving.LOOK_S,
+            total_s=serving.LOOK_S,
+            most_bytes=serving.LOOK_MAX,
             ca=authority.authority(settings),
         ) as client:
             while True:
-                try:
-                    response = client.get(path)
-                    seen, ok = f"HTTP {response.status_code}", response.status_code < 400
-                except httpx.HTTPError as error:
-                    seen, ok = f"{type(error).__name__}: {error}", False
+                seen, ok = serving.look(client, path)
                 if ok or time.monotonic() - began > _SERVING_DEADLINE_S:
                     break
                 self._watch.require_alive()
