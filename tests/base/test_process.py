@@ -160,3 +160,19 @@ def test_waiting_has_an_end() -> None:
     assert process.wait(child, timeout_s=1) == -signal.SIGTERM
     process.stop(child)  # a second time is fine
     child.communicate()
+
+
+def test_a_tool_that_talks_without_an_end_is_stopped() -> None:
+    for argv in (["yes"], ["sh", "-c", "yes >&2"]):
+        with process.start(argv) as running, pytest.raises(process.OutputError, match="more than 100000 bytes"):
+            process.finish(running, argv, timeout_s=20, most_bytes=100_000)
+        assert running.returncode is not None
+
+
+def test_bounded_output_is_the_same_as_unbounded() -> None:
+    argv = ["sh", "-c", "printf 'a\\377b'; echo why >&2; exit 3"]
+    with process.start(argv) as running:
+        done = process.finish(running, argv, timeout_s=20, check=False, most_bytes=1000)
+    assert done == process.run(argv, timeout_s=20, check=False)
+    with process.start(["sleep", "60"]) as running, pytest.raises(process.CommandError, match="no end after"):
+        process.finish(running, ["sleep"], timeout_s=0.2, most_bytes=1000)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import selectors
 import shlex
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO, cast
 
 from warmci.base.errors import InfraError
 
@@ -20,6 +22,7 @@ Process = subprocess.Popen[str]
 """What start() returns; for those who keep one."""
 _ENV_ALLOWED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "TERM")
 _TAIL_LINES = 25
+_PIECE = 65_536
 _DAEMON_UMASK = 0o022
 """An engine that inherits our 077 mounts secrets that an app's own user cannot read."""
 
@@ -41,6 +44,10 @@ class CommandError(InfraError):
         self.argv = tuple(argv)
         self.returncode = returncode
         self.tail = tail
+
+
+class OutputError(CommandError):
+    """A tool said more than its caller takes in."""
 
 
 def base_env(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -85,10 +92,17 @@ def finish(
     stdin: str | None = None,
     check: bool = True,
     grace_s: float = 5.0,
+    most_bytes: int = 0,
 ) -> Completed:
-    """Wait for a started tool and return what it said; as `run`. One that does not end gets grace_s to clean up."""
+    """Wait for a started tool and return what it said; as `run`. One that does not end gets grace_s to clean up.
+
+    most_bytes, of a tool without input: raises OutputError when it says more on either of its outputs.
+    """
     try:
-        stdout, stderr = process.communicate(stdin, timeout=timeout_s)
+        if most_bytes:
+            stdout, stderr = _gathered(process, argv, timeout_s, most_bytes)
+        else:
+            stdout, stderr = process.communicate(stdin, timeout=timeout_s)
     except subprocess.TimeoutExpired:
         stop(process, grace_s=grace_s)
         raise CommandError(argv, -1, f"no end after {timeout_s:.0f} s: {shlex.join(argv)[:200]}") from None
@@ -98,6 +112,31 @@ def finish(
     if check and process.returncode != 0:
         raise CommandError(argv, process.returncode, stderr or stdout)
     return Completed(process.returncode, stdout, stderr)
+
+
+def _gathered(process: subprocess.Popen[str], argv: Sequence[str], timeout_s: float, most: int) -> tuple[str, str]:
+    """As communicate, but for a tool that talks without an end."""
+    if process.stdin is None or process.stdout is None or process.stderr is None:
+        raise AssertionError("started with a log file")
+    process.stdin.close()
+    end, said = time.monotonic() + timeout_s, {process.stdout: bytearray(), process.stderr: bytearray()}
+    with selectors.DefaultSelector() as both:
+        for pipe in said:
+            both.register(pipe, selectors.EVENT_READ)
+        while both.get_map():
+            left = end - time.monotonic()
+            if left <= 0:
+                raise subprocess.TimeoutExpired(argv, timeout_s)
+            for key, _ in both.select(left):
+                pipe = cast("TextIO", key.fileobj)
+                if not (piece := os.read(key.fd, _PIECE)):
+                    both.unregister(pipe)
+                said[pipe] += piece
+                if len(said[pipe]) > most:
+                    raise OutputError(argv, -1, f"more than {most} bytes of output")
+    process.wait(max(0.0, end - time.monotonic()))
+    stdout, stderr = (bytes(text).decode(errors="replace") for text in said.values())
+    return stdout, stderr
 
 
 def start(

@@ -62,14 +62,24 @@ def load_compose(root: Path, files: Sequence[str], env: Mapping[str, str]) -> Do
     return merged
 
 
+FILE_MAX = 4 * 2**20
+"""Bytes of a file of the recipe that is read; compose, .env and templates have a few thousand."""
+
+
 def inside(root: Path, base: Path, name: str, *, what: str = "compose file") -> Path:
     """The real path of a file that a recipe names; it must exist and lie inside the checkout, links followed."""
     if "\0" in name:
         raise RecipeFailedError(f"{what}: a file name holds a NUL byte")
-    real = (base / name).resolve()
+    try:
+        real = (base / name).resolve()
+        size = real.stat().st_size if real.is_file() else -1
+    except (OSError, RuntimeError) as error:  # a loop of links, a name that is too long
+        raise RecipeFailedError(f"{what}: {name[:80]} cannot be followed: {error}") from error
     if root.resolve() not in real.parents:
         raise RecipeFailedError(f"{what}: {name} lies outside the recipe", hint="name files of the recipe only")
-    if not real.is_file():
+    if size > FILE_MAX:
+        raise RecipeFailedError(f"{what}: {name} has {size} bytes, {FILE_MAX} are read at most")
+    if size < 0:
         raise RecipeFailedError(f"{what}: {name} does not exist", hint="see COMPOSE_FILE in .env.sample")
     return real
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from warmci.base import names, process
 from warmci.base.errors import InfraError, UnverifiedError, UsageError
+from warmci.recipe.git import CLONE_TIMEOUT_S, git, require_small
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,26 +19,15 @@ _RELEASE = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})\.([0-9]{1,9})\+(.+)")
 _WHOLE_COMMIT = re.compile(r"[0-9a-f]{40}")
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 _TAGS_SHOWN = 5
-_CLONE_TIMEOUT_S = 300.0
-_LOCAL_TIMEOUT_S = 60.0
-# No hooks, no exotic transports: the repository is a stranger's. Ownership is not ours to insist on.
-_CONFIG = ("core.hooksPath=/dev/null", "protocol.ext.allow=never", "safe.directory=*", "advice.detachedHead=false")
 # The serving half of a local clone does not inherit our -c options.
 _LOCAL_UPLOAD = "git -c safe.directory='*' upload-pack"
 _LOCAL_OPTIONS = ("--upload-pack", _LOCAL_UPLOAD, "--config", f"remote.origin.uploadpack={_LOCAL_UPLOAD}")
-_ENV = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_LFS_SKIP_SMUDGE": "1"}
 
 
 @dataclass(frozen=True)
 class Release:
     version: str
     commit: str
-
-
-def _git(*arguments: str, cwd: Path | None = None, timeout_s: float = _LOCAL_TIMEOUT_S, check: bool = True) -> str:
-    config = [part for setting in _CONFIG for part in ("-c", setting)]
-    done = process.run(["git", *config, *arguments], cwd=cwd, env=_ENV, timeout_s=timeout_s, check=check)
-    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def version_key(version: str) -> tuple[int, int, int, str]:
@@ -96,17 +86,17 @@ class Repository:
         """The head of refs/pull/N/head, where Gitea, Forgejo and GitHub keep it; empty where there is none."""
         local = f"refs/warmci/pull/{number}"
         spec = f"+refs/pull/{number}/head:{local}"
-        _git("fetch", "--quiet", "origin", spec, cwd=self.path, timeout_s=_CLONE_TIMEOUT_S, check=False)
+        git("fetch", "--quiet", "origin", spec, cwd=self.path, timeout_s=CLONE_TIMEOUT_S, check=False)
         return self._commit(local)
 
     def _commit(self, name: str) -> str:
-        return _git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", cwd=self.path, check=False)
+        return git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", cwd=self.path, check=False)
 
     def origin(self) -> str:
-        return _git("remote", "get-url", "origin", cwd=self.path)
+        return git("remote", "get-url", "origin", cwd=self.path)
 
     def default_ref(self) -> str:
-        head = _git("symbolic-ref", "--quiet", "refs/remotes/origin/HEAD", cwd=self.path, check=False)
+        head = git("symbolic-ref", "--quiet", "refs/remotes/origin/HEAD", cwd=self.path, check=False)
         if not head:
             raise UsageError(f"recipe {self.recipe} has no default branch", hint="name one with --ref")
         return head.removeprefix("refs/remotes/origin/")
@@ -117,11 +107,16 @@ class Repository:
 
     def descends(self, commit: str, ancestor: str) -> bool:
         """Whether `ancestor` is in the history of `commit`; a commit descends from itself."""
-        argv = ["git", "merge-base", "--is-ancestor", ancestor, commit]
-        return process.run(argv, cwd=self.path, timeout_s=_LOCAL_TIMEOUT_S, check=False).returncode == 0
+        try:
+            git("merge-base", "--is-ancestor", ancestor, commit, cwd=self.path)
+        except process.CommandError as error:
+            if error.returncode < 0:  # no end, or killed: that is no answer
+                raise
+            return False
+        return True
 
     def contains(self, commit: str) -> bool:
-        return bool(_git("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}", cwd=self.path, check=False))
+        return bool(git("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}", cwd=self.path, check=False))
 
     def releases(self, head: str) -> list[Release]:
         """Releases that are part of head's history, oldest version first: tags alone, whatever branches are called."""
@@ -136,7 +131,7 @@ class Repository:
 
     def _tags(self, head: str) -> list[str]:
         form = ("--sort=-creatordate", "--format=%(refname:lstrip=2)")
-        return _git("tag", "--merged", head, *form, cwd=self.path).splitlines()
+        return git("tag", "--merged", head, *form, cwd=self.path).splitlines()
 
     def base_for(self, head: str) -> Release | None:
         """The newest release older than head: what people run today. None for a first release."""
@@ -163,12 +158,13 @@ class Repository:
         """A work tree of its own per commit; runs of one recipe never share one."""
         tree = self.path.parent / f"tree-{commit[:12]}"
         if not tree.exists():
-            _git("worktree", "add", "--quiet", "--detach", str(tree), commit, cwd=self.path)
+            require_small(self.path, commit)
+            git("worktree", "add", "--quiet", "--detach", str(tree), commit, cwd=self.path)
         return tree
 
     def release_note(self, commit: str, version: str) -> str:
         """What the recipe's release/VERSION says to operators, as of commit; empty where there is none."""
-        return _git("show", f"{commit}:release/{version}", cwd=self.path, check=False)
+        return git("show", f"{commit}:release/{version}", cwd=self.path, check=False)
 
 
 def list_releases(settings: Settings, recipe: str) -> list[Release]:
@@ -176,7 +172,7 @@ def list_releases(settings: Settings, recipe: str) -> list[Release]:
     source, options = _source(settings, recipe)
     # ls-remote serves local repositories by the same other half as clone does.
     try:
-        text = _git("ls-remote", "--tags", *options[:2], "--", source, timeout_s=_LOCAL_TIMEOUT_S)
+        text = git("ls-remote", "--tags", *options[:2], "--", source)
     except process.CommandError as error:
         raise InfraError(f"releases of {recipe} cannot be listed from {source}: {error.message}") from error
     commits: dict[str, str] = {}
@@ -191,7 +187,7 @@ def list_releases(settings: Settings, recipe: str) -> list[Release]:
 def default_head(settings: Settings, recipe: str) -> str:
     """The commit that the recipe's default branch is at, without a clone; empty when its forge does not say."""
     source, options = _source(settings, recipe)
-    text = _git("ls-remote", *options[:2], "--", source, "HEAD", timeout_s=_LOCAL_TIMEOUT_S, check=False)
+    text = git("ls-remote", *options[:2], "--", source, "HEAD", check=False)
     return text.split()[0] if text else ""
 
 
@@ -205,13 +201,13 @@ def clone(settings: Settings, recipe: str, work_dir: Path) -> Repository:
     source, options = _source(settings, recipe)
     target = work_dir / "repository"
     try:
-        _git("clone", "--quiet", "--no-checkout", *options, "--", source, str(target), timeout_s=_CLONE_TIMEOUT_S)
+        git("clone", "--quiet", "--no-checkout", *options, "--", source, str(target), timeout_s=CLONE_TIMEOUT_S)
     except process.CommandError as error:
         if "does not exist" in error.tail or "not found" in error.tail:
             raise UsageError(
                 f"unknown recipe {recipe}: nothing at {source}", hint="set recipe_source in the settings"
             ) from error
         raise InfraError(f"recipe {recipe} cannot be cloned from {source}: {error.message}") from error
-    if not _git("for-each-ref", "--count=1", cwd=target):
+    if not git("for-each-ref", "--count=1", cwd=target):
         raise UnverifiedError(f"the repository of recipe {recipe} is empty")
     return Repository(recipe, target)

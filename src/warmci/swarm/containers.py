@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from docker.errors import NotFound
+from docker.utils.socket import frames_iter
 
 from warmci.base.errors import InfraError, RecipeFailedError
 from warmci.swarm.objects import Objects
@@ -15,6 +18,13 @@ from warmci.swarm.objects import Objects
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+_frames: Any = frames_iter  # untyped in the SDK
+LOG_MAX = 256 * 2**10
+"""Bytes that are kept of a log's end, of at most LOG_READ_MAX that are read within LOG_MAX_S seconds."""
+LOG_READ_MAX = 4 * 2**20
+LOG_MAX_S = 10.0
+EXEC_MAX = 16 * 2**20
+EXEC_MAX_S = 600.0
 _logger = logging.getLogger(__name__)
 
 
@@ -38,15 +48,46 @@ class Containers(Objects):
             raise RecipeFailedError(f"service {service} of {stack} has no running container to exec in")
         with self._asking(f"exec in {stack}_{service}"):
             run = self._api.exec_create(found[-1]["Id"], list(argv))
-            output = self._api.exec_start(run["Id"])
+            output = self._output(run["Id"], f"{argv[0]} in service {service}")
             return int(self._api.exec_inspect(run["Id"])["ExitCode"]), output.decode(errors="replace")
+
+    def _output(self, run: str, what: str) -> bytes:
+        """Of an exec, bounded: the SDK itself waits and gathers without an end."""
+        said, stream = bytearray(), self._api.exec_start(run, socket=True)
+        with stream, socket.socket(fileno=os.dup(stream.fileno())) as twin, _closed_after(EXEC_MAX_S, twin) as late:
+            for _, piece in _frames(stream, tty=False):
+                said += piece
+                if len(said) > EXEC_MAX:
+                    raise RecipeFailedError(f"{what} says more than {EXEC_MAX} bytes")
+        if late.is_set():
+            last = _text(said)[-300:]
+            raise RecipeFailedError(f"{what} has no end after {EXEC_MAX_S:.0f} s; the last that it said: {last}")
+        return bytes(said)
 
     def container_logs(self, container: str, tail: int) -> str:
         try:
             with self._asking(f"logs of {container[:12]}"):
-                return str(self._api.logs(container, tail=tail).decode(errors="replace"))
+                return self._logs(container, tail)
         except (NotFound, InfraError):
             return ""
+
+    def _logs(self, container: str, tail: int) -> str:
+        """The end of what is there now: a flood may come faster than it is read, and a line may have any length."""
+        kept, seen = bytearray(), 0
+        stream = self._api.logs(container, tail=tail, stream=True)
+        watch = threading.Timer(LOG_MAX_S, stream.close)
+        watch.start()
+        try:
+            for piece in stream:
+                seen += len(piece)
+                kept += piece
+                del kept[:-LOG_MAX]
+                if seen > LOG_READ_MAX:
+                    break
+        finally:
+            watch.cancel()
+            stream.close()
+        return _text(kept)
 
     def service_logs(self, stack: str, service: str, tail: int) -> str:
         found = sorted(self.service_containers(stack, service, running=False), key=lambda item: int(item["Created"]))
@@ -89,3 +130,25 @@ class Containers(Objects):
             yield codes
         finally:
             stream.close()
+
+
+def _text(said: bytearray) -> str:
+    return said.decode(errors="replace")
+
+
+@contextmanager
+def _closed_after(seconds: float, connection: socket.socket) -> Iterator[threading.Event]:
+    """End whoever reads from the connection in another thread when the time is over; the event says that it was."""
+    late = threading.Event()
+
+    def close() -> None:
+        late.set()
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+
+    watch = threading.Timer(seconds, close)
+    watch.start()
+    try:
+        yield late
+    finally:
+        watch.cancel()
