@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -91,8 +92,7 @@ def test_a_clone_that_is_too_large_is_the_repository_s_fault(
 ) -> None:
     (repository / "random").write_bytes(os.urandom(3 * 2**20))
     commit(repository)
-    limits = tuple("--fsize=1048576" if part.startswith("--fsize") else part for part in bounded_git._LIMITS)
-    monkeypatch.setattr(bounded_git, "_LIMITS", limits)
+    monkeypatch.setitem(bounded_git._LIMITS, "fsize", (resource.RLIMIT_FSIZE, 2**20))
     with pytest.raises(RecipeFailedError, match="larger than"):
         git("clone", "--quiet", "--no-local", f"file://{repository}", str(tmp_path / "clone"))
 

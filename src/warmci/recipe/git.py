@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from typing import TYPE_CHECKING
 
 from warmci.base import process
@@ -18,7 +19,6 @@ FILES_MAX = 20_000
 FILE_MAX = 32 * 2**20
 TREE_MAX = 256 * 2**20
 """Of one commit's checkout."""
-_MEMORY_MAX = 2 * 2**30
 _OUTPUT_MAX = 8 * 2**20
 # Ownership is not ours to insist on. A filter of the operator's own (git-lfs) fetches what a stranger names.
 _CONFIG = (
@@ -35,11 +35,12 @@ _ENV = {
     "GIT_LFS_SKIP_SMUDGE": "1",
     "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
 }
-# Told as an error of writing, by git in its own words, and not by a signal's silence.
-_LIMITS = (
-    *("prlimit", f"--as={_MEMORY_MAX}", f"--cpu={CLONE_TIMEOUT_S:.0f}", f"--fsize={PACK_MAX}", "--core=0", "--"),
-    *("env", "--ignore-signal=XFSZ"),
-)
+_LIMITS = {
+    "as": (resource.RLIMIT_AS, 2 * 2**30),
+    "cpu": (resource.RLIMIT_CPU, int(CLONE_TIMEOUT_S)),
+    "fsize": (resource.RLIMIT_FSIZE, PACK_MAX),
+    "core": (resource.RLIMIT_CORE, 0),
+}
 _TOO_LARGE = "File too large"
 
 
@@ -49,7 +50,7 @@ def git(*arguments: str, cwd: Path | None = None, timeout_s: float = LOCAL_TIMEO
     Raises CommandError as process.run does, RecipeFailedError where the repository is too large.
     """
     argv = ["git", *(part for setting in _CONFIG for part in ("-c", setting)), *arguments]
-    with process.start([*_LIMITS, *argv], cwd=cwd, env=_ENV) as running:
+    with process.start([*_limited(), *argv], cwd=cwd, env=_ENV) as running:
         done = process.finish(running, argv, timeout_s=timeout_s, check=False, most_bytes=_OUTPUT_MAX)
     if done.returncode == 0:
         return done.stdout.strip()
@@ -58,6 +59,16 @@ def git(*arguments: str, cwd: Path | None = None, timeout_s: float = LOCAL_TIMEO
     if check:
         raise process.CommandError(argv, done.returncode, done.stderr or done.stdout)
     return ""
+
+
+def _limited() -> list[str]:
+    """Runs a command within the limits, or within our own where those are lower."""
+    ours = {name: (resource.getrlimit(kind)[1], most) for name, (kind, most) in _LIMITS.items()}
+    flags = [
+        f"--{name}={most if hard == resource.RLIM_INFINITY else min(hard, most)}" for name, (hard, most) in ours.items()
+    ]
+    # Too large a file is told as an error of writing, in git's own words, and not by a signal's silence.
+    return ["prlimit", *flags, "--", "env", "--ignore-signal=XFSZ"]
 
 
 def require_small(repository: Path, commit: str) -> None:
