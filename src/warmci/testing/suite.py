@@ -16,12 +16,14 @@ from pydantic import Field, SecretStr
 from warmci.base import fs, process
 from warmci.base.models import Record, TestOutcome
 from warmci.base.redaction import Redactor
+from warmci.base.text import block
 
 CONTEXT_VARIABLE = "WARMCI_TEST_CONTEXT"
 INFRASTRUCTURE = "warmci-infrastructure"
 """A test's property in JUnit XML: it failed by an InfraError, of these words."""
 Phase = Literal["install", "base", "upgrade", "quick"]
 _MESSAGE_MAX = 2000
+_LOG_MAX = 2**20
 _NO_TESTS = 5
 _RAN = (0, 1)
 """pytest's exit codes: all passed, some failed. 5 is: none selected; others tell that the run itself broke."""
@@ -91,11 +93,18 @@ def run_suite(tests_dir: Path, context: TestContext, work_dir: Path, timeout_s: 
     try:
         log = scratch / "log"
         code = _run_pytest(tests_dir.resolve(), context, scratch, log, timeout_s)
-        text = redact(log.read_text(encoding="utf-8", errors="replace"))
+        text = redact(_said(log))
         fs.write_atomic(work_dir / f"pytest-{context.phase}.log", text)
         return _outcomes(code, scratch / "junit.xml", text, redact, timeout_s)
     finally:
         fs.remove_tree(scratch)
+
+
+def _said(log: Path) -> str:
+    """The end of what pytest and the tests wrote: an app's words may be among them, of any length."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - _LOG_MAX))
+        return block(file.read(_LOG_MAX).decode(errors="replace"), _LOG_MAX)
 
 
 def _run_pytest(tests_dir: Path, context: TestContext, scratch: Path, log: Path, timeout_s: float) -> int | None:
