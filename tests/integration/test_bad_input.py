@@ -57,7 +57,7 @@ def broken(bench: Bench, name: str, path: str, text: str) -> str:
     [
         ("no-yaml", "compose.yml", "services: {app: [\n", "compose.yml:"),
         ("no-services", "compose.yml", "version: '3.8'\n", "no services"),
-        ("bad-env", ".env.sample", "TYPE=x\nthis is no assignment\n", ".env.sample:2: not an assignment"),
+        ("bad-env", ".env.sample", "TYPE=x\nthis is no assignment\n", ".env.sample:2: unexpected character"),
         ("reads-host", "compose.yml", "services: {app: {image: x, env_file: /etc/passwd}}\n", "outside the recipe"),
         ("binds-host", "compose.yml", "services: {app: {image: x, volumes: ['/:/host']}}\n", "mounts / of the host"),
         ("no-image", "compose.yml", "services: {app: {command: x}}\n", "has no image"),

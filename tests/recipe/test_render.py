@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from warmci.base.errors import RecipeFailedError
+from warmci.base.errors import RecipeFailedError, UsageError
 from warmci.recipe.render import Placement, Rendered, changed_services, read_env, render
 
 if TYPE_CHECKING:
@@ -131,6 +132,23 @@ def test_what_is_odd_in_the_env_is_said(recipe: Recipe) -> None:
     said = recipe.render().deviations
     assert ".env.sample:5: the value of A: NONE is set by no line before: empty" in said
     assert "secret db_password_v1: charset 'klingon' is not known: letters and digits are used" in said
+
+
+def test_the_recipes_patience_raises_the_deadline_up_to_a_maximum(recipe: Recipe) -> None:
+    assert recipe.render().deadline_s(600, 3600) == 600
+    label = '"coop-cloud.${STACK_NAME}.timeout=${TIMEOUT:-120}"'
+    made = recipe.variant('        - "coop-cloud.', f'        - {label}\n        - "coop-cloud.')
+    assert (made.asked_s, made.deadline_s(600, 3600)) == (120, 600)
+    made = recipe.render(TIMEOUT="900")
+    assert (made.deadline_s(600, 3600), made.deadline_s(600, 700), made.deadline_s(1000, 700)) == (900, 700, 1000)
+
+
+def test_a_name_that_swarm_would_refuse_is_refused_at_once(recipe: Recipe) -> None:
+    name = "a-very-long-service-name-of-a-background-worker"
+    with pytest.raises(UsageError, match=f"the service's name {STACK}_{name} has 65 characters, Swarm allows 63"):
+        recipe.variant("  db:\n", f"  {name}:\n")
+    placement = replace(PLACEMENT, own_stack="demo-123456")
+    assert "demo-123456_db_password" in str(recipe.render(placement).document["secrets"])
 
 
 def test_without_a_version_label_the_commit_names_it(recipe: Recipe) -> None:

@@ -88,6 +88,11 @@ def cold_domain(recipe: str, base_domain: str) -> str:
     return f"{recipe[:4].replace('.', '-').rstrip('-')}-{secrets.token_hex(3)}.{base_domain}"
 
 
+def cold_stack(domain: str) -> str:
+    """Short, as nothing of a cold run is kept: a recipe's own long names must fit behind it."""
+    return domain.partition(".")[0]
+
+
 def canonical_domain(recipe: str, base_domain: str) -> str:
     """Where a canonical's data is born and returns to. `warm-keycloak` is the live provider's own."""
     prefix = "canon" if recipe == "keycloak" else "warm"

@@ -71,6 +71,9 @@ class Settings(BaseSettings):
     )
     lock_wait_s: float = Field(1800.0, ge=0, description="seconds to wait for the app's lock and a slot")
     deploy_timeout_s: float = Field(600.0, gt=0, description="seconds until a deployment must have converged")
+    deploy_timeout_max_s: float = Field(
+        3600.0, gt=0, description="the same where the recipe's TIMEOUT asks for more; never less than deploy_timeout_s"
+    )
     watch_s: float = Field(
         20.0, ge=0, description="seconds from a task's start that cold watches it for late faults, beside the tests"
     )

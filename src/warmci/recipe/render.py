@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from warmci.base import names
 from warmci.base.errors import RecipeFailedError
 from warmci.base.labels import COMMIT_LABEL, INSTANCE_LABEL, LIVE_RUN, RECIPE_LABEL, RUN_LABEL
-from warmci.recipe import compose, healthcheck, ingress, lint, overlay, secret
+from warmci.recipe import compose, healthcheck, ingress, limits, lint, overlay, secret
 from warmci.recipe.envfile import EnvFile, parse_env
 from warmci.recipe.exports import parse_exports
 
@@ -35,10 +35,12 @@ class Placement:
     dnsrr: bool
     quick: bool = False
     hosts: Mapping[str, str] = field(default_factory=dict)
+    own_stack: str = ""
+    """Where the stack is not called by the domain."""
 
     @property
     def stack(self) -> str:
-        return names.stack_name(self.domain)
+        return self.own_stack or names.stack_name(self.domain)
 
     @property
     def url(self) -> str:
@@ -74,6 +76,12 @@ class Rendered:
     interval_s: float
     """The longest interval between health checks, as the recipe wrote it."""
     deviations: tuple[str, ...]
+    asked_s: float = 0.0
+    """Seconds that the recipe wants to be given for a deployment; 0 for none said."""
+
+    def deadline_s(self, usual_s: float, most_s: float) -> float:
+        """Seconds to wait for a deployment: never less than usual, more where the recipe asks, up to a maximum."""
+        return max(usual_s, min(self.asked_s, most_s))
 
 
 def read_env(tree: Path, placement: Placement, overrides: Mapping[str, str]) -> EnvFile:
@@ -118,6 +126,9 @@ def render(
     files = [name for name in (scope.get("COMPOSE_FILE") or "compose.yml").split(":") if name]
     document = compose.load_compose(tree, files, scope)
     deviations += lint.check(document, placement.stack, placement.domain, allow)
+    limits.require_short_names(document, placement.stack)
+    asked_s, wrong = limits.asked_seconds(document, placement.stack, scope)
+    deviations += wrong
     images = {name: str(service.get("image", "")) for name, service in document["services"].items()}
     for name, image in images.items():
         if not image:
@@ -151,6 +162,7 @@ def render(
         commit,
         interval_s,
         tuple(deviations),
+        asked_s,
     )
 
 

@@ -83,7 +83,13 @@ class App:
             self.context.realm.serve(self.placement.url)
 
     def _converge(self) -> None:
-        states = self.deployment.wait(self.context.settings.deploy_timeout_s, self.context.console.progress)
+        settings = self.context.settings
+        usual_s = deadline_s = settings.deploy_timeout_s
+        if self.rendered:
+            deadline_s = self.rendered.deadline_s(usual_s, settings.deploy_timeout_max_s)
+        if deadline_s > usual_s:
+            self.context.deviate(f"a deployment may take {deadline_s:.0f} s, as the recipe's timeout says")
+        states = self.deployment.wait(deadline_s, self.context.console.progress)
         self._watch.begin(states)
         self.context.deviate(
             *(f"{state.name} runs nowhere: no node meets its constraints" for state in states if state.nowhere),

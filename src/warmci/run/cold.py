@@ -54,9 +54,9 @@ def run_cold(context: Context, *, may_seed: bool) -> ColdEnd:
     home = names.canonical_domain(request.recipe, base_domain)
     # The half whose data may seed is born at the canonical's own domain: URLs in its database stay right.
     fresh_home = may_seed and not bases
-    fresh = context.place(home if fresh_home else names.cold_domain(request.recipe, base_domain))
+    fresh = context.place(home) if fresh_home else context.place_cold()
     base = provide_cold(context, fresh, bases)
-    aged = context.place(home if may_seed else names.cold_domain(request.recipe, base_domain)) if base else None
+    aged = (context.place(home) if may_seed else context.place_cold()) if base else None
     if "keycloak" in context.config.needs:
         with context.recorder.stage("realm") as stage:
             # Promotion deploys at the canonical's domain, whichever half does.

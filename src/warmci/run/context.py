@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from warmci.base import http, interrupts
+from warmci.base import http, interrupts, names
 from warmci.base.errors import InfraError
 from warmci.recipe.render import Placement
 
@@ -78,6 +78,11 @@ class Context:
     @property
     def tests_dir(self) -> Path:
         return self.settings.recipes_dir / self.request.recipe
+
+    def place_cold(self) -> Placement:
+        """A place that only this run has."""
+        domain = names.cold_domain(self.request.recipe, self.settings.base_domain)
+        return replace(self.place(domain), own_stack=names.cold_stack(domain))
 
     def place(self, domain: str, *, quick: bool = False) -> Placement:
         """Where an app of this run goes: its domain and a port of its own."""

@@ -109,10 +109,11 @@ def deploy(
         deployment.deploy(rendered, config.secrets)
     finally:
         console.redact.add(*deployment.secrets.values())
-    deployment.wait(settings.deploy_timeout_s, console.progress)
+    deadline_s = rendered.deadline_s(settings.deploy_timeout_s, settings.deploy_timeout_max_s)
+    deployment.wait(deadline_s, console.progress)
     access = admin_access(placement.url, deployment.secrets)
     with client_for(settings, placement.url) as client:
-        admin_rest.wait_healthy(client, placement.url, deadline_s=settings.deploy_timeout_s)
+        admin_rest.wait_healthy(client, placement.url, deadline_s=deadline_s)
     return Provider(access, placement.domain, rendered.version), deployment
 
 

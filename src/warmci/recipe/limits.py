@@ -1,0 +1,55 @@
+"""What a recipe asks for and what Swarm sets: the seconds that a deployment may take, the length of names."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from warmci.base.errors import UsageError
+from warmci.recipe.lint import real_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_SECONDS = re.compile(r"[0-9]{1,9}")
+_SERVICE_MAX = 63
+_OBJECT_MAX = 64
+"""Characters of a service's, and of a secret's or config's name; measured on engine 20.10."""
+
+
+def asked_seconds(document: Mapping[str, Any], stack: str, env: Mapping[str, str]) -> tuple[float, list[str]]:
+    """The longest patience that `TIMEOUT` in .env or a label `coop-cloud.STACK.timeout` asks for; 0 for none.
+
+    Second, what was asked and is no number of seconds.
+    """
+    asked = {"TIMEOUT": env.get("TIMEOUT", "")}
+    for name, service in document["services"].items():
+        label = ((service.get("deploy") or {}).get("labels") or {}).get(f"coop-cloud.{stack}.timeout")
+        asked[f"the label timeout of service {name}"] = str(label or "")
+    strange = {where: text for where, text in asked.items() if text and not _is_time(text)}
+    wrong = [f"{where} is no number of seconds: {text!a}" for where, text in strange.items()]
+    return max(float(text) if _is_time(text) else 0.0 for text in asked.values()), wrong
+
+
+def _is_time(text: str) -> bool:
+    return bool(_SECONDS.fullmatch(text))
+
+
+def require_short_names(document: Mapping[str, Any], stack: str) -> None:
+    """Raise UsageError for a name that is too long for Swarm, which would say so in the midst of the deployment."""
+    for what, name, most in _names(document, stack):
+        if len(name) > most:
+            raise UsageError(
+                f"the {what}'s name {name} has {len(name)} characters, Swarm allows {most}",
+                hint="set a shorter base_domain; it is part of a canonical's stack name, as the domain is with abra",
+            )
+
+
+def _names(document: Mapping[str, Any], stack: str) -> Iterator[tuple[str, str, int]]:
+    for name in document["services"]:
+        yield "service", f"{stack}_{name}", _SERVICE_MAX
+    for section in ("secrets", "configs"):
+        for name, item in (document.get(section) or {}).items():
+            body = item or {}
+            named = body.get("external") or body.get("name")
+            yield section[:-1], real_name(name, body) if named else f"{stack}_{name}", _OBJECT_MAX

@@ -1,0 +1,66 @@
+"""How long a recipe may take, and how long its names may be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from warmci.base.errors import UsageError
+from warmci.base.names import cold_domain, cold_stack
+from warmci.recipe.limits import asked_seconds, require_short_names
+
+
+def document(*labels: dict[str, str | None] | None) -> dict[str, Any]:
+    return {"services": {f"s{number}": {"deploy": {"labels": each}} for number, each in enumerate(labels)}}
+
+
+@pytest.mark.parametrize(
+    ("labels", "env", "seconds"),
+    [
+        ([None, {}], {}, 0),
+        ([{}], {"TIMEOUT": "900"}, 900),
+        ([{"coop-cloud.st.timeout": "120"}, {"coop-cloud.st.timeout": "300"}], {}, 300),
+        ([{"coop-cloud.st.timeout": "120"}], {"TIMEOUT": "900"}, 900),
+        ([{"coop-cloud.other.timeout": "120", "coop-cloud.st.timeout": ""}], {"TIMEOUT": ""}, 0),
+    ],
+)
+def test_the_longest_patience_that_is_asked_for(
+    labels: list[dict[str, str | None]], env: dict[str, str], seconds: float
+) -> None:
+    assert asked_seconds(document(*labels), "st", env) == (seconds, [])
+
+
+@pytest.mark.parametrize("text", ["5m", "-1", "1e9", "9" * 400, "٣", " 5"])
+def test_what_is_no_number_of_seconds_is_said(text: str) -> None:
+    seconds, said = asked_seconds(document({"coop-cloud.st.timeout": text}, {}), "st", {"TIMEOUT": text})
+    assert seconds == 0
+    assert [line.partition(" is no number")[0] for line in said] == ["TIMEOUT", "the label timeout of service s0"]
+
+
+def test_names_are_as_long_as_swarm_allows() -> None:
+    stack = "a" * 20
+    fits: dict[str, Any] = {
+        "services": {"s" * 42: {}},
+        "secrets": {
+            "x" * 80: {"external": True, "name": "n" * 64},
+            "o": {"external": {"name": "n"}},
+            "k" * 43: {},
+        },
+        "configs": {"c" * 43: None},
+    }
+    require_short_names(fits, stack)
+    for change, said in (
+        ({"services": {"s" * 43: {}}}, "service's name a+_s+ has 64 characters, Swarm allows 63"),
+        ({"configs": {"c": {"name": "n" * 65}}}, "config's name n+ has 65 characters, Swarm allows 64"),
+        ({"secrets": {"k" * 44: {"file": "x"}}}, "secret's name a+_k+ has 65 characters"),
+    ):
+        with pytest.raises(UsageError, match=said) as caught:
+            require_short_names({**fits, **change}, stack)
+        assert "base_domain" in str(caught.value.hint)
+
+
+def test_a_cold_stack_leaves_room_for_a_service_of_fifty_characters() -> None:
+    domain = cold_domain("nextcloud", "a-long-base-domain.of-a.host.example.org")
+    assert domain.startswith(f"{cold_stack(domain)}.")
+    require_short_names({"services": {"s" * 50: {}}}, cold_stack(domain))
