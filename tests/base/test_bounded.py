@@ -61,7 +61,7 @@ def test_a_hostile_answer_is_an_error_in_time(client: Client, path: str, said: s
         assert tracemalloc.get_traced_memory()[1] < 80 * 2**20
     finally:
         tracemalloc.stop()
-    assert time.monotonic() - began < TOTAL_S + 2
+    assert time.monotonic() - began < TOTAL_S + 10
 
 
 def test_each_request_has_its_own_bounds(client: Client) -> None:
