@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 from docker import types
 
-from support.addresses import free_addresses
+from support.addresses import asking, free_addresses
+from warmci.base.errors import InfraError
 from warmci.base.labels import NAMESPACE_LABEL
-from warmci.swarm.deployment import undeploy_stack
+from warmci.operate import doctor, metrics
+from warmci.recipe.render import Placement
+from warmci.swarm.addresses import WAY_OUT, shared_usage
+from warmci.swarm.deployment import Deployment, undeploy_stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,3 +82,31 @@ def test_no_address_is_lost(few: Engine, tmp_path: Path, command: str, until: se
 def _states_of_app(engine: Engine) -> set[str]:
     app = {item["ID"] for item in engine.services(LABEL) if item["Spec"]["Name"] == f"{STACK}_app"}
     return {str(task["Status"]["State"]) for task in engine.tasks(LABEL) if task["ServiceID"] in app}
+
+
+def test_doctor_and_metrics_tell_what_is_taken(few: Engine, bench: Bench) -> None:
+    """A dozen containers' worth of addresses, of which most are held by tasks that no node fits."""
+    (usage,) = [usage for usage in shared_usage(few) if usage.network == "few"]
+    assert (usage.taken, usage.size) == (3, 16)
+    page = metrics.as_text(bench.settings)
+    assert "warmci_engine_up 1" in page
+    assert 'warmci_network_addresses{network="few"} 16' in page
+    (check,) = [check for check in doctor.examine(bench.settings) if check.name == "addresses"]
+    assert check.status == "ok"
+    with asking(few, "few", 20):
+        (check,) = [check for check in doctor.examine(bench.settings) if check.name == "addresses"]
+        assert "few 16 of 16" in check.detail
+        assert (check.status, check.hint) == ("warning", WAY_OUT)
+
+
+def test_an_exhausted_network_is_not_the_recipes_fault(few: Engine, tmp_path: Path) -> None:
+    compose = tmp_path / "compose.yml"
+    compose.write_text(COMPOSE.format(command="exec sleep 1000"), encoding="utf-8")
+    placement = Placement("demo", f"{STACK}.example", 20000, "20261124T120000Z-0a1b2c", "me", dnsrr=True)
+    with asking(few, "few", 20):
+        few.deploy_stack(placement.stack, compose, tmp_path)
+        deployment = Deployment(few, placement, tmp_path, {}, tmp_path)
+        with pytest.raises(InfraError, match="no address") as caught:
+            deployment.wait(15, lambda _: None)
+        assert caught.value.hint == WAY_OUT
+        undeploy_stack(few, placement.stack, graceful=False)

@@ -1,4 +1,4 @@
-"""Metrics: the text format to the letter, from the state directory alone, replaced by one rename."""
+"""Metrics: the text format to the letter, from the state directory, replaced by one rename."""
 
 from __future__ import annotations
 
@@ -84,6 +84,7 @@ def test_an_empty_state(settings: Settings) -> None:
     assert found["alerts", ()] == 0
     assert found["unreadable", ()] == 0
     assert found["disk_low", ()] == 0
+    assert found["engine_up", ()] == 0
     assert found["disk_free_bytes", ()] > 0
     assert not [name for name, _ in found if name.startswith(("canonical", "last_"))]
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from docker import types
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from warmci.swarm.engine import Engine
 
 _DEADLINE_S = 60.0
@@ -21,6 +24,13 @@ def free_addresses(engine: Engine, network: str, at_most: int = 64) -> int:
 
     Counting what is in use would not do: what leaks is held by nobody.
     """
+    with asking(engine, network, at_most) as found:
+        return found
+
+
+@contextmanager
+def asking(engine: Engine, network: str, at_most: int) -> Iterator[int]:
+    """Hold as many addresses as there are, at_most so many, within the block; their number."""
     template = types.TaskTemplate(
         types.ContainerSpec("none"),
         placement=types.Placement(constraints=["node.labels.no-such-label==1"]),
@@ -33,7 +43,7 @@ def free_addresses(engine: Engine, network: str, at_most: int = 64) -> int:
         endpoint_spec=types.EndpointSpec(mode="dnsrr"),
     )
     try:
-        return _settled(engine, at_most)
+        yield _settled(engine, at_most)
     finally:
         engine._api.remove_service(_PROBE)
         end = time.monotonic() + _DEADLINE_S

@@ -8,6 +8,7 @@ from warmci.base.findings import Check, checked
 from warmci.base.state import open_state
 from warmci.live import preflight
 from warmci.recipe.render import has_ipvs
+from warmci.swarm import addresses
 from warmci.swarm.engine import Engine
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ def examine(settings: Settings) -> list[Check]:
     return [
         checked("state directory", lambda: _state(settings)),
         checked("engine", lambda: _engine(settings)),
+        checked("addresses", lambda: _addresses(settings)),
         checked("IPVS", _ipvs),
         *preflight.examine(settings),
     ]
@@ -33,6 +35,15 @@ def _engine(settings: Settings) -> Check:
     engine = Engine(settings.docker_host)
     engine.require_swarm()
     return Check(name="engine", status="ok", detail=f"{engine.version()} at {settings.docker_host}, swarm manager")
+
+
+def _addresses(settings: Settings) -> Check:
+    """Of networks that apps share: a full one starts nothing more, and lost addresses come back at a restart only."""
+    found = addresses.shared_usage(Engine(settings.docker_host))
+    short = any(usage.share >= addresses.WARN_SHARE for usage in found)
+    detail = "; ".join(map(str, found)) or "no shared network"
+    hint = addresses.WAY_OUT if short else ""
+    return Check(name="addresses", status="warning" if short else "ok", detail=detail, hint=hint)
 
 
 def _ipvs() -> Check:

@@ -1,25 +1,32 @@
-"""Figures for Prometheus, in its text format, from the state directory alone: no engine and no Keycloak is asked."""
+"""Figures for Prometheus, in its text format, from the state directory and a glance at the engine."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from warmci.base.disk import Room, Watermarks
-from warmci.base.errors import InterruptedRunError, WarmciError
+from warmci.base.errors import InfraError, InterruptedRunError, WarmciError
 from warmci.base.fs import write_atomic
 from warmci.base.locks import held
 from warmci.base.text import line
 from warmci.report import alerts, sweep_record
 from warmci.report.history import read_results
 from warmci.store.canonical import CanonicalStore
+from warmci.swarm import addresses
+from warmci.swarm.engine import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from warmci.base.settings import Settings
+
+
+_ENGINE_S = 5.0
+_UP = "1 when the engine answers."
 
 
 @dataclass
@@ -60,7 +67,7 @@ def _number(value: float) -> str:
 def as_text(settings: Settings) -> str:
     """Everything; a part that cannot be read is missing, and warmci_unreadable says that there is one."""
     page = _Page()
-    parts: list[Callable[[Settings, _Page], None]] = [_canonicals, _runs, _locks, _disk, _sweep, _alerts]
+    parts: list[Callable[[Settings, _Page], None]] = [_canonicals, _runs, _locks, _disk, _sweep, _alerts, _engine]
     unreadable = 0
     for part in parts:
         try:
@@ -149,3 +156,20 @@ def _sweep(settings: Settings, page: _Page) -> None:
 
 def _alerts(settings: Settings, page: _Page) -> None:
     page.gauge("alerts", "Alerts that stand.", len(alerts.standing(settings)))
+
+
+def _engine(settings: Settings, page: _Page) -> None:
+    """An engine that does not answer is a figure, too."""
+    found: list[addresses.Usage] = []
+    try:
+        with closing(Engine(settings.docker_host, timeout_s=_ENGINE_S)) as engine:
+            found = addresses.shared_usage(engine)
+    except InfraError:
+        page.gauge("engine_up", _UP, 0)
+    else:
+        page.gauge("engine_up", _UP, 1)
+    for usage in found:
+        named = {"network": usage.network}
+        page.gauge("network_addresses", "IPv4 addresses that a network shared by apps has.", usage.size, **named)
+        text = "Those in use; exact is 0 where the engine does not say and lost ones are not seen."
+        page.gauge("network_addresses_used", text, usage.taken, **named, exact=str(int(usage.exact)))

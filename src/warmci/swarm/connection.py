@@ -24,16 +24,30 @@ class Connection:
 
     def __init__(self, docker_host: str, *, timeout_s: float = 60.0) -> None:
         self.docker_host = docker_host
+        if docker_host.startswith("unix://"):
+            self._dial().close()  # where nobody listens the SDK would leave its socket open
         try:
             self._client = docker.DockerClient(
                 base_url=docker_host, timeout=int(timeout_s), version="auto", max_pool_size=PARALLEL * 2
             )
         except (DockerException, requests.RequestException) as error:
-            raise InfraError(
-                f"no Docker engine answers at {docker_host}",
-                hint="start it (systemctl start docker), or set docker_host in the settings",
-            ) from error
+            raise self._silent() from error
         self._api: Any = self._client.api  # the low-level half of the SDK is only partly typed
+
+    def _dial(self) -> socket.socket:
+        line = socket.socket(socket.AF_UNIX)
+        try:
+            line.connect(self.docker_host.removeprefix("unix://"))
+        except OSError as error:
+            line.close()
+            raise self._silent() from error
+        return line
+
+    def _silent(self) -> InfraError:
+        return InfraError(
+            f"no Docker engine answers at {self.docker_host}",
+            hint="start it (systemctl start docker), or set docker_host in the settings",
+        )
 
     @contextmanager
     def _asking(self, what: str) -> Iterator[None]:
@@ -61,12 +75,8 @@ class Connection:
         """
         if not self.docker_host.startswith("unix://"):
             return None
-        with socket.socket(socket.AF_UNIX) as probe:
-            try:
-                probe.connect(self.docker_host.removeprefix("unix://"))
-                credentials = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-            except OSError as error:
-                raise InfraError(f"no Docker engine answers at {self.docker_host}", hint="warmci doctor") from error
+        with self._dial() as line:
+            credentials = line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         return int(struct.unpack("3i", credentials)[0]) or None
 
     def version(self) -> str:

@@ -12,7 +12,7 @@ from warmci.base.process import CommandError
 from warmci.recipe import compose
 from warmci.recipe.lint import real_name
 from warmci.recipe.secret import generate_secret
-from warmci.swarm import convergence
+from warmci.swarm import addresses, convergence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,7 +26,6 @@ _GONE_DEADLINE_S = 60.0
 _RELEASE_DEADLINE_S = 20.0
 """Ten times what an engine's agent takes; a node that is away would never say that its tasks have ended."""
 _POLL_S = 0.02
-_ENDED = {"complete", "shutdown", "failed", "rejected", "remove", "orphaned"}
 _KILLED = 137
 _DEFAULT_GRACE_S = 10
 _EVENT_WAIT_S = 3.0
@@ -78,6 +77,8 @@ class Deployment:
         try:
             self.engine.deploy_stack(self.placement.stack, path, config_dir)
         except CommandError as error:
+            if addresses.is_exhaustion(error.tail):
+                raise InfraError(f"engine: {error.tail.splitlines()[-1]}", hint=addresses.WAY_OUT) from error
             hint = "bump the config's version in abra.sh" if _LABEL_NOISE in error.tail else "see docs/recipes.md"
             raise RecipeFailedError(
                 f"swarm refuses the stack: {error.tail.splitlines()[-1] if error.tail else error.message}",
@@ -118,8 +119,14 @@ class Deployment:
             self.created_secrets.add(real)
 
     def wait(self, deadline_s: float, on_change: Callable[[str], None]) -> list[ServiceState]:
-        """As convergence.wait_converged; returns each service as it was then."""
-        return convergence.wait_converged(self.engine, self.placement.stack, deadline_s=deadline_s, on_change=on_change)
+        """As convergence.wait_converged; a task that gets no address is no fault of the recipe but an InfraError."""
+        stack = self.placement.stack
+        try:
+            return convergence.wait_converged(self.engine, stack, deadline_s=deadline_s, on_change=on_change)
+        except RecipeFailedError as error:
+            if reason := addresses.waits_in_vain(self.engine, stack):
+                raise InfraError(f"{stack}: {reason}", hint=addresses.WAY_OUT) from error
+            raise
 
     def remove_orphans(self, rendered: Rendered) -> list[str]:
         """Services that the new version dropped: abra leaves them, and they could keep a broken app green."""
@@ -200,7 +207,7 @@ def _shared_addresses_held(tasks: list[dict[str, Any]], own: list[dict[str, Any]
     ours = {item["Id"] for item in own}
     for task in tasks:
         on = {attachment["Network"]["ID"] for attachment in task.get("NetworksAttachments") or []}
-        if on - ours and on & ours and task["Status"]["State"] not in _ENDED:
+        if on - ours and on & ours and task["Status"]["State"] not in addresses.ENDED:
             return True
     return False
 

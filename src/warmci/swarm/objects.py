@@ -51,6 +51,14 @@ class Objects(Connection):
         with self._asking("networks"):
             return list(self._api.networks(filters={"label": list(labels)}))
 
+    def network(self, name: str) -> dict[str, Any] | None:
+        """One in full, by name or id; None where it is absent."""
+        with self._asking(f"network {name}"):
+            try:
+                return dict(self._api.inspect_network(name))
+            except NotFound:
+                return None
+
     def volumes(self, labels: Sequence[str] = ()) -> list[dict[str, Any]]:
         with self._asking("volumes"):
             return list(self._api.volumes(filters={"label": list(labels)})["Volumes"] or [])
@@ -138,9 +146,7 @@ class Objects(Connection):
 
     def gateway(self, network: str = "docker_gwbridge") -> str:
         """Address under which containers reach this host's published ports."""
-        with self._asking(f"network {network}"):
-            try:
-                found = self._api.inspect_network(network)
-            except NotFound:
-                raise InfraError(f"the engine has no network {network}", hint="docker swarm init makes it") from None
+        found = self.network(network)
+        if found is None:
+            raise InfraError(f"the engine has no network {network}", hint="docker swarm init makes it")
         return str(found["IPAM"]["Config"][0]["Gateway"])
