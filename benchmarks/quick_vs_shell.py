@@ -16,11 +16,11 @@ import time
 from pathlib import Path
 
 from page import row, write_section
-from warmci.base import netns
+from warmci.base import docker_cli, netns
 from warmci.base.settings import Settings, default_docker_host
 from warmci.cli.demo import DEMO_ROOT
 from warmci.demo import private_engine, story
-from warmci.recipe import compose, render
+from warmci.recipe import compose_text, render
 from warmci.recipe.config import load_config
 from warmci.recipe.repository import clone
 from warmci.report.console import Console
@@ -60,9 +60,10 @@ def rendered_files(settings: Settings, work: Path) -> dict[str, str]:
     for name, ref in (("OLD", canonical.version), ("NEW", HEAD)):
         commit = repository.resolve(ref)
         env = render.read_env(repository.checkout(canonical.commit), placement, {})
-        document = render.render(repository.checkout(commit), commit, env, placement, config.allow).document
+        cli = docker_cli.find(settings.docker_cli)
+        document = render.render(repository.checkout(commit), commit, env, placement, config.allow, cli).document
         files[name] = str(work / f"{name}.yml")
-        Path(files[name]).write_text(compose.dump(document), encoding="utf-8")
+        Path(files[name]).write_text(compose_text.dump(document), encoding="utf-8")
     for key, value in {**canonical.secrets, "oidc_secret_v1": "unused-by-this-script"}.items():
         labels = {"org.warmci.instance": "bench"}
         Engine(settings.docker_host).create_secret(f"{placement.stack}_{key}", value, labels)

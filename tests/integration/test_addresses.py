@@ -9,6 +9,7 @@ import pytest
 from docker import types
 
 from support.addresses import asking, free_addresses
+from warmci.base import docker_cli
 from warmci.base.errors import InfraError
 from warmci.base.labels import NAMESPACE_LABEL
 from warmci.operate import doctor, metrics
@@ -70,7 +71,7 @@ def test_no_address_is_lost(few: Engine, tmp_path: Path, command: str, until: se
     before = free_addresses(few, "few", 16)
     assert before >= 10
     for _ in range(CYCLES):
-        few.deploy_stack(STACK, compose, tmp_path)
+        few.deploy_stack(docker_cli.find(None), STACK, compose, tmp_path)
         end = time.monotonic() + DEADLINE_S
         while not until & _states_of_app(few):
             assert time.monotonic() < end, "the task does not come so far"

@@ -21,6 +21,7 @@ PACKAGES = {
     "git": "git",
     "mount": "util-linux",
     "openssl": "openssl",
+    "prlimit": "util-linux",
     "rm": "coreutils",
     "setpriv": "util-linux",
     "setsid": "util-linux",
@@ -46,6 +47,8 @@ def called(source: str) -> set[str]:
         values: list[ast.expr] = []
         if is_call and ast.unparse(node.func) in {"process.run", "process.start", "start", "process.start_daemon"}:  # type: ignore[attr-defined]
             values = node.args[:1]  # type: ignore[attr-defined]
+        elif is_call and ast.unparse(node.func) == "shutil.which":  # type: ignore[attr-defined]
+            values = [ast.List(node.args[:1])]  # type: ignore[attr-defined]
         elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in {"argv", "command", "prefix"}:
             values = [node.value]
         for value in values:
@@ -84,4 +87,10 @@ def test_the_modules_know_every_setting_that_is_a_secret() -> None:
 
 
 def test_the_collector_sees_calls() -> None:
-    assert called("process.run(['a', 'x'], timeout_s=1)\nargv = ['b']\nother = ['c']\nrun(['d'])") == {"a", "b"}
+    assert called(
+        "process.run(['a', 'x'], timeout_s=1)\nargv = ['b']\nother = ['c']\nrun(['d'])\nshutil.which('e')"
+    ) == {
+        "a",
+        "b",
+        "e",
+    }

@@ -12,7 +12,7 @@ import pytest
 from warmci.base import process
 from warmci.base.errors import RecipeFailedError
 from warmci.recipe import git as bounded_git
-from warmci.recipe.compose import FILE_MAX, inside
+from warmci.recipe.checkout_files import FILE_MAX, inside
 from warmci.recipe.git import git, require_small
 
 if TYPE_CHECKING:
@@ -134,4 +134,4 @@ def test_links_that_lead_nowhere_or_out_and_files_that_are_too_large(tmp_path: P
         file.truncate(FILE_MAX + 1)
     for name in ("loop", "out", "device", "directory", "large", "x" * 5000, "a/b"):
         with pytest.raises(RecipeFailedError):
-            inside(root, root, name)
+            inside(root, name, what="file")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from warmci.base import docker_cli
 from warmci.base.errors import RefusedError
 from warmci.recipe.compose import load_compose
 from warmci.recipe.lint import check, findings
@@ -20,7 +21,7 @@ DOMAIN = "warm-demo.example"
 
 def loaded(tmp_path: Path, text: str) -> dict[str, Any]:
     (tmp_path / "compose.yml").write_text(text, encoding="utf-8")
-    return load_compose(tmp_path, ["compose.yml"], {})
+    return load_compose(tmp_path, ["compose.yml"], {}, docker_cli.find(None))
 
 
 def service(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from warmci.base import docker_cli
 from warmci.base.errors import RecipeFailedError, UsageError
 from warmci.recipe.render import Placement, Rendered, changed_services, read_env, render
 
@@ -62,7 +63,9 @@ class Recipe:
                 (self.tree / name).write_text(text, encoding="utf-8")
 
     def render(self, placement: Placement = PLACEMENT, **overrides: str) -> Rendered:
-        return render(self.tree, COMMIT, read_env(self.tree, placement, overrides), placement, [])
+        return render(
+            self.tree, COMMIT, read_env(self.tree, placement, overrides), placement, [], docker_cli.find(None)
+        )
 
     def variant(self, old: str, new: str) -> Rendered:
         """Rendered after an edit of compose.yml, abra.sh or .env.sample."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import selectors
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO, cast
 
@@ -65,14 +67,41 @@ def run(
     stdin: str | None = None,
     check: bool = True,
     pass_fds: Sequence[int] = (),
+    bare: bool = False,
 ) -> Completed:
     """Run a tool to its end and return what it said.
 
     The child dies with us (PR_SET_PDEATHSIG, by setpriv), so a killed run leaves no writer behind.
     Raises CommandError when it fails or does not end within timeout_s seconds (interrupt, then kill).
     """
-    with start(argv, cwd=cwd, env=env, pass_fds=pass_fds) as process:
+    with start(argv, cwd=cwd, env=env, pass_fds=pass_fds, bare=bare) as process:
         return finish(process, argv, timeout_s=timeout_s, stdin=stdin, check=check)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a tool may use up; prlimit(1)."""
+
+    cpu_s: int
+    memory: int
+    """Bytes of data, as RLIMIT_DATA counts them: reserved addresses are free."""
+    output: int
+    """Bytes of each file that it writes."""
+
+
+def run_limited(
+    argv: Sequence[str], *, limits: Limits, timeout_s: float, cwd: Path, env: Mapping[str, str], into: Path
+) -> int:
+    """Run a tool on a stranger's input: its environment is env and nothing of ours; what it says goes to files.
+
+    They are into/stdout and into/stderr. Returns the exit code, negative for a signal.
+    Raises CommandError when it does not end within timeout_s seconds.
+    """
+    bounds = [f"--cpu={limits.cpu_s}", f"--data={limits.memory}", f"--fsize={limits.output}", "--core=0"]
+    command = ["prlimit", *bounds, *argv]
+    command[0] = shutil.which(command[0]) or command[0]
+    with start(command, cwd=cwd, env=env, bare=True, into=into) as process:
+        return finish(process, argv, timeout_s=timeout_s, check=False).returncode
 
 
 def own_program(module: str, *arguments: str) -> tuple[list[str], dict[str, str]]:
@@ -147,29 +176,36 @@ def start(
     pass_fds: Sequence[int] = (),
     log_file: Path | None = None,
     daemon: bool = False,
+    bare: bool = False,
+    into: Path | None = None,
 ) -> subprocess.Popen[str]:
-    """Start a tool that dies with us; its output goes to log_file, if there is one. For daemons see start_daemon."""
+    """Start a tool that dies with us; its output goes to log_file, if there is one. For daemons see start_daemon.
+
+    Bare: env is its whole environment, and argv[0] a path. With a directory `into`, its output goes to files there.
+    """
     prefix = [] if daemon else ["setpriv", "--pdeathsig", "KILL", "--"]
-    log = log_file.open("ab") if log_file else None
-    try:
-        return subprocess.Popen(
-            [*prefix, *argv],
-            cwd=cwd,
-            env=base_env(env),
-            stdin=subprocess.DEVNULL if log else subprocess.PIPE,
-            stdout=log or subprocess.PIPE,
-            stderr=log or subprocess.PIPE,
-            text=True,
-            errors="replace",
-            pass_fds=tuple(pass_fds),
-            start_new_session=daemon,
-            umask=_DAEMON_UMASK if daemon else -1,
-        )
-    except FileNotFoundError as error:
-        raise InfraError(f"{error.filename} is not installed", hint="see the list of tools in README.md") from error
-    finally:
-        if log:
-            log.close()
+    command = [*prefix, *argv]
+    with ExitStack() as files:
+        log = files.enter_context(log_file.open("ab")) if log_file else None
+        stdout = files.enter_context((into / "stdout").open("wb")) if into else log
+        stderr = files.enter_context((into / "stderr").open("wb")) if into else log
+        try:
+            return subprocess.Popen(
+                command,
+                executable=shutil.which(command[0]) if bare else None,
+                cwd=cwd,
+                env=dict(env or {}) if bare else base_env(env),
+                stdin=subprocess.DEVNULL if stdout else subprocess.PIPE,
+                stdout=stdout or subprocess.PIPE,
+                stderr=stderr or subprocess.PIPE,
+                text=True,
+                errors="replace",
+                pass_fds=tuple(pass_fds),
+                start_new_session=daemon,
+                umask=_DAEMON_UMASK if daemon else -1,
+            )
+        except FileNotFoundError as error:
+            raise InfraError(f"{error.filename} is not installed", hint="see the list of tools in README.md") from error
 
 
 def start_daemon(argv: Sequence[str], *, env: Mapping[str, str], log_file: Path) -> None:

@@ -55,6 +55,11 @@ class Settings(BaseSettings):
     docker_host: str = Field(
         default_factory=default_docker_host, description="the engine; default: $DOCKER_HOST, else its socket"
     )
+    docker_cli: Path | None = Field(
+        None,
+        description="Docker's CLI, 23 or newer, that reads recipes and deploys; default: `docker` on PATH, "
+        "else the one that scripts/install-tools built",
+    )
     netns: Path | None = Field(None, description="network namespace of a private engine, entered at start")
     ingress_address: str = Field("127.0.0.1", description="where published ports of this host answer")
     tls_certificate: Path | None = Field(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from warmci.base import names
+from warmci.base import docker_cli, names
 from warmci.base.errors import UsageError
 from warmci.base.models import Canonical, Lineage
 from warmci.recipe.config import APP_PLACEHOLDERS, SSO_PLACEHOLDERS, filled, load_config
@@ -65,7 +65,7 @@ def describe(
     env_commit = (before.env_commit or before.commit) if before and not request.ref else commit
     placement = Placement(request.recipe, domain, port, run, instance, dnsrr=False)
     config = load_config(settings.recipes_dir, request.recipe)
-    rendered = _rendered(repository, config, placement, env_commit, commit)
+    rendered = _rendered(settings, repository, config, placement, env_commit, commit)
     now = datetime.now(UTC)
     here = (Lineage(version=rendered.version, commit=commit, run=run, at=now),)
     entry = Canonical(
@@ -95,7 +95,7 @@ def engine_names(settings: Settings, canonical: Canonical, stack: str, run: str,
     config = load_config(settings.recipes_dir, canonical.recipe)
     repository = clone(settings, canonical.recipe, work)
     env_commit = canonical.env_commit or canonical.commit
-    return at_stack(_rendered(repository, config, placement, env_commit, canonical.commit), placement, stack)
+    return at_stack(_rendered(settings, repository, config, placement, env_commit, canonical.commit), placement, stack)
 
 
 def at_stack(rendered: Rendered, placement: Placement, stack: str) -> dict[str, str]:
@@ -104,11 +104,12 @@ def at_stack(rendered: Rendered, placement: Placement, stack: str) -> dict[str, 
 
 
 def _rendered(
-    repository: Repository, config: RecipeConfig, placement: Placement, env_commit: str, commit: str
+    settings: Settings, repository: Repository, config: RecipeConfig, placement: Placement, env_commit: str, commit: str
 ) -> Rendered:
     trees = repository.checkout(env_commit), repository.checkout(commit)
     env = kept_env(*trees, placement, _overrides(config, placement))
-    return render(trees[1], commit, env, placement, config.allow, config.ask(placement.domain))
+    cli = docker_cli.find(settings.docker_cli)
+    return render(trees[1], commit, env, placement, config.allow, cli, config.ask(placement.domain))
 
 
 def _overrides(config: RecipeConfig, placement: Placement) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from warmci.base import docker_cli
 from warmci.base.findings import Check, checked
 from warmci.base.state import open_state
 from warmci.live import preflight
@@ -21,6 +22,7 @@ def examine(settings: Settings) -> list[Check]:
         checked("state directory", lambda: _state(settings)),
         checked("engine", lambda: _engine(settings)),
         checked("addresses", lambda: _addresses(settings)),
+        checked("docker CLI", lambda: _cli(settings)),
         checked("IPVS", _ipvs),
         *preflight.examine(settings),
     ]
@@ -44,6 +46,14 @@ def _addresses(settings: Settings) -> Check:
     detail = "; ".join(map(str, found)) or "no shared network"
     hint = addresses.WAY_OUT if short else ""
     return Check(name="addresses", status="warning" if short else "ok", detail=detail, hint=hint)
+
+
+def _cli(settings: Settings) -> Check:
+    cli = docker_cli.find(settings.docker_cli)
+    if cli.is_current:
+        return Check(name="docker CLI", status="ok", detail=f"{cli}, reads recipes")
+    detail = f"{cli} reads yes, no, dates and double keys of YAML otherwise than 28 and newer"
+    return Check(name="docker CLI", status="warning", detail=detail, hint=docker_cli.HINT)
 
 
 def _ipvs() -> Check:

@@ -1,181 +1,196 @@
-"""Loads a recipe's compose files as `docker stack deploy` would: interpolated, normalised to long forms, merged.
+"""Has Docker's CLI load a recipe's compose files (`docker stack config`), and looks at what files they name.
 
-Doing it in process keeps a recipe's variables out of every tool's environment; a contract test compares the
-outcome with `docker stack config`.
+The CLI runs in a copy that holds nothing but these files, with the recipe's variables under harmless names
+(variables.py) and bounds on what a stranger's text may cost.
 """
 
 from __future__ import annotations
 
-import copy
+import os
 import re
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from warmci.base.errors import RecipeFailedError
-from warmci.recipe.compose_forms import normalise_service
-from warmci.recipe.compose_shape import check_shape
-from warmci.recipe.interpolation import expand
+from warmci.base import process
+from warmci.base.errors import InfraError, RecipeFailedError
+from warmci.recipe import checkout_files, compose_text
+from warmci.recipe.variables import Variables
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
 
-Document = dict[str, Any]
+    from warmci.base.docker_cli import DockerCli
+    from warmci.recipe.compose_text import Document
 
 SECTIONS = ("services", "volumes", "networks", "secrets", "configs")
-_APPENDED_BY_KEY = {
-    "ports": ("target", "published"),
-    "volumes": ("target",),
-    "secrets": ("source",),
-    "configs": ("source",),
-}
-_INTEGERS = re.compile(
-    r"services\.[^.]+\.(deploy\.replicas|deploy\.(update|rollback)_config\.parallelism|healthcheck\.retries"
-    r"|deploy\.restart_policy\.max_attempts|deploy\.placement\.max_replicas_per_node"
-    r"|(configs|secrets)\.\d+\.mode|ports\.\d+\.(target|published)|ulimits\..*)"
-)
-_FLOATS = re.compile(r"services\.[^.]+\.deploy\.(update|rollback)_config\.max_failure_ratio")
-_BOOLEANS = re.compile(
-    r"(services\.[^.]+\.(healthcheck\.disable|privileged|read_only|stdin_open|tty|init|volumes\.\d+\.read_only"
-    r"|volumes\.\d+\.volume\.nocopy))|((volumes|secrets|configs)\.[^.]+\.external)|(networks\.[^.]+\.(external|internal|attachable))"
-)
-_TRUE, _FALSE = {"1", "t", "true", "y", "yes", "on"}, {"0", "f", "false", "n", "no", "off"}
+_LIMITS = process.Limits(cpu_s=10, memory=512 * 2**20, output=4 * 2**20)
+_TIMEOUT_S = 120.0
+_MAX_FILES = 64
+_PROBE = "x-warmci"
+_TREE = "a/b/c/d/e/f/checkout"
+"""Deep, so that `../../x` is still known for what the recipe wrote."""
+_SHOWN = 600
+_HINT = "see COMPOSE_FILE in .env.sample"
+_WARNING = re.compile(r"^time=.* level=warning .*$|^WARNING: .*$", re.MULTILINE)
+_COSTLY = re.compile(r"out of memory|cannot allocate memory|file too large|exceeds? .*limit|stack overflow")
 
 
-def load_compose(root: Path, files: Sequence[str], env: Mapping[str, str]) -> Document:
-    """The merged document of `files` (relative to root), or RecipeFailedError naming the file at fault."""
-    merged: Document = {}
-    for name in files:
-        path = inside(root, root, name)
-        document = _interpolated(_parse(path, name), env, name)
-        check_shape(document, name)
-        for service, body in (document.get("services") or {}).items():
-            document["services"][service] = normalise_service(body, env, root, where=f"{name}: services.{service}")
-        for section in ("secrets", "configs"):
-            for key, body in (document.get(section) or {}).items():
-                if isinstance(body, dict) and "file" in body:
-                    body["file"] = str(inside(root, root, str(body["file"]), what=f"{name}: {section}.{key}"))
-        merged = _merge(merged, document) if merged else document
-    if not merged.get("services"):
+def load_compose(root: Path, files: Sequence[str], scope: Mapping[str, str], cli: DockerCli) -> Document:
+    """The merged document of `files` (relative to root) in the CLI's long forms, with absolute paths of files.
+
+    A bind that is relative starts with `./` or `../`, seen from root: place_binds() makes it absolute.
+    Raises RecipeFailedError with the CLI's words, the file at fault and the real names of variables.
+    """
+    if not 0 < len(files) <= _MAX_FILES:
+        raise RecipeFailedError(f"COMPOSE_FILE names {len(files)} files", hint=f"1 to {_MAX_FILES}")
+    with _copy(root, files[0], scope, cli) as copy:
+        parts = [copy.load(name) for name in files]
+        document = parts[0] if len(parts) == 1 else copy.merge(parts, files)
+        for section in SECTIONS:
+            document[section] = {key: {} if body is None else body for key, body in document.get(section, {}).items()}
+        copy.resolve_paths(document)
+    if not document["services"]:
         raise RecipeFailedError(f"{', '.join(files)}: no services")
-    return merged
+    return {section: document[section] for section in SECTIONS}
 
 
-FILE_MAX = 4 * 2**20
-"""Bytes of a file of the recipe that is read; compose, .env and templates have a few thousand."""
+def place_binds(document: Document, root: Path) -> None:
+    """Make relative binds those of the checkout. Raises RecipeFailedError for what is not there, or leads out of it."""
+    for name, service in document["services"].items():
+        for volume in service.get("volumes", []):
+            if volume["type"] == "bind" and volume["source"].startswith("."):
+                real = (root / volume["source"]).resolve()
+                if root.resolve() not in (real, *real.parents):
+                    raise RecipeFailedError(f"services.{name}: {volume['source']} lies outside the recipe")
+                if not real.exists():
+                    raise RecipeFailedError(f"services.{name}: {volume['source']} does not exist")
+                volume["source"] = str(real)
 
 
-def inside(root: Path, base: Path, name: str, *, what: str = "compose file") -> Path:
-    """The real path of a file that a recipe names; it must exist and lie inside the checkout, links followed."""
-    if "\0" in name:
-        raise RecipeFailedError(f"{what}: a file name holds a NUL byte")
-    try:
-        real = (base / name).resolve()
-        size = real.stat().st_size if real.is_file() else -1
-    except (OSError, RuntimeError) as error:  # a loop of links, a name that is too long
-        raise RecipeFailedError(f"{what}: {name[:80]} cannot be followed: {error}") from error
-    if root.resolve() not in real.parents:
-        raise RecipeFailedError(f"{what}: {name} lies outside the recipe", hint="name files of the recipe only")
-    if size > FILE_MAX:
-        raise RecipeFailedError(f"{what}: {name} has {size} bytes, {FILE_MAX} are read at most")
-    if size < 0:
-        raise RecipeFailedError(f"{what}: {name} does not exist", hint="see COMPOSE_FILE in .env.sample")
-    return real
+@contextmanager
+def _copy(root: Path, first: str, scope: Mapping[str, str], cli: DockerCli) -> Iterator[_Copy]:
+    base = os.path.normpath(os.path.dirname(first) or ".")  # noqa: PTH120  (as the CLI does: links are not followed)
+    if base.startswith(("..", "/")):
+        raise RecipeFailedError(f"compose file: {first} lies outside the recipe", hint=_HINT)
+    with tempfile.TemporaryDirectory(prefix="warmci-compose-") as directory:
+        home = Path(directory).resolve()
+        for part in ("config", "said", f"{_TREE}/{base}"):
+            (home / part).mkdir(parents=True)
+        yield _Copy(root, home, base, Variables(scope), cli)
 
 
-def _parse(path: Path, name: str) -> Document:
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise RecipeFailedError(f"{name}:{line}: {error.problem}", hint="the file is not valid YAML") from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise RecipeFailedError(f"{name}: not YAML in UTF-8: {type(error).__name__}") from error
-    if not isinstance(document, dict):
-        raise RecipeFailedError(f"{name}: not a mapping of services", hint="a compose file starts with `services:`")
-    # Anchors make parts of the document shared; the copy lets each part be changed on its own.
-    kept = {key: value for key, value in document.items() if key in SECTIONS or key == "version"}
-    return {key: _unshared(value) for key, value in kept.items()}
+@dataclass
+class _Copy:
+    """What the CLI is shown: laid out as the checkout, since it resolves paths against the first file's directory."""
 
+    root: Path
+    home: Path
+    base: str
+    variables: Variables
+    cli: DockerCli
 
-def _unshared(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _unshared(item) for key, item in value.items()}
-    return [_unshared(item) for item in value] if isinstance(value, list) else value
+    @property
+    def _tree(self) -> Path:
+        return self.home / _TREE
 
+    def load(self, name: str) -> Document:
+        """One file, expanded and in long forms, env_file read into environment."""
+        path = checkout_files.inside(self.root, name, what="compose file", hint=_HINT)
+        text = self.variables.out(checkout_files.text(path, what="compose file"))
+        named = self._env_files(text, name)
+        document = self._config([text], name)
+        for key, service in document.get("services", {}).items():
+            if not set(service.pop("env_file", [])) <= named:
+                raise RecipeFailedError(f"{name}: services.{key}.env_file is hidden", hint="write it plainly")
+            if "environment" in service:
+                service["environment"] = self._resolved(service["environment"])
+        return document
 
-def _interpolated(document: Document, env: Mapping[str, str], name: str) -> Document:
-    def walk(value: Any, path: str) -> Any:
-        if isinstance(value, dict):
-            return {key: walk(item, f"{path}.{key}" if path else key) for key, item in value.items()}
-        if isinstance(value, list):
-            return [walk(item, f"{path}.{index}") for index, item in enumerate(value)]
-        if not isinstance(value, str) or "$" not in value:
-            return value
-        where = f"{name}: {path}"
-        return _cast(expand(value, env, where=where), path, where)
+    def _resolved(self, environment: Mapping[str, Any]) -> dict[str, Any]:
+        """A variable without a value has that of the recipe's scope, unset stays unset (None); so does abra.
 
-    return {key: walk(value, key) if key in SECTIONS else value for key, value in document.items()}
+        docker/cli, cli/compose/loader: updateEnvironment looks up what is null or empty.
+        """
+        return {key: value or self.variables.scope.get(key, value) for key, value in environment.items()}
 
+    def _env_files(self, text: str, name: str) -> set[str]:
+        """Copies the env files that a compose file names to where the CLI reads them; as it names them.
 
-def _cast(text: str, path: str, where: str) -> Any:
-    """Docker's CLI casts interpolated values at typed places (docker/cli, cli/compose/loader/interpolate.go)."""
-    try:
-        if _INTEGERS.fullmatch(path):
-            return int(text)
-        if _FLOATS.fullmatch(path):
-            return float(text)
-    except ValueError:
-        raise RecipeFailedError(f"{where}: {text!r} is not a number") from None
-    if _BOOLEANS.fullmatch(path):
-        if text.lower() in _TRUE | _FALSE:
-            return text.lower() in _TRUE
-        raise RecipeFailedError(f"{where}: {text!r} is neither true nor false")
-    return text
+        It would read any file of the host, and quote it. So it first parses the text where nothing comes of it.
+        """
+        if "env_file" not in text and not {"\\", "!"} & set(text):
+            return set()  # a key can be spelt otherwise by an escape or a tag only
+        probe = self._config([compose_text.nested(text, _PROBE)], name).get(_PROBE)
+        services = (probe.get("services") if isinstance(probe, dict) else None) or {}
+        found: set[str] = set()
+        for service in services.values() if isinstance(services, dict) else ():
+            listed = service.get("env_file") if isinstance(service, dict) else None
+            items = [listed] if isinstance(listed, str) else listed
+            found |= {item for item in items if isinstance(item, str)} if isinstance(items, list) else set()
+        for item in sorted(found):
+            what = f"{name}: env_file"
+            relative = os.path.normpath(f"{self.base}/{item}")
+            if item.startswith("/") or relative.startswith(".."):
+                raise RecipeFailedError(f"{what}: {item} lies outside the recipe", hint="name files of the recipe only")
+            path = checkout_files.inside(self.root, relative, what=what)
+            target = self._tree / relative
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(checkout_files.content(path, what=what))
+        return found
 
+    def merge(self, parts: Sequence[Document], files: Sequence[str]) -> Document:
+        """What the CLI makes of several; each is in long form already, which any version of the format may have."""
+        if len({part.get("version") for part in parts}) == 1:
+            for part in parts:
+                part.pop("version", None)
+        return self._config([compose_text.dump(part) for part in parts], ", ".join(files))
 
-def _merge(base: Document, over: Document) -> Document:
-    if base.get("version") != over.get("version") and "version" in base and "version" in over:
-        raise RecipeFailedError(f"version mismatch between compose files: {base['version']} and {over['version']}")
-    merged = copy.deepcopy(base)
-    merged.setdefault("version", over.get("version", ""))
-    if not merged["version"]:
-        del merged["version"]
-    for section in SECTIONS:
-        for name, body in (over.get(section) or {}).items():
-            ours = merged.setdefault(section, {}) or {}
-            merged[section] = ours
-            if section == "services" and name in ours:
-                ours[name] = _merge_value(ours[name], body, "")
-            else:
-                ours[name] = body if not isinstance(ours.get(name), dict) else _merge_value(ours[name], body or {}, "")
-    return merged
+    def _config(self, texts: Sequence[str], name: str) -> Document:
+        argv = [str(self.cli.path), "--config", str(self.home / "config"), "stack", "config"]
+        for number, text in enumerate(texts):
+            file = f"{self.variables.prefix}{number}.yml"
+            (self._tree / self.base / file).write_text(text, encoding="utf-8", newline="")
+            argv += ["--compose-file", file]
+        said = self.home / "said"
+        cwd, env = self._tree / self.base, self.variables.environment()
+        code = process.run_limited(argv, limits=_LIMITS, timeout_s=_TIMEOUT_S, cwd=cwd, env=env, into=said)
+        if code != 0:
+            raise self._refusal(code, (said / "stderr").read_text(encoding="utf-8", errors="replace"), name)
+        document: Document = self.variables.back(compose_text.read((said / "stdout").read_bytes()))
+        return document
 
+    def _refusal(self, code: int, stderr: str, name: str) -> RecipeFailedError | InfraError:
+        if code < 0 or _COSTLY.search(stderr):
+            bounds = f"{_LIMITS.cpu_s} s, {_LIMITS.memory // 2**20} MiB, {_LIMITS.output // 2**20} MiB of output"
+            return RecipeFailedError(f"{name}: loading it takes too much", hint=f"more than {bounds}")
+        if code in {126, 127}:
+            return InfraError(f"Docker's CLI {self.cli} cannot be run: {stderr.strip()[-200:]}", hint="warmci doctor")
+        words = " ".join(_WARNING.sub("", self.variables.back(stderr)).split())
+        words = words.replace(f"{_PROBE}.", "")
+        if f"{_PROBE}:" in (self._tree / self.base / f"{self.variables.prefix}0.yml").read_text(encoding="utf-8")[:9]:
+            words = re.sub(r"\bline (\d+)", lambda match: f"line {int(match[1]) - 1}", words)
+        shown = words if len(words) <= _SHOWN else f"{words[:_SHOWN]}…"
+        hint = "a literal dollar is $$" if "interpolat" in words else "docker stack config says the same"
+        return RecipeFailedError(f"{name}: {shown}", hint=hint)
 
-def _merge_value(base: Any, over: Any, key: str) -> Any:
-    if isinstance(base, dict) and isinstance(over, dict):
-        merged = dict(base)
-        for name, value in over.items():
-            merged[name] = _merge_value(base[name], value, name) if name in base else value
-        return merged
-    if isinstance(base, list) and isinstance(over, list) and key not in {"command", "entrypoint", "test"}:
-        if key in _APPENDED_BY_KEY:
-            fields = _APPENDED_BY_KEY[key]
-            keyed = {tuple(str(item.get(field)) for field in fields): item for item in [*base, *over]}
-            return list(keyed.values())
-        return [*base, *(item for item in over if item not in base)]
-    return base if over is None else over
+    def resolve_paths(self, document: Document) -> None:
+        """From the copy to the checkout: what configs and secrets are made of, and relative binds."""
+        for section in ("secrets", "configs"):
+            for key, body in document[section].items():
+                if body.get("file") and not body.get("external"):
+                    relative = self._relative(body["file"])
+                    body["file"] = str(checkout_files.inside(self.root, relative, what=f"{section}.{key}"))
+        for service in document["services"].values():
+            for volume in service.get("volumes", []):
+                if volume["type"] == "bind":
+                    volume["source"] = self._relative(volume["source"])
 
-
-def dump(document: Document) -> str:
-    """YAML that `docker stack deploy` reads back as it is: every dollar doubled."""
-
-    def escaped(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: escaped(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [escaped(item) for item in value]
-        return value.replace("$", "$$") if isinstance(value, str) else value
-
-    return yaml.safe_dump(escaped(document), sort_keys=True, default_flow_style=False, width=1000)
+    def _relative(self, path: str) -> str:
+        """As seen from the checkout's root, where the recipe wrote a relative path."""
+        if not Path(path).is_relative_to(self.home):
+            return path
+        relative = os.path.relpath(path, self._tree)
+        return relative if relative.startswith("..") else f"./{relative}"

@@ -12,7 +12,7 @@ from warmci.recipe.traefik_match import Request, readings
 from warmci.recipe.traefik_rules import RuleError
 
 if TYPE_CHECKING:
-    from warmci.recipe.compose import Document
+    from warmci.recipe.compose_text import Document
 
 PROXY_NETWORK = "proxy"
 SECURE = frozenset({"websecure", "https", "secure"})

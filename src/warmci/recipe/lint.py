@@ -12,7 +12,7 @@ from warmci.recipe import traefik_hosts
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from warmci.recipe.compose import Document
+    from warmci.recipe.compose_text import Document
 
 SHARED_NETWORKS = frozenset({"proxy"})
 # A process may not gain privileges by a set-uid program: it narrows, whatever its value.
@@ -97,10 +97,8 @@ def _foreign_network(body: dict[str, Any], stack: str) -> str:
 
 
 def real_name(name: str, body: dict[str, Any]) -> str:
-    """Of a network, secret or config in the engine, `external: {name: X}` (the old form) included."""
-    external = body.get("external")
-    inner = external.get("name") if isinstance(external, dict) else None
-    return str(inner or body.get("name") or name)
+    """Of a network, secret or config in the engine; the CLI has made the old `external: {name: X}` a `name`."""
+    return str(body.get("name") or name)
 
 
 def _own(name: str | None, prefix: str) -> bool:

@@ -10,7 +10,7 @@ from warmci.recipe.lint import SHARED_NETWORKS, real_name
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from warmci.recipe.compose import Document
+    from warmci.recipe.compose_text import Document
     from warmci.recipe.ingress import Routing
 
 _QUICK_MONITOR_S = 0.5

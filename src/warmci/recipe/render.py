@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 from warmci.base import names
 from warmci.base.errors import RecipeFailedError
 from warmci.base.labels import COMMIT_LABEL, INSTANCE_LABEL, LIVE_RUN, RECIPE_LABEL, RUN_LABEL
-from warmci.recipe import compose, healthcheck, ingress, limits, lint, overlay, secret
+from warmci.recipe import checkout_files, compose, healthcheck, ingress, limits, lint, overlay, secret
 from warmci.recipe.envfile import EnvFile, parse_env
 from warmci.recipe.exports import parse_exports
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from warmci.recipe.compose import Document
+    from warmci.base.docker_cli import DockerCli
+    from warmci.recipe.compose_text import Document
 
 _VERSION_LABEL = re.compile(r"coop-cloud\..*\.version")
 
@@ -76,6 +77,8 @@ class Rendered:
     interval_s: float
     """The longest interval between health checks, as the recipe wrote it."""
     deviations: tuple[str, ...]
+    cli: DockerCli
+    """What read it and submits it."""
     asked_s: float = 0.0
     """Seconds that the recipe wants to be given for a deployment; 0 for none said."""
 
@@ -87,7 +90,10 @@ class Rendered:
 def read_env(tree: Path, placement: Placement, overrides: Mapping[str, str]) -> EnvFile:
     """The app's .env, made from a commit's .env.sample; an upgrade keeps it, as abra does."""
     sample = tree / ".env.sample"
-    text = compose.inside(tree, tree, ".env.sample", what=".env.sample").read_bytes() if sample.exists() else b""
+    text = b""
+    if sample.exists():
+        path = checkout_files.inside(tree, ".env.sample", what=".env.sample")
+        text = checkout_files.content(path, what=".env.sample")
     fixed = {"DOMAIN": placement.domain, "LETS_ENCRYPT_ENV": "", "STACK_NAME": placement.stack}
     return parse_env(text, origin=".env.sample", given=fixed, overrides={**fixed, **overrides})
 
@@ -112,20 +118,27 @@ def render(
     env: EnvFile,
     placement: Placement,
     allow: Sequence[str],
+    cli: DockerCli,
     ask: ingress.Ask = ingress.AS_LABELLED,
 ) -> Rendered:
-    """Render the recipe as it lies in tree. Raises RecipeFailedError for what cannot be deployed."""
+    """Render the recipe as it lies in tree, as cli reads it. Raises RecipeFailedError for what cannot be deployed."""
     deviations = list(env.warnings)
     scope = dict(env.values)
     script = tree / "abra.sh"
     if script.exists():
-        text = compose.inside(tree, tree, "abra.sh", what="abra.sh").read_text(encoding="utf-8", errors="replace")
+        path = checkout_files.inside(tree, "abra.sh", what="abra.sh")
+        text = checkout_files.content(path, what="abra.sh").decode("utf-8", errors="replace")
         exports, unread = parse_exports(text, scope)
         scope |= exports
         deviations += [f"abra.sh: {name} needs a shell and is left out" for name in unread]
     files = [name for name in (scope.get("COMPOSE_FILE") or "compose.yml").split(":") if name]
-    document = compose.load_compose(tree, files, scope)
+    document = compose.load_compose(tree, files, scope, cli)
+    if not cli.is_current:
+        deviations.append(
+            f"Docker's CLI {cli} reads yes, no, dates and double keys of YAML otherwise than 28 and newer"
+        )
     deviations += lint.check(document, placement.stack, placement.domain, allow)
+    compose.place_binds(document, tree)
     limits.require_short_names(document, placement.stack)
     asked_s, wrong = limits.asked_seconds(document, placement.stack, scope)
     deviations += wrong
@@ -145,7 +158,8 @@ def render(
         ),
         commit[:8],
     )
-    texts = [compose.inside(tree, tree, name).read_text(encoding="utf-8", errors="replace") for name in files]
+    what = "compose file"
+    texts = [checkout_files.text(checkout_files.inside(tree, name, what=what), what=what) for name in files]
     needed = _secrets(document, placement.stack, env, secret.name_variables(texts))
     deviations += [doubt for key, hints in needed.items() for doubt in secret.doubts(f"secret {key}", hints)]
     volumes = _volumes(document, placement.stack)
@@ -162,6 +176,7 @@ def render(
         commit,
         interval_s,
         tuple(deviations),
+        cli,
         asked_s,
     )
 

@@ -11,7 +11,7 @@ from warmci.recipe.traefik_rules import RuleError, calls, parse
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from warmci.recipe.compose import Document
+    from warmci.recipe.compose_text import Document
 
 _RULE = re.compile(r"traefik\.(http|tcp)\.routers\..*\.rule", re.IGNORECASE)
 _HOST = re.compile(r"[A-Za-z0-9._-]+")

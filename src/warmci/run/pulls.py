@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from warmci.base import docker_cli
 from warmci.base.errors import RecipeFailedError, UnverifiedError
 from warmci.recipe.config import filled
 from warmci.recipe.render import kept_env, render
@@ -31,7 +32,8 @@ def rendered_at(context: Context, placement: Placement, env_commit: str, commit:
         overrides |= dict.fromkeys(context.config.sso.env, "none-yet")
     trees = context.repository.checkout(env_commit), context.repository.checkout(commit)
     env, ask = kept_env(*trees, placement, overrides), context.config.ask(placement.domain)
-    return render(trees[1], commit, env, placement, context.config.allow, ask)
+    cli = docker_cli.find(context.settings.docker_cli)
+    return render(trees[1], commit, env, placement, context.config.allow, cli, ask)
 
 
 def provide_cold(context: Context, placement: Placement, bases: Sequence[Release]) -> Release | None:

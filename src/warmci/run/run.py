@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from warmci.base import fs, names
+from warmci.base import docker_cli, fs, names
 from warmci.base.causes import find_cause
 from warmci.base.errors import (
     BusyError,
@@ -113,6 +113,7 @@ class Run:
         names.pull_request(self.request.pr)
         engine = Engine(self.settings.docker_host)
         engine.require_swarm()
+        docker_cli.find(self.settings.docker_cli)  # said at once, not when the first recipe is read
         # The watermark decides, not the floor: a disk that can be pruned is no reason to refuse.
         state = open_state(self.settings.state_dir, floor_bytes=0)
         make_room(self.settings, CanonicalStore(state.dir), engine, lambda text: self.console.say(text, style="yellow"))

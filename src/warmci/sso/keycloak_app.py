@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from warmci.base import authority, http
+from warmci.base import authority, docker_cli, http
 from warmci.base.errors import InfraError, UsageError
 from warmci.recipe.config import filled, load_config
 from warmci.recipe.render import Placement, kept_env, render
@@ -99,7 +99,8 @@ def deploy(
     facts = {"url": placement.url, "domain": placement.domain, "port": str(placement.port)}
     tree = repository.checkout(commit)
     env = kept_env(repository.checkout(site.env_commit or commit), tree, placement, filled(config.env, facts))
-    rendered = render(tree, commit, env, placement, config.allow, config.ask(placement.domain))
+    cli = docker_cli.find(settings.docker_cli)
+    rendered = render(tree, commit, env, placement, config.allow, cli, config.ask(placement.domain))
     site.volumes.mkdir(mode=0o700, parents=True, exist_ok=True)
     kept = {path.name: path for path in site.volumes.iterdir()}
     deployment = Deployment(engine, placement, work_dir, kept, site.volumes, dict(site.secrets), announce)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from warmci.base.errors import InfraError, RecipeFailedError
 from warmci.base.labels import INSTANCE_LABEL, LIVE_RUN, NAMESPACE_LABEL, RUN_LABEL
 from warmci.base.process import CommandError
-from warmci.recipe import compose
+from warmci.recipe import compose_text
 from warmci.recipe.lint import real_name
 from warmci.recipe.secret import generate_secret
 from warmci.swarm import addresses, convergence
@@ -72,10 +72,10 @@ class Deployment:
         config_dir.mkdir(exist_ok=True)
         path = self.work_dir / f"{self.placement.stack}.{rendered.commit[:8]}.yml"
         path.touch(mode=0o600)
-        path.write_text(compose.dump(rendered.document), encoding="utf-8")
+        path.write_text(compose_text.dump(rendered.document), encoding="utf-8")
         self.announce("stack", self.placement.stack)
         try:
-            self.engine.deploy_stack(self.placement.stack, path, config_dir)
+            self.engine.deploy_stack(rendered.cli, self.placement.stack, path, config_dir)
         except CommandError as error:
             if addresses.is_exhaustion(error.tail):
                 raise InfraError(f"engine: {error.tail.splitlines()[-1]}", hint=addresses.WAY_OUT) from error
