@@ -16,7 +16,7 @@ Install = Callable[[str, str], Path]
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     """Puts a program that says a version on PATH (`bin/docker`) or among the built tools (`tools/docker-29.7.2`)."""
-    monkeypatch.setattr(docker_cli, "tools_dir", lambda: tmp_path / "tools")
+    monkeypatch.setattr(docker_cli, "TOOLS_DIR", tmp_path / "tools")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     docker_cli.find.cache_clear()
 

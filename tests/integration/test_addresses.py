@@ -105,7 +105,7 @@ def test_an_exhausted_network_is_not_the_recipes_fault(few: Engine, tmp_path: Pa
     compose.write_text(COMPOSE.format(command="exec sleep 1000"), encoding="utf-8")
     placement = Placement("demo", f"{STACK}.example", 20000, "20261124T120000Z-0a1b2c", "me", dnsrr=True)
     with asking(few, "few", 20):
-        few.deploy_stack(placement.stack, compose, tmp_path)
+        few.deploy_stack(docker_cli.find(None), placement.stack, compose, tmp_path)
         deployment = Deployment(few, placement, tmp_path, {}, tmp_path)
         with pytest.raises(InfraError, match="no address") as caught:
             deployment.wait(15, lambda _: None)

@@ -23,6 +23,10 @@ _TIMEOUT_S = 30.0
 HINT = "scripts/install-tools engine provides one; or set docker_cli in the settings"
 
 
+TOOLS_DIR = Path("/var/cache/warmci/tools")
+"""Where scripts/install-tools puts what it builds, once for the machine."""
+
+
 @dataclass(frozen=True)
 class DockerCli:
     path: Path
@@ -38,13 +42,6 @@ class DockerCli:
         return f"{self.version[0]}.{self.version[1]} at {self.path}"
 
 
-def tools_dir() -> Path:
-    """Where scripts/install-tools puts what it builds, outside every checkout."""
-    if os.geteuid() == 0:
-        return Path("/var/cache/warmci/tools")
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "warmci" / "tools"
-
-
 @cache
 def find(setting: Path | None) -> DockerCli:
     """The CLI that the setting names; else of `docker` on PATH and those built here the first that is current.
@@ -52,7 +49,7 @@ def find(setting: Path | None) -> DockerCli:
     Where none is, the first that can read a recipe at all. Raises InfraError that says of each what is wrong with it.
     """
     on_path = shutil.which("docker")
-    built = sorted(tools_dir().glob("docker-*"), key=_by_number, reverse=True)
+    built = sorted(TOOLS_DIR.glob("docker-*"), key=_by_number, reverse=True)
     candidates = [setting] if setting else [*([Path(on_path)] if on_path else []), *built]
     found = [DockerCli(path.absolute(), _version(path)) for path in candidates]
     able = [cli for cli in found if cli.version >= _LEAST]
