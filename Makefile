@@ -3,7 +3,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/sh
 
-.PHONY: lock demo test test-unit test-long test-crash test-engines test-soak lint bench bench-realms bench-snapshot docs clean
+.PHONY: lock demo test test-unit test-long test-crash test-engines test-soak test-ingress lint bench bench-realms bench-snapshot
+.PHONY: docs clean
 
 demo: $(VENV)/.runtime
 	scripts/install-tools engine
@@ -11,12 +12,17 @@ demo: $(VENV)/.runtime
 
 test: lint
 	scripts/install-tools engine nix test
-	$(BIN)/python -m pytest -n 2 -m "not integration and not long and not crash"
-	$(BIN)/python -m pytest -m "integration and not long and not crash"
+	$(BIN)/python -m pytest -n 2 -m "not integration and not long and not crash and not ingress"
+	$(BIN)/python -m pytest -m "integration and not long and not crash and not ingress"
 
 test-unit: $(VENV)/.dev
 	scripts/install-tools unit
-	$(BIN)/python -m pytest -n 2 -m "not integration and not long and not crash"
+	$(BIN)/python -m pytest -n 2 -m "not integration and not long and not crash and not ingress"
+
+# Recipes through a real Traefik, on a private engine. Its image is built once: five minutes of two processors.
+test-ingress: $(VENV)/.dev
+	scripts/install-tools engine test
+	$(BIN)/python -m pytest tests/ingress -m ingress
 
 # Kills, disk errors, power cuts at every point; writes docs/reliability.md.
 test-crash: $(VENV)/.dev

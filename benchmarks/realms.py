@@ -28,7 +28,7 @@ from warmci.demo import story
 from warmci.live import keycloak as live
 from warmci.live import keycloak_json
 from warmci.recipe.render import Placement, has_ipvs
-from warmci.recipe.repository import clone
+from warmci.recipe.repository import clone, wanted_releases
 from warmci.report.console import Console
 from warmci.sso import admin_rest, keycloak_app, lifecycle, realm_spec
 from warmci.sso.realm_spec import realm_body
@@ -94,7 +94,7 @@ def by_co_deployment(settings: Settings, engine: Engine, work: Path) -> float:
             settings,
             keycloak_app.Site(placement, work / "volumes"),
             repository,
-            keycloak_app.wanted_releases(repository, settings)[-1].commit,
+            wanted_releases(repository, settings.keycloak_ref)[-1].commit,
             work_dir=work,
             announce=lambda *_: None,
             console=Console(quiet=True),

@@ -141,3 +141,15 @@ def test_an_image_is_open_to_its_users_whatever_the_builders_umask(tmp_path: Pat
     script = f". {images._SCRIPTS}/common.sh; mkdir -p {tmp_path}/usr/local/bin"
     process.run(["sh", "-c", f"umask 077; {script}"], timeout_s=10)
     assert (tmp_path / "usr" / "local").stat().st_mode & 0o777 == 0o755
+
+
+def test_another_go_script_makes_other_cache_files_of_go_builds_alone(scripts: Path, tmp_path: Path) -> None:
+    before = {tag: image.tar(tmp_path) for tag, image in images.IMAGES.items()}
+    with (scripts / "go.sh").open("a") as file:
+        file.write("# changed\n")
+    changed = {tag for tag, image in images.IMAGES.items() if image.tar(tmp_path) != before[tag]}
+    assert {tag.partition("/")[2].partition(":")[0] for tag in changed} == {"miniflux", "traefik"}
+
+
+def test_the_story_builds_no_traefik() -> None:
+    assert images.TRAEFIK not in images.STORY

@@ -36,7 +36,7 @@ def test_a_plain_newer_release_is_taken(serves: bool) -> None:
     ("version", "reason"),
     [
         ("2.0.0+26.7.4", "major version of the recipe: 1.0.0+26.7.3 → 2.0.0+26.7.4"),
-        ("1.1.0+27.0.0", "major version of Keycloak: 1.0.0+26.7.3 → 1.1.0+27.0.0"),
+        ("1.1.0+27.0.0", "major version of the software: 1.0.0+26.7.3 → 1.1.0+27.0.0"),
         ("0.9.0+26.7.3", "it is older than 1.0.0+26.7.3, whose data it may not understand"),
     ],
 )

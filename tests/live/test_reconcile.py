@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from warmci.base.errors import BusyError, InfraError, InterruptedRunError, RecipeFailedError, UsageError
 from warmci.base.settings import Settings
 from warmci.base.state import open_state
-from warmci.live import account, keycloak_json, lock
+from warmci.live import account, choice, keycloak_json, lock
 from warmci.live import reconcile as live_reconcile
 from warmci.live.keycloak_json import DeploymentRecord, LiveRecord
 from warmci.live.plan import Action
@@ -25,6 +25,8 @@ from warmci.sso.admin_rest import KeycloakAccess
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from warmci.live.choice import Converged
 
 URL = "http://warm-keycloak.warmci.localhost:20000"
 OLD = Release("1.0.0+26.7.3", "a" * 40)
@@ -66,7 +68,7 @@ class World:
         self.releases = [OLD]
         self.notes: dict[str, str] = {}
 
-    def reconcile(self, accept: str = "") -> live_reconcile.Converged:
+    def reconcile(self, accept: str = "") -> Converged:
         state = open_state(self.settings.state_dir, floor_bytes=0)
         return Reconciler(self.settings, Console(quiet=True), state).converge(accept)
 
@@ -95,8 +97,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     world = World(Settings(**facts), stack)
     monkeypatch.setattr(live_reconcile, "Engine", lambda _: None)
     monkeypatch.setattr(live_reconcile, "LiveStack", lambda *_: stack)
-    monkeypatch.setattr(live_reconcile, "candidates", lambda *_: world.releases)
-    monkeypatch.setattr(live_reconcile, "release_notes", lambda *_: world.notes)
+    monkeypatch.setattr(choice, "candidates", lambda *_: world.releases)
+    monkeypatch.setattr(choice, "release_notes", lambda *_: world.notes)
     monkeypatch.setattr(keycloak_app, "unhealthy", lambda *_: None if stack.runs else "nothing answers")
     monkeypatch.setattr(keycloak_app, "unusable", lambda *_: None)
     monkeypatch.setattr(account, "make", lambda *_, **__: ACCESS)
@@ -250,7 +252,7 @@ def test_a_forge_that_is_down_keeps_nobody_from_his_keycloak(
     def down(*_: object) -> list[Release]:
         raise failure
 
-    monkeypatch.setattr(live_reconcile, "candidates", down)
+    monkeypatch.setattr(choice, "candidates", down)
     assert running.reconcile().action is Action.UNCHANGED
     running.stack.runs = None
     found = running.reconcile()

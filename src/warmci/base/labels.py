@@ -6,4 +6,8 @@ RUN_LABEL = "org.warmci.run"
 RECIPE_LABEL = "org.warmci.recipe"
 COMMIT_LABEL = "org.warmci.commit"
 LIVE_RUN = "live"
+"""Of the live-warm Keycloak, in place of a run's id."""
+INGRESS_RUN = "live-ingress"
+"""Of the live-warm Traefik."""
+LIVE_RUNS = frozenset({LIVE_RUN, INGRESS_RUN})
 """Run label of what belongs to no run: the live-warm Keycloak."""

@@ -28,6 +28,15 @@ class Mode(StrEnum):
     """The canonical booted from its snapshot as it is: proof that it can be gone back to."""
 
 
+class Ingress(StrEnum):
+    """Who stands before an app and what its URL is."""
+
+    DIRECT = "direct"
+    """Nobody: the routed port is published on one of ours."""
+    TRAEFIK = "traefik"
+    """Traefik, by the recipe's own labels: https://DOMAIN."""
+
+
 class Verdict(StrEnum):
     """What a run says; the exit code follows from it (design: exit codes)."""
 
@@ -120,6 +129,8 @@ class Canonical(Record):
     """Service name to the image digest that ran."""
     domain: str
     port: int
+    ingress: Ingress = Ingress.DIRECT
+    """Under which the data was born: URLs in it are that ingress's."""
     env_commit: str = ""
     """Commit whose .env.sample made the app's .env; an upgrade keeps it. Empty: the first install's own commit."""
     snapshot: str

@@ -103,6 +103,11 @@ def live_domain(base_domain: str) -> str:
     return f"warm-keycloak.{base_domain}"
 
 
+def ingress_domain(base_domain: str) -> str:
+    """The live-warm Traefik's own name; no recipe's canonical can have it."""
+    return f"ingress.{base_domain}"
+
+
 def preferred_port(domain: str, ports: range) -> int:
     """The same domain asks for the same port each time, so URLs stored in an app's data stay right."""
     return ports[zlib.crc32(domain.encode()) % len(ports)]

@@ -86,6 +86,10 @@ class Settings(BaseSettings):
         1800.0, gt=0, description="seconds until the images that the engine lacks must have been pulled"
     )
     keycloak_ref: str = Field("", description="release of the keycloak recipe for the live provider; default: newest")
+    traefik_ref: str = Field("", description="release of the traefik recipe for the live ingress; default: newest")
+    ingress: Literal["auto", "traefik", "direct"] = Field(
+        "auto", description="who stands before apps; auto: Traefik where one is there, else direct (docs/ingress.md)"
+    )
     realm_warn: int = Field(100, ge=1, description="realms at the live Keycloak from which doctor and runs warn")
     realm_max: int = Field(
         250, ge=1, description="realms from which new ones are refused: Keycloak degrades from about 300"
@@ -153,6 +157,10 @@ class Settings(BaseSettings):
     @property
     def live_dir(self) -> Path:
         return self.state_dir / ".live"
+
+    @property
+    def ingress_dir(self) -> Path:
+        return self.state_dir / ".ingress"
 
     @property
     def tls_dir(self) -> Path:

@@ -13,6 +13,7 @@ from warmci.cli import (
     completion,
     demo,
     exits,
+    ingress,
     keycloak,
     locks,
     metrics,
@@ -37,6 +38,7 @@ app = typer.Typer(
     context_settings=HELP_NAMES,
 )
 app.add_typer(keycloak.app, name="keycloak", help="The live-warm Keycloak.")
+app.add_typer(ingress.app, name="ingress", help="The live-warm Traefik, and its CA.")
 app.add_typer(realms.app, name="realms", help="The throw-away realms at the live Keycloak.")
 app.add_typer(canonical.app, name="canonical", help="The registry of known-good recipes.")
 app.add_typer(snapshot.app, name="snapshot", help="The data of canonicals.")
@@ -75,7 +77,7 @@ def recover() -> None:
 
 @app.command()
 def doctor(json: Json = False) -> None:
-    """Check what a run needs: engine, swarm, state directory, Keycloak."""
+    """Check what a run needs: engine, swarm, state directory, ingress, Keycloak."""
     from warmci.operate.doctor import examine  # noqa: PLC0415
 
     checks = examine(load_settings())

@@ -11,7 +11,7 @@ from warmci.cli.common import Json, load_settings
 from warmci.report.console import Console, print_data
 
 if TYPE_CHECKING:
-    from warmci.operate.status import Status
+    from warmci.operate.status import IngressState, Status
 
 _WATCH_S = 2.0
 
@@ -20,7 +20,7 @@ def status(
     json: Json = False,
     watch: Annotated[bool, typer.Option("--watch", help="look again every two seconds, until Ctrl-C")] = False,
 ) -> None:
-    """Canonicals, Keycloak, what runs and ran, slots, disk, the last sweep, alerts: one screen."""
+    """Canonicals, Keycloak, ingress, what runs and ran, slots, disk, the last sweep, alerts: one screen."""
     from warmci.operate.status import look  # noqa: PLC0415
 
     loaded, console = load_settings(), Console()
@@ -51,12 +51,21 @@ def _show(console: Console, seen: Status) -> None:
     else:
         health = f"{seen.keycloak.realms} realms" if seen.keycloak.healthy else f"NOT healthy: {seen.keycloak.detail}"
         console.say(f"Keycloak: {seen.keycloak.version} at {seen.keycloak.url}, {health}")
+    if seen.ingress is not None:
+        console.say(f"ingress {seen.ingress.setting}: {_live_traefik(seen.ingress)}")
     _show_work(console, seen)
     for alert in seen.alerts:
         console.say(f"alert: {alert.subject} since {alert.since:%F %T} UTC: {alert.message}", style="bold yellow")
         console.say(f"hint: {alert.hint}")
     for problem in seen.problems:
         console.say(f"not known: {problem}", style="yellow")
+
+
+def _live_traefik(ingress: IngressState) -> str:
+    if not ingress.version:
+        return "no live Traefik (warmci ingress status)"
+    health = "serves" if ingress.healthy else f"NOT healthy: {ingress.detail}"
+    return f"live Traefik {ingress.version} at {ingress.url}, {health}"
 
 
 def _show_work(console: Console, seen: Status) -> None:

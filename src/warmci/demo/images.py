@@ -1,8 +1,8 @@
 """Images of the demo's recipes: pulled where the engine reaches a registry, otherwise built from packages.
 
-Built ones come from Debian's packages, Maven Central (Keycloak), the Go module proxy (Miniflux) and the Python package
-index (Docs). They answer to the same environment variables and paths as the official ones, under names of their own: a
-look-alike must not shadow.
+Built ones come from Debian's packages, Maven Central (Keycloak), the Go module proxy (Miniflux, Traefik) and the Python
+package index (Docs). They answer to the same environment variables and paths as the official ones, under names of their
+own: a look-alike must not shadow.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ _TOOLS = {
     "lasuite-docs": {"mmdebstrap": "mmdebstrap", "pip3": "python3-pip"},
     "nginx": {"mmdebstrap": "mmdebstrap"},
     "redis": {"mmdebstrap": "mmdebstrap"},
+    "traefik": {"go": "golang-go"},
 }
 # How this host reaches the outside, for the tools that fetch.
 _FETCHING = (
@@ -83,6 +84,7 @@ _CHANGES: dict[str, tuple[str, ...]] = {
     ),
     "nginx": (f"ENV PATH={_PATH}", 'CMD ["nginx", "-g", "daemon off;"]'),
     "redis": (f"ENV PATH={_PATH}", "WORKDIR /data", "USER 999", 'CMD ["redis-server", "--protected-mode", "no"]'),
+    "traefik": (f"ENV PATH={_PATH}", 'ENTRYPOINT ["traefik"]'),
 }
 
 
@@ -105,7 +107,8 @@ class Image:
     def tar(self, cache_dir: Path) -> Path:
         """Its file in the cache; another one when the build changes."""
         digest = hashlib.sha256()
-        for path in (*sorted(_SCRIPTS.glob(f"{self.name}.*")), _SCRIPTS / "common.sh", _SCRIPTS / "small.sh"):
+        shared = ["common.sh", "small.sh", *(["go.sh"] if "go" in _TOOLS[self.name] else [])]
+        for path in (*sorted(_SCRIPTS.glob(f"{self.name}.*")), *(_SCRIPTS / name for name in shared)):
             digest.update(path.read_bytes())
         for path in sorted((_SCRIPTS / self.name).rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
@@ -117,6 +120,7 @@ class Image:
 IMAGES: dict[str, Image] = {
     image.tag: image
     for image in (
+        Image("traefik", "3.6.1", "traefik:3.6.1"),
         Image("keycloak", "26.7.3", "keycloak/keycloak:26.7.3"),
         Image("miniflux", "2.2.8", "miniflux/miniflux:2.2.8"),
         Image("postgres", "15", "postgres:15"),
@@ -130,6 +134,9 @@ IMAGES: dict[str, Image] = {
 }
 STORY = tuple(tag for tag, image in IMAGES.items() if image.name in {"keycloak", "miniflux", "postgres", "busybox"})
 """What the demo's story runs."""
+
+TRAEFIK = next(tag for tag, image in IMAGES.items() if image.name == "traefik")
+"""Takes five minutes of two processors to build."""
 
 
 def default_cache_dir() -> Path:

@@ -13,7 +13,8 @@ from warmci.base.labels import LIVE_RUN
 from warmci.base.locks import Holder, app_lock
 from warmci.base.state import open_state
 from warmci.live import account, keycloak_json, lock
-from warmci.live.reconcile import SUBJECT, Converged, Reconciler
+from warmci.live.infrastructure import KEYCLOAK
+from warmci.live.reconcile import Reconciler
 from warmci.report import alerts
 from warmci.sso import admin_rest, keycloak_app
 from warmci.sso.admin_rest import Keycloak
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from warmci.base.settings import Settings
     from warmci.base.state import State
+    from warmci.live.choice import Converged
     from warmci.report.console import Console
 
 _LOCK = "warm-keycloak"
@@ -134,7 +136,7 @@ def take_down(settings: Settings, console: Console) -> list[str]:
     with _locked(settings, console, "keycloak down") as state, _alone(settings, console):
         removed = reap.remove_objects(Engine(settings.docker_host), state.instance, LIVE_RUN)
         snapshot.remove(settings.live_dir)
-        alerts.clear(settings, SUBJECT)
+        alerts.clear(settings, KEYCLOAK.subject)
         return removed
 
 

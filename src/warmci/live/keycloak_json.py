@@ -8,16 +8,15 @@ A generation that keycloak.json does not name is garbage.
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 import httpx
-from pydantic import ConfigDict, SecretStr, ValidationError, field_serializer
+from pydantic import SecretStr
 
-from warmci.base import fs, names
+from warmci.base import names
 from warmci.base.errors import InfraError
-from warmci.base.models import Record
-from warmci.base.state import disk
+from warmci.live import kept
+from warmci.live.kept import Kept
 from warmci.sso.admin_rest import ADMIN_SECRET, KeycloakAccess
 
 if TYPE_CHECKING:
@@ -28,23 +27,7 @@ if TYPE_CHECKING:
 _HINT = "warmci keycloak down, then warmci keycloak reconcile make it anew"
 
 
-class _Kept(Record):
-    model_config = ConfigDict(hide_input_in_errors=True)
-
-    @field_serializer("*", when_used="json")
-    def _plain(self, value: object) -> object:
-        """These files are where the secrets are kept: 0600, in a directory of 0700."""
-        if isinstance(value, SecretStr):
-            return value.get_secret_value()
-        if isinstance(value, dict):
-            return {name: self._plain(item) for name, item in value.items()}
-        return value
-
-
-_T = TypeVar("_T", bound=_Kept)
-
-
-class LiveRecord(_Kept):
+class LiveRecord(Kept):
     """keycloak.json."""
 
     schema_version: Literal[1] = 1
@@ -72,7 +55,7 @@ class LiveRecord(_Kept):
         return KeycloakAccess(url=self.url, client_id=self.client_id, client_secret=self.client_secret)
 
 
-class DeploymentRecord(_Kept):
+class DeploymentRecord(Kept):
     """deployment.json of a generation."""
 
     schema_version: Literal[1] = 1
@@ -97,22 +80,22 @@ def of(access: KeycloakAccess, **facts: str) -> LiveRecord:
 
 def load_live(settings: Settings) -> LiveRecord | None:
     """None when there never was one. Raises InfraError for a record that cannot be read."""
-    return _load(settings.live_dir / "keycloak.json", LiveRecord)
+    return kept.load(settings.live_dir / "keycloak.json", LiveRecord, hint=_HINT)
 
 
 def save_live(settings: Settings, record: LiveRecord) -> None:
-    _save(settings.live_dir / "keycloak.json", record)
+    kept.save(settings.live_dir / "keycloak.json", record)
 
 
 def load_deployment(generation_dir: Path) -> DeploymentRecord:
-    found = _load(generation_dir / "deployment.json", DeploymentRecord)
+    found = kept.load(generation_dir / "deployment.json", DeploymentRecord, hint=_HINT)
     if found is None:
         raise InfraError(f"{generation_dir / 'deployment.json'} is missing", hint=_HINT)
     return found
 
 
 def save_deployment(generation_dir: Path, record: DeploymentRecord) -> None:
-    _save(generation_dir / "deployment.json", record)
+    kept.save(generation_dir / "deployment.json", record)
 
 
 def generation_dir(settings: Settings, generation: str) -> Path:
@@ -122,22 +105,3 @@ def generation_dir(settings: Settings, generation: str) -> Path:
 def generations(settings: Settings) -> list[Path]:
     parent = settings.live_dir / "generations"
     return sorted(parent.iterdir()) if parent.is_dir() else []
-
-
-def _load(path: Path, kind: type[_T]) -> _T | None:
-    try:
-        return kind.model_validate(json.loads(path.read_bytes()))
-    except FileNotFoundError:
-        return None
-    except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "record"
-        raise InfraError(f"{path}: {field}: {first['msg']}", hint=_HINT) from None
-    except (OSError, ValueError) as error:
-        raise InfraError(f"{path} is not readable: {type(error).__name__}", hint=_HINT) from error
-
-
-def _save(path: Path, record: _Kept) -> None:
-    with disk(f"record {path}"):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fs.write_json(path, record.model_dump(mode="json"))

@@ -1,4 +1,4 @@
-"""Who uses the live Keycloak: runs share it, whoever takes it down has it alone. flock, so a killed run lets go.
+"""Who uses live-warm infrastructure: runs share it, whoever takes it down has it alone. flock: a killed run lets go.
 
 Whoever waits to have it alone holds the gate meanwhile: new runs queue behind him, else an endless row of them could
 keep him waiting.
@@ -14,32 +14,46 @@ from typing import TYPE_CHECKING
 
 from warmci.base.errors import BusyError
 from warmci.base.state import disk
+from warmci.live.infrastructure import KEYCLOAK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from warmci.live.infrastructure import Infrastructure
+
 _POLL_S = 0.1
-_USERS, _GATE = "keycloak-users", "keycloak-gate"
 
 
 @contextmanager
-def shared(state_dir: Path, *, wait_s: float, on_wait: Callable[[], None]) -> Iterator[None]:
-    """For a run: the live Keycloak stays up meanwhile. Raises BusyError when it is being replaced for too long."""
-    state, wait_end = "the live Keycloak is being replaced", time.monotonic() + wait_s
-    with _held(state_dir, _USERS, fcntl.LOCK_SH, wait_end, on_wait, state, through=_GATE):
+def shared(
+    state_dir: Path, *, wait_s: float, on_wait: Callable[[], None], of: Infrastructure = KEYCLOAK
+) -> Iterator[None]:
+    """For a run: it stays up meanwhile. Raises BusyError when it is being replaced for too long."""
+    state, wait_end = f"the live {of.title} is being replaced", time.monotonic() + wait_s
+    with _held(state_dir, _users(of), fcntl.LOCK_SH, wait_end, on_wait, state, through=_gate(of)):
         yield
 
 
 @contextmanager
-def alone(state_dir: Path, *, wait_s: float, on_wait: Callable[[], None]) -> Iterator[None]:
+def alone(
+    state_dir: Path, *, wait_s: float, on_wait: Callable[[], None], of: Infrastructure = KEYCLOAK
+) -> Iterator[None]:
     """For whoever takes it down: waits until no run uses it. Raises BusyError after wait_s."""
-    state, wait_end = "runs still use the live Keycloak", time.monotonic() + wait_s
+    state, wait_end = f"runs still use the live {of.title}", time.monotonic() + wait_s
     with (
-        _held(state_dir, _GATE, fcntl.LOCK_EX, wait_end, on_wait, "somebody else waits to replace the live Keycloak"),
-        _held(state_dir, _USERS, fcntl.LOCK_EX, wait_end, on_wait, state),
+        _held(state_dir, _gate(of), fcntl.LOCK_EX, wait_end, on_wait, f"somebody else waits to replace {of.title}"),
+        _held(state_dir, _users(of), fcntl.LOCK_EX, wait_end, on_wait, state),
     ):
         yield
+
+
+def _users(of: Infrastructure) -> str:
+    return f"{of.subject}-users"
+
+
+def _gate(of: Infrastructure) -> str:
+    return f"{of.subject}-gate"
 
 
 @contextmanager

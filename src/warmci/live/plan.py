@@ -1,4 +1,4 @@
-"""Pure: what the reconciler has to do about the live Keycloak, and why."""
+"""Pure: what a reconciler has to do about live-warm infrastructure, and why."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class Known:
-    """The live Keycloak as recorded, and whether it serves."""
+    """The live one as recorded, and whether it serves."""
 
     version: str
     commit: str
@@ -90,7 +90,7 @@ def _why_hold(known: Known, wanted: Release, releases: Sequence[Release], notes:
     if now[0] != was[0]:
         return f"major version of the recipe: {known.version} → {wanted.version}"
     if _upstream_major(wanted.version) != _upstream_major(known.version):
-        return f"major version of Keycloak: {known.version} → {wanted.version}"
+        return f"major version of the software: {known.version} → {wanted.version}"
     for release in releases:
         if was < version_key(release.version) <= now:
             lines = notes.get(release.version, "").splitlines()

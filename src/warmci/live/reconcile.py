@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from warmci.base import interrupts, names
-from warmci.base.errors import BusyError, InfraError, InterruptedRunError, UsageError, WarmciError
-from warmci.live import account, keycloak_json, lock
-from warmci.live import plan as live_plan
+from warmci.base.errors import InfraError, InterruptedRunError, WarmciError
+from warmci.live import account, keycloak_json
+from warmci.live.choice import Choice, Converged
+from warmci.live.infrastructure import KEYCLOAK
 from warmci.live.keycloak_json import LiveRecord, load_deployment, load_live, save_deployment, save_live
 from warmci.live.plan import Action, Known, Plan
-from warmci.live.releases import candidates, release_notes
 from warmci.live.stack import LiveStack, copy_data, require_room
-from warmci.report import alerts
 from warmci.report.stages import Recorder
 from warmci.sso import admin_rest, keycloak_app, lifecycle
 from warmci.store import snapshot
 from warmci.swarm.engine import Engine
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from warmci.base.settings import Settings
@@ -30,19 +27,8 @@ if TYPE_CHECKING:
     from warmci.report.console import Console
     from warmci.sso.keycloak_app import Provider
 
-SUBJECT = "keycloak"
 _BOOT_S = 120.0
 """How long one that is deployed as recorded may take to answer before it is deployed anew."""
-
-
-@dataclass(frozen=True)
-class Converged:
-    """What a reconcile did; `reason` says why where it is not what was wanted."""
-
-    action: Action
-    version: str
-    url: str
-    reason: str = ""
 
 
 class Reconciler:
@@ -51,25 +37,19 @@ class Reconciler:
         self._stack = LiveStack(Engine(settings.docker_host), settings, state.instance, console)
         self._stage = Recorder(console).stage
         self._instance = state.instance
+        self._choice = Choice(KEYCLOAK, settings, console, settings.live_dir / "work")
 
     def converge(self, accept: str) -> Converged:
         """Raises InfraError, with an alert, when it does not serve in the end or an upgrade was rolled back."""
         record = load_live(self._settings)
-        try:
+        with self._choice.alerted():
             if record is not None and record.external:
                 return self._look_at_external(record)
             return self._converge(record, accept)
-        except (InterruptedRunError, UsageError, BusyError):
-            raise
-        except WarmciError as error:
-            alerts.alert(self._settings, self._console, SUBJECT, error.message, error.hint or "warmci doctor")
-            if isinstance(error, InfraError):
-                raise
-            # A recipe that cannot be deployed is no verdict on a recipe under test.
-            raise InfraError(error.message, hint=error.hint or "warmci keycloak reconcile") from error
 
     def _converge(self, record: LiveRecord | None, accept: str) -> Converged:
-        plan, unknown = self._plan(record, accept)
+        known = Known(record.version, record.commit, self._serves(record), record.failed) if record else None
+        plan, unknown = self._choice.plan(known, accept)
         if record is None:
             return self._fresh(_target(plan))
         if plan.action is Action.UPGRADE:
@@ -81,44 +61,8 @@ class Reconciler:
             record = account.ensure(self._settings, self._console, self._instance, record)
             done = Converged(plan.action, record.version, record.url, unknown or plan.because)
         self._collect(record)
-        if plan.held is not None:
-            message = f"Keycloak stays at {record.version}; {plan.held.version} is held back: {plan.because}"
-            hint = f"read its release notes; then: warmci keycloak reconcile --accept {plan.held.version}"
-            alerts.alert(self._settings, self._console, SUBJECT, message, hint)
-        elif not unknown:
-            alerts.clear(self._settings, SUBJECT)
+        self._choice.tell(plan, record.version, unknown)
         return done
-
-    def _plan(self, record: LiveRecord | None, accept: str) -> tuple[Plan, str]:
-        """What to do, and why it is not known whether there is something newer: a forge that is down, mostly."""
-        try:
-            return self._planned(record, accept)
-        finally:
-            snapshot.remove(self._work_dir)
-
-    def _planned(self, record: LiveRecord | None, accept: str) -> tuple[Plan, str]:
-        if record is None:
-            return live_plan.plan(None, candidates(self._settings, None, self._work_dir), {}, ""), ""
-        known = Known(record.version, record.commit, self._serves(record), record.failed)
-        try:
-            releases = candidates(self._settings, record.commit, self._work_dir)
-            if accept and accept not in {release.version for release in releases}:
-                newest = releases[-1].version
-                raise UsageError(f"{accept} is not a release that is waiting", hint=f"the newest one is {newest}")
-            notes = release_notes(self._work_dir, releases)
-        except InterruptedRunError:
-            raise
-        except WarmciError as error:
-            if accept:
-                raise
-            self._console.say(f"warning: {error.message}", style="yellow")
-            action = Action.UNCHANGED if known.serves else Action.START
-            return Plan(action, None), f"whether there is a newer release is not known: {error.message}"
-        return live_plan.plan(known, releases, notes, accept), ""
-
-    @property
-    def _work_dir(self) -> Path:
-        return self._settings.live_dir / "work"
 
     def _serves(self, record: LiveRecord) -> bool:
         return self._stack.runs_as(record) and keycloak_app.unhealthy(self._settings, record.url) is None
@@ -127,7 +71,7 @@ class Reconciler:
         reason = keycloak_app.unusable(self._settings, record.access)
         if reason is not None:
             raise InfraError(f"Keycloak does not serve: {reason}", hint="it is run by others: ask them")
-        alerts.clear(self._settings, SUBJECT)
+        self._choice.clear()
         return Converged(Action.UNCHANGED, record.version, record.url, "it is run by others")
 
     # --- doing it
@@ -151,7 +95,7 @@ class Reconciler:
                 self._stack.undeploy(keep_data=False)
                 self._collect(None)
             raise
-        alerts.clear(self._settings, SUBJECT)
+        self._choice.clear()
         return Converged(Action.DEPLOY, serving.version, serving.url)
 
     def _start(self, record: LiveRecord) -> LiveRecord:
@@ -167,7 +111,7 @@ class Reconciler:
                     stage.detail = error.message
                 else:
                     return record
-        with self._alone(), self._stage(f"keycloak {record.version}: start") as stage:
+        with self._choice.alone(), self._stage(f"keycloak {record.version}: start") as stage:
             record = self._redeploy(record)
             stage.detail = record.url
         return record
@@ -189,7 +133,7 @@ class Reconciler:
         generation = names.new_id()
         home = keycloak_json.generation_dir(self._settings, generation)
         require_room(old)
-        with self._alone():
+        with self._choice.alone():
             realms = self._realms(record) if self._serves(record) else set()
             try:
                 self._move_data(record, old, home)
@@ -253,13 +197,6 @@ class Reconciler:
             if wanted.version in record.failed:
                 hint = f"mend the recipe, or try again: warmci keycloak reconcile --accept {wanted.version}"
             raise InfraError(f"{message}; {record.version} is back with its data", hint=hint) from failure
-
-    def _alone(self) -> AbstractContextManager[None]:
-        return lock.alone(
-            self._settings.state_dir,
-            wait_s=self._settings.lock_wait_s,
-            on_wait=lambda: self._console.say("waiting for runs that use the live Keycloak", style="yellow"),
-        )
 
     def _collect(self, record: LiveRecord | None) -> None:
         """Generations that nothing names: of killed upgrades, and the one before this."""

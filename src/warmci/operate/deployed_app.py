@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from warmci.base import docker_cli, names
 from warmci.base.errors import UsageError
-from warmci.base.models import Canonical, Lineage
+from warmci.base.models import Canonical, Ingress, Lineage
+from warmci.live.host_traefik import HTTPS
 from warmci.recipe.config import APP_PLACEHOLDERS, SSO_PLACEHOLDERS, filled, load_config
 from warmci.recipe.render import Placement, kept_env, render
 from warmci.recipe.repository import clone
@@ -38,9 +39,9 @@ class SaveRequest:
 
 
 def describe(
-    settings: Settings, request: SaveRequest, before: Canonical | None, run: str, instance: str
+    settings: Settings, request: SaveRequest, before: Canonical | None, run: str, instance: str, ingress: Ingress
 ) -> tuple[Canonical, Rendered]:
-    """The entry, its snapshot left open, and the recipe as rendered at its commit."""
+    """The entry, its snapshot left open, and the recipe as rendered at its commit; ingress: who stands before it."""
     work = settings.runs_dir / run / "work"
     work.mkdir(mode=0o700)
     repository = clone(settings, request.recipe, work)
@@ -60,10 +61,10 @@ def describe(
     domain = (names.domain_name(request.domain) if request.domain else "") or (
         before.domain if before else names.canonical_domain(request.recipe, settings.base_domain)
     )
-    moved = before is None or before.domain != domain
-    port = names.preferred_port(domain, settings.ports) if moved or before is None else before.port
+    moved = before is None or (before.domain, before.ingress) != (domain, ingress)
+    port = _port(settings, domain, ingress) if moved or before is None else before.port
     env_commit = (before.env_commit or before.commit) if before and not request.ref else commit
-    placement = Placement(request.recipe, domain, port, run, instance, dnsrr=False)
+    placement = Placement(request.recipe, domain, port, run, instance, dnsrr=False, ingress=ingress)
     config = load_config(settings.recipes_dir, request.recipe)
     rendered = _rendered(settings, repository, config, placement, env_commit, commit)
     now = datetime.now(UTC)
@@ -76,6 +77,7 @@ def describe(
         images=before.images if before and not request.ref else {},
         domain=domain,
         port=port,
+        ingress=ingress,
         env_commit=env_commit,
         snapshot=run,
         manifest_sha256="",
@@ -87,11 +89,16 @@ def describe(
     return entry, rendered
 
 
+def _port(settings: Settings, domain: str, ingress: Ingress) -> int:
+    return HTTPS if ingress is Ingress.TRAEFIK else names.preferred_port(domain, settings.ports)
+
+
 def engine_names(settings: Settings, canonical: Canonical, stack: str, run: str, instance: str) -> dict[str, str]:
     """Volume as the recipe calls it to its name in the engine, at the canonical's commit."""
     work = settings.runs_dir / run / "work"
     work.mkdir(mode=0o700)
-    placement = Placement(canonical.recipe, canonical.domain, canonical.port, run, instance, dnsrr=False)
+    placed, ingress = (canonical.recipe, canonical.domain, canonical.port), canonical.ingress
+    placement = Placement(*placed, run, instance, dnsrr=False, ingress=ingress)
     config = load_config(settings.recipes_dir, canonical.recipe)
     repository = clone(settings, canonical.recipe, work)
     env_commit = canonical.env_commit or canonical.commit

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from warmci.base import docker_cli
 from warmci.base.findings import Check, checked
 from warmci.base.state import open_state
-from warmci.live import preflight
+from warmci.live import ingress, preflight
 from warmci.recipe.render import has_ipvs
 from warmci.swarm import addresses
 from warmci.swarm.engine import Engine
@@ -24,6 +24,7 @@ def examine(settings: Settings) -> list[Check]:
         checked("addresses", lambda: _addresses(settings)),
         checked("docker CLI", lambda: _cli(settings)),
         checked("IPVS", _ipvs),
+        checked("ingress", lambda: ingress.examine(settings)),
         *preflight.examine(settings),
     ]
 

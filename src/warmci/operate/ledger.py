@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from warmci.base.errors import InfraError, WarmciError
-from warmci.base.labels import INSTANCE_LABEL, LIVE_RUN, NAMESPACE_LABEL, RUN_LABEL
+from warmci.base.labels import INSTANCE_LABEL, LIVE_RUNS, NAMESPACE_LABEL, RUN_LABEL
 from warmci.base.models import Ledger
 from warmci.base.run_locks import is_alive
 from warmci.live import keycloak_json
@@ -28,7 +28,7 @@ def take(engine: Engine, settings: Settings, instance: str, run: str) -> Ledger:
 
     def counts(labels: dict[str, str] | None) -> bool:
         owner = (labels or {}).get(RUN_LABEL, "")
-        return owner == run if run else owner != LIVE_RUN and not _is_run_alive(settings, owner)
+        return owner == run if run else owner not in LIVE_RUNS and not _is_run_alive(settings, owner)
 
     services = [item["Spec"] for item in engine.services(ours) if counts(item["Spec"]["Labels"])]
     networks = [item for item in engine.networks(ours) if counts(item["Labels"])]

@@ -12,6 +12,7 @@ from warmci.base.locks import Holder
 from warmci.base.models import Record, VolumeSummary
 from warmci.base.run_locks import run_lock
 from warmci.base.state import open_state
+from warmci.live.ingress import choose
 from warmci.operate.deployed_app import describe
 from warmci.store import snapshot, stack_volumes
 from warmci.store.canonical import CanonicalStore
@@ -67,7 +68,8 @@ def save_app(
         except InfraError as error:
             warnings = [f"{error.message}; nothing is thrown away"]
         before = store.load(request.recipe)
-        entry, rendered = describe(settings, request, before, run, state.instance)
+        kind = choose(settings, engine, state.instance).kind
+        entry, rendered = describe(settings, request, before, run, state.instance, kind)
         _refuse_domain(settings, store, entry)
         stack = request.stack or names.stack_name(entry.domain)
         real = {

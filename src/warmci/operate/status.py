@@ -9,6 +9,8 @@ from warmci.base.disk import Room, Watermarks
 from warmci.base.errors import InfraError, InterruptedRunError, WarmciError
 from warmci.base.models import Record
 from warmci.live import keycloak_json
+from warmci.live.ingress_json import load_ingress
+from warmci.live.traefik_api import TraefikApi
 from warmci.operate import lock_table
 from warmci.operate.lock_table import HeldLock
 from warmci.report import alerts, sweep_record
@@ -43,6 +45,15 @@ class KeycloakState(Record):
     realms: int | None = None
 
 
+class IngressState(Record):
+    setting: str
+    version: str = ""
+    """Of the live Traefik; empty where there is none."""
+    url: str = ""
+    healthy: bool = False
+    detail: str = ""
+
+
 class LastRun(Record):
     run: str
     recipe: str
@@ -74,6 +85,7 @@ class Status(Record):
     at: datetime
     canonicals: tuple[CanonicalState, ...] = ()
     keycloak: KeycloakState | None = None
+    ingress: IngressState | None = None
     locks: tuple[HeldLock, ...] = ()
     slots: int = 0
     slots_held: int = 0
@@ -92,6 +104,7 @@ def look(settings: Settings) -> Status:
     parts: dict[str, Callable[[Settings], object]] = {
         "canonicals": _canonicals,
         "keycloak": _keycloak,
+        "ingress": _ingress,
         "locks": lambda known: tuple(lock_table.look(known)),
         "runs": _runs,
         "disk": _disk,
@@ -147,6 +160,19 @@ def _keycloak(settings: Settings) -> KeycloakState | None:
         except InfraError as error:
             facts |= {"healthy": False, "detail": error.message}
     return KeycloakState.model_validate(facts)
+
+
+def _ingress(settings: Settings) -> IngressState:
+    record = load_ingress(settings)
+    if record is None:
+        return IngressState(setting=settings.ingress)
+    try:
+        TraefikApi.of(settings, record).version()
+        detail = ""
+    except InfraError as error:
+        detail = error.message
+    facts = {"setting": settings.ingress, "version": record.version, "url": record.url}
+    return IngressState.model_validate({**facts, "healthy": not detail, "detail": detail})
 
 
 def _runs(settings: Settings) -> tuple[LastRun, ...]:

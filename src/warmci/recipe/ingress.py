@@ -79,6 +79,13 @@ def find_route(document: Document, domain: str, ask: Ask = AS_LABELLED) -> Routi
     return Routing(None, "no service has traefik.enable=true or publishes a TCP port")
 
 
+def behind_traefik(routing: Routing) -> Routing:
+    """The same where a real Traefik stands before the app: of what a recipe publishes itself it knows nothing."""
+    if routing.route is not None and routing.route.source == "ports":
+        return Routing(None, "it publishes ports and has no Traefik labels", routing.said)
+    return routing
+
+
 def _asked_for(document: Document, route: str, host: str) -> Routing:
     match = ROUTE.fullmatch(route)
     if match is None:

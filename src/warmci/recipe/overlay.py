@@ -18,16 +18,12 @@ _QUICK_RESTART_DELAY_S = 0.1
 
 
 def publish_route(document: Document, routing: Routing, port: int) -> list[str]:
-    """Publish only the routed port, in host mode on a port of ours; a recipe's own published ports could collide."""
-    dropped = []
-    for name, service in document["services"].items():
-        ports = service.pop("ports", [])
-        dropped += [f"{name}:{entry['published']}" for entry in ports if entry.get("published")]
+    """Publish only the routed port, in host mode on a port of ours."""
+    said = publish_nothing(document)
     route = routing.route
     if route is not None:
         entry = {"target": route.port, "published": port, "protocol": "tcp", "mode": "host"}
         document["services"][route.service]["ports"] = [entry]
-    said = [f"published ports left out: {', '.join(dropped)}"] if dropped else []
     where = (
         f"{route.service}:{route.port} published on {port} in host mode"
         if route
@@ -48,6 +44,30 @@ def own_networks(document: Document) -> list[str]:
             document["networks"][key] = {}
             said.append(f"network {name}: one of the run's own in its place")
     return said
+
+
+def leave_to_traefik(document: Document, routing: Routing) -> list[str]:
+    """Labels and networks stay as the recipe has them; Traefik reads them."""
+    route = routing.route
+    where = f"{route.service}:{route.port} by its labels" if route else f"not asked, because {routing.because}"
+    return [*publish_nothing(document), f"ingress traefik: {where}"]
+
+
+def publish_nothing(document: Document) -> list[str]:
+    """A recipe's own published ports could collide with another run's."""
+    dropped = []
+    for name, service in document["services"].items():
+        ports = service.pop("ports", [])
+        dropped += [f"{name}:{entry['published']}" for entry in ports if entry.get("published")]
+    return [f"published ports left out: {', '.join(dropped)}"] if dropped else []
+
+
+def publish_in_host_mode(document: Document) -> list[str]:
+    """A proxy's own ports, at the task itself: swarm's routing mesh needs IPVS, and hides who asks."""
+    for service in document["services"].values():
+        for entry in service.get("ports", []):
+            entry["mode"] = "host"
+    return []
 
 
 def add_labels(document: Document, labels: Mapping[str, str], app_labels: Mapping[str, str]) -> None:

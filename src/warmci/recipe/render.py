@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from warmci.base import names
 from warmci.base.errors import RecipeFailedError
 from warmci.base.labels import COMMIT_LABEL, INSTANCE_LABEL, LIVE_RUN, RECIPE_LABEL, RUN_LABEL
+from warmci.base.models import Ingress
 from warmci.recipe import checkout_files, compose, healthcheck, ingress, limits, lint, overlay, secret
 from warmci.recipe.envfile import EnvFile, parse_env
 from warmci.recipe.exports import parse_exports
@@ -35,6 +36,9 @@ class Placement:
     instance: str
     dnsrr: bool
     quick: bool = False
+    ingress: Ingress = Ingress.DIRECT
+    is_proxy: bool = False
+    """Whether it is the proxy itself: what it publishes is published, in host mode."""
     hosts: Mapping[str, str] = field(default_factory=dict)
     own_stack: str = ""
     """Where the stack is not called by the domain."""
@@ -49,7 +53,8 @@ class Placement:
 
     def url_at(self, host: str) -> str:
         """Another host's of the same app; empty for its domain."""
-        return f"http://{host or self.domain}:{self.port}"
+        name = host or self.domain
+        return f"https://{name}" if self.ingress is Ingress.TRAEFIK else f"http://{name}:{self.port}"
 
     def at_hosts(self, hosts: Mapping[str, str]) -> Placement:
         """The same, with names that its containers resolve to these addresses."""
@@ -148,6 +153,8 @@ def render(
             raise RecipeFailedError(f"services.{name} has no image")
     _expose_env(document, env)
     routing = ingress.find_route(document, placement.domain, ask)
+    if placement.ingress is Ingress.TRAEFIK:
+        routing = ingress.behind_traefik(routing)
     deviations += routing.said
     version = next(
         (
@@ -182,9 +189,14 @@ def render(
 
 
 def _lay_over(document: Document, placement: Placement, routing: ingress.Routing, commit: str) -> list[str]:
-    deviations = overlay.publish_route(document, routing, placement.port)
-    if placement.run != LIVE_RUN:
-        deviations += overlay.own_networks(document)
+    if placement.is_proxy:
+        deviations = overlay.publish_in_host_mode(document)
+    elif placement.ingress is Ingress.TRAEFIK:
+        deviations = overlay.leave_to_traefik(document, routing)
+    else:
+        deviations = overlay.publish_route(document, routing, placement.port)
+        if placement.run != LIVE_RUN:
+            deviations += overlay.own_networks(document)
     if placement.dnsrr:
         deviations += overlay.without_ipvs(document)
     if placement.quick:

@@ -167,6 +167,19 @@ class Repository:
         return git("show", f"{commit}:release/{version}", cwd=self.path, check=False)
 
 
+def wanted_releases(repository: Repository, pinned: str) -> list[Release]:
+    """Releases on the recipe's default branch, oldest first; only the pinned one where there is one.
+
+    Raises UsageError when there is none.
+    """
+    found = repository.releases(f"refs/remotes/origin/{repository.default_ref()}")
+    wanted = [release for release in found if not pinned or release.version == pinned]
+    if not wanted:
+        what, name = f"no release {pinned}" if pinned else "no release", repository.recipe
+        raise UsageError(f"the {name} recipe has {what}", hint=f"see {name}_ref in the settings")
+    return wanted
+
+
 def list_releases(settings: Settings, recipe: str) -> list[Release]:
     """Releases of a recipe, oldest version first, by one question to its forge, without a clone. Raises InfraError."""
     source, options = _source(settings, recipe)

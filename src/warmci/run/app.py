@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from warmci.base import authority, http
 from warmci.base.labels import COMMIT_LABEL, NAMESPACE_LABEL
+from warmci.base.models import Ingress
 from warmci.recipe.render import changed_services
 from warmci.run import serving
+from warmci.run.behind_traefik import BehindTraefik
 from warmci.run.pulls import rendered_at
 from warmci.run.watch import Watch
 from warmci.swarm.deployment import Deployment
@@ -19,6 +21,7 @@ from warmci.testing import suite
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from warmci.recipe.ingress import Route
     from warmci.recipe.render import Placement, Rendered
     from warmci.report.stages import Stage
     from warmci.run.context import Context
@@ -181,10 +184,22 @@ class App:
         stage.check("the app is still routed", routed, "the head lost the Traefik labels that it was reached by")
 
     def _check_serving(self, stage: Stage) -> None:
-        """The app itself answers below 400 under its own name; there is no proxy whose 404 could pass for it."""
+        """The app itself answers below 400 under its own name; a proxy's 404 does not pass for it."""
         route = self._require_rendered().route
         if route is None:
             return  # said in the stage's detail and as a deviation
+        behind = self.placement.ingress is Ingress.TRAEFIK
+        ok, message = self._ask_through_traefik(route) if behind else self._ask(route)
+        why, log = ("", "") if ok else self._watch.why_unreached(route.service, route.port)
+        path = self.context.config.health_path
+        stage.check(f"serves {path}", ok, f"{message}; {why}" if why else message, log)
+
+    def _ask_through_traefik(self, route: Route) -> tuple[bool, str]:
+        context = self.context
+        asked = BehindTraefik(context.settings, self.placement, route, context.config.health_path, context.ingress.api)
+        return asked.wait(self._watch.require_alive)
+
+    def _ask(self, route: Route) -> tuple[bool, str]:
         began, settings = time.monotonic(), self.context.settings
         path = self.context.config.health_path
         with http.client(
@@ -202,11 +217,8 @@ class App:
                     break
                 self._watch.require_alive()
                 time.sleep(_SERVING_POLL_S)
-        message = (
-            f"{self.placement.url_at(route.host)}{path} does not serve after {_SERVING_DEADLINE_S:.0f} s; last: {seen}"
-        )
-        why, log = ("", "") if ok else self._watch.why_unreached(route.service, route.port)
-        stage.check(f"serves {path}", ok, f"{message}; {why}" if why else message, log)
+        url = self.placement.url_at(route.host)
+        return ok, f"{url}{path} does not serve after {_SERVING_DEADLINE_S:.0f} s; last: {seen}"
 
     def _unasked(self) -> str:
         rendered = self._require_rendered()

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 from warmci.base import http, interrupts, names
 from warmci.base.errors import InfraError
+from warmci.base.models import Ingress
+from warmci.live.host_traefik import HTTPS
+from warmci.live.infrastructure import TRAEFIK
 from warmci.recipe.render import Placement
 
 if TYPE_CHECKING:
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from warmci.base.models import Mode
     from warmci.base.ports import Ports
     from warmci.base.settings import Settings
+    from warmci.live.ingress import Chosen
     from warmci.recipe.config import RecipeConfig
     from warmci.recipe.repository import Repository
     from warmci.report.console import Console
@@ -58,6 +62,7 @@ class Context:
     ports: Ports
     gateway: str
     dnsrr: bool
+    ingress: Chosen
     trusted: bool = False
     realm: RunRealm | None = None
     attached: str = ""
@@ -85,9 +90,11 @@ class Context:
         return replace(self.place(domain), own_stack=names.cold_stack(domain))
 
     def place(self, domain: str, *, quick: bool = False) -> Placement:
-        """Where an app of this run goes: its domain and a port of its own."""
-        port = self.ports.take(domain)
-        return Placement(self.request.recipe, domain, port, self.run_id, self.instance, self.dnsrr, quick=quick)
+        """Where an app of this run goes: its domain, and a port of its own where nobody stands before it."""
+        kind = self.ingress.kind
+        port = HTTPS if kind is Ingress.TRAEFIK else self.ports.take(domain)
+        recipe, run, instance = self.request.recipe, self.run_id, self.instance
+        return Placement(recipe, domain, port, run, instance, self.dnsrr, quick=quick, ingress=kind)
 
     def with_hosts(self, placement: Placement) -> Placement:
         """The same, its containers knowing themselves and the run's Keycloak by their public names."""
@@ -99,7 +106,12 @@ class Context:
     def deviate(self, *said: str) -> None:
         self.deviations += [text for text in said if text not in self.deviations]
 
-    def require_realm_provider(self) -> None:
-        """Raise InfraError when the run's Keycloak is gone: a red test is then not the recipe's fault."""
+    def require_infrastructure(self) -> None:
+        """Raise InfraError when the run's Keycloak or Traefik is gone: a red test is then not the recipe's fault."""
+        if self.ingress.api is not None:
+            try:
+                self.ingress.api.version()
+            except InfraError as error:
+                raise InfraError(f"Traefik failed during the run: {error.message}", hint=TRAEFIK.reconcile) from error
         if self.realm is not None and (reason := self.realm.unhealthy()):
             raise InfraError(f"Keycloak failed during the run: {reason}", hint="warmci doctor; then retry the run")

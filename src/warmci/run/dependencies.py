@@ -15,7 +15,7 @@ from warmci.base import names
 from warmci.base.errors import InfraError, InterruptedRunError, WarmciError
 from warmci.live import keycloak_json, lock
 from warmci.recipe.config import SsoConfig, claim_source, email_of
-from warmci.recipe.repository import clone
+from warmci.recipe.repository import clone, wanted_releases
 from warmci.sso import keycloak_app, lifecycle, realm_spec
 from warmci.sso.realm import CLIENT, RunRealm, roles_of, users_of
 from warmci.swarm import reap
@@ -173,7 +173,7 @@ def _cold(context: Context) -> keycloak_app.Provider:
             context.settings,
             keycloak_app.Site(placement, work / "volumes"),
             repository,
-            keycloak_app.wanted_releases(repository, context.settings)[-1].commit,
+            wanted_releases(repository, context.settings.keycloak_ref)[-1].commit,
             work_dir=work,
             announce=context.journal.note,
             console=context.console,

@@ -77,7 +77,7 @@ class Pipeline:
         try:
             quick.run_drill(context, canonical)
         except RecipeFailedError:
-            context.require_realm_provider()
+            context.require_infrastructure()
             raise
 
     def _note(self, mode: Mode, pipeline: Callable[[], None]) -> None:
@@ -95,7 +95,7 @@ class Pipeline:
             note(Verdict.REFUSED)
             raise
         except RecipeFailedError:
-            context.require_realm_provider()
+            context.require_infrastructure()
             note(Verdict.FAIL)
             raise
         except UnverifiedError:
@@ -105,7 +105,11 @@ class Pipeline:
 
     def _cold(self, canonical: Canonical | None) -> None:
         context = self._context
-        healthy = canonical is not None and canonical.state == "good"
+        moved = quick.born_elsewhere(canonical, context) if canonical is not None else ""
+        if moved and context.trusted:
+            self._say(f"{moved}: it is made anew", style="bold yellow")
+            context.deviate(f"{moved}: it is made anew")
+        healthy = canonical is not None and canonical.state == "good" and not moved
         may_seed = context.trusted and (not healthy or context.request.reseed)
         end = cold.run_cold(context, may_seed=may_seed)
         if end.base is not None:

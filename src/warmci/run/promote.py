@@ -84,6 +84,7 @@ def _commit(
         images=grown.images,
         domain=grown.placement.domain,
         port=grown.placement.port,
+        ingress=grown.placement.ingress,
         env_commit=grown.env_commit,
         snapshot=grown.staging.name,
         manifest_sha256=hashlib.sha256((path / "manifest.json").read_bytes()).hexdigest(),

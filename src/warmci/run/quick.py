@@ -24,9 +24,18 @@ def why_not(canonical: Canonical | None, context: Context) -> str:
         return f"there is no canonical of {context.request.recipe}"
     if canonical.state != "good":
         return f"the canonical is {canonical.state}: {canonical.reason}"
+    if reason := born_elsewhere(canonical, context):
+        return reason
     if not context.repository.contains(canonical.commit):
         return f"the canonical's commit {canonical.commit[:8]} is not in the repository"
     return ""
+
+
+def born_elsewhere(canonical: Canonical, context: Context) -> str:
+    """Whether the canonical's data was born under another ingress: URLs in it are wrong under this one."""
+    if canonical.ingress is context.ingress.kind:
+        return ""
+    return f"the canonical was born under ingress {canonical.ingress}, and runs now take {context.ingress.kind}"
 
 
 def run_quick(context: Context, canonical: Canonical) -> None:
@@ -78,7 +87,7 @@ def run_drill(context: Context, canonical: Canonical) -> None:
 def _on_canonical(context: Context, canonical: Canonical, title: str, *, head: str = "", restore: bool = False) -> App:
     """An app at the canonical's domain, with its data attached, its secrets and a realm of its own."""
     placement = context.place(canonical.domain, quick=True)
-    if placement.port != canonical.port:
+    if placement.port != canonical.port and canonical.ingress is placement.ingress:
         context.deviate(f"port {placement.port} instead of the canonical's {canonical.port}, which is taken")
     env_commit = canonical.env_commit or canonical.commit
     provide_aged(context, placement, env_commit, canonical.commit, head=head)

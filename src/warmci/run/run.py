@@ -38,6 +38,7 @@ from warmci.report.html import page
 from warmci.report.junit import junit
 from warmci.report.stages import Recorder
 from warmci.run.context import Context, Request
+from warmci.run.ingress import take as take_ingress
 from warmci.run.pipeline import Pipeline
 from warmci.store import snapshot
 from warmci.store.canonical import CanonicalStore
@@ -205,6 +206,8 @@ class Run:
             "head_version": repository.version_of(head),
             "trusted": trusted,
         }
+        chosen = take_ingress(self.settings, engine, state.instance, cleanup, self.console)
+        self.console.say(f"ingress: {chosen.said}", style="dim")
         mode = self.settings.endpoint_mode
         return Context(
             request=request,
@@ -224,6 +227,8 @@ class Run:
             ports=ports,
             gateway=engine.gateway(),
             dnsrr=mode == "dnsrr" or (mode == "auto" and not has_ipvs()),
+            ingress=chosen,
+            dependencies={"ingress": chosen.said},
             trusted=trusted,
             deviations=repository.passed_over(head),
         )

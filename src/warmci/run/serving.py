@@ -17,6 +17,8 @@ LOOK_S = 10.0
 HEAD_MAX = 65_536
 LOOK_MAX = 4 * HEAD_MAX
 """Bytes of one look, headers included."""
+ACCEPTED = {"Accept-Encoding": "gzip, deflate"}
+"""What this reads."""
 _GZIP, _ZLIB, _RAW = zlib.MAX_WBITS | 16, zlib.MAX_WBITS, -zlib.MAX_WBITS
 _WINDOWS = {"gzip": (_GZIP,), "x-gzip": (_GZIP,), "deflate": (_ZLIB, _RAW)}
 
@@ -27,15 +29,20 @@ def look(client: Client, path: str) -> tuple[str, bool]:
     The status line alone decides where the body goes on without an end or comes too slowly.
     """
     try:
-        with client.stream("GET", path, headers={"Accept-Encoding": "gzip, deflate"}) as response:
-            seen, ok = f"HTTP {response.status_code}", response.status_code < 400
-            streams = response.headers.get("content-type", "").startswith("text/event-stream")
-            if response.status_code >= 300 or streams:
-                return seen, ok
-            fault = _fault_of(response)
-            return (f"{seen}, but {fault}", False) if fault else (seen, ok)
+        with client.stream("GET", path, headers=ACCEPTED) as response:
+            return judged(response)
     except httpx.HTTPError as error:
         return f"{type(error).__name__}: {error}", False
+
+
+def judged(response: httpx.Response) -> tuple[str, bool]:
+    """The same of an answer whose body is not yet read."""
+    seen, ok = f"HTTP {response.status_code}", response.status_code < 400
+    streams = response.headers.get("content-type", "").startswith("text/event-stream")
+    if response.status_code >= 300 or streams:
+        return seen, ok
+    fault = _fault_of(response)
+    return (f"{seen}, but {fault}", False) if fault else (seen, ok)
 
 
 def _fault_of(response: httpx.Response) -> str:

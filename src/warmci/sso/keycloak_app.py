@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from warmci.base import authority, docker_cli, http
-from warmci.base.errors import InfraError, UsageError
+from warmci.base.errors import InfraError
 from warmci.recipe.config import filled, load_config
 from warmci.recipe.render import Placement, kept_env, render
 from warmci.sso import admin_rest
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import httpx
 
     from warmci.base.settings import Settings
-    from warmci.recipe.repository import Release, Repository
+    from warmci.recipe.repository import Repository
     from warmci.report.console import Console
     from warmci.swarm.engine import Engine
 
@@ -70,17 +70,6 @@ def client_for(settings: Settings, url: str) -> httpx.Client:
 def connected(settings: Settings, access: admin_rest.KeycloakAccess) -> Iterator[admin_rest.Keycloak]:
     with client_for(settings, access.url) as client:
         yield admin_rest.Keycloak(access, client, settings.protected_realms)
-
-
-def wanted_releases(repository: Repository, settings: Settings) -> list[Release]:
-    """Releases on the recipe's default branch, oldest first; only that of keycloak_ref where it is set."""
-    found = repository.releases(f"refs/remotes/origin/{repository.default_ref()}")
-    pinned = settings.keycloak_ref
-    wanted = [release for release in found if not pinned or release.version == pinned]
-    if not wanted:
-        what = f"no release {pinned}" if pinned else "no release"
-        raise UsageError(f"the keycloak recipe has {what}", hint="see keycloak_ref in the settings")
-    return wanted
 
 
 def deploy(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from warmci.base.errors import InfraError, RecipeFailedError
-from warmci.base.labels import INSTANCE_LABEL, LIVE_RUN, NAMESPACE_LABEL, RUN_LABEL
+from warmci.base.labels import INSTANCE_LABEL, LIVE_RUNS, NAMESPACE_LABEL, RUN_LABEL
 from warmci.base.process import CommandError
 from warmci.recipe import compose_text
 from warmci.recipe.lint import real_name
@@ -56,7 +56,7 @@ class Deployment:
         found = [item["Spec"]["Labels"] for item in self.engine.services(label)]
         found += [item["Labels"] for item in self.engine.networks(label)]
         for labels in found:
-            of_live = (labels.get(RUN_LABEL) == LIVE_RUN) != (self.placement.run == LIVE_RUN)
+            of_live = (labels.get(RUN_LABEL) in LIVE_RUNS) != (self.placement.run in LIVE_RUNS)
             if labels.get(INSTANCE_LABEL) != ours or of_live:
                 raise InfraError(
                     f"the engine has a stack {self.placement.stack} that is not this WarmCI's",
