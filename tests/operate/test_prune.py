@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,7 +17,7 @@ from support.results import result
 from support.trees import canonical_of, save
 from warmci.base import fs
 from warmci.base.disk import Room
-from warmci.base.errors import InfraError, RecipeFailedError
+from warmci.base.errors import InfraError
 from warmci.base.locks import Holder, app_lock, slot
 from warmci.base.names import new_id
 from warmci.base.run_locks import run_lock
@@ -27,12 +27,13 @@ from warmci.cli import app as cli
 from warmci.operate import prune
 from warmci.operate.prune import execute, make_room
 from warmci.operate.prune_plan import Item, Plan, make_plan
-from warmci.recipe.config import RecipeConfig
 from warmci.report.console import Console
-from warmci.run.app import App
+from warmci.run import pulls
 from warmci.store import snapshot
 from warmci.store.canonical import CanonicalStore
 from warmci.swarm import pulled
+from warmci.swarm.images import PullRefusedError
+from warmci.swarm.pull import MissingImageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -409,28 +410,27 @@ def test_what_is_not_there_is_not_recorded(settings: Settings) -> None:
     assert pulled.load(settings.state_dir) == []
 
 
-@pytest.mark.parametrize("converges", [True, False])
-def test_an_app_records_the_images_that_came_for_it(settings: Settings, converges: bool) -> None:
-    """Also when the new version does not start: a red pull request's images are garbage soonest."""
-    fake = Images()
-    fake.tags = {"sha256:old": ["old:1"]}
+@pytest.mark.parametrize("all_come", [True, False])
+def test_the_images_that_came_for_a_run_are_recorded(settings: Settings, all_come: bool) -> None:
+    """Also when another does not come: a red pull request's images are garbage soonest."""
 
-    class Swarm:
-        def deploy(self, *_: Any) -> None:
-            fake.tags["sha256:new"] = ["new:1"]
+    class Pulling(Images):
+        def pull(self, reference: str, _: Any) -> None:
+            if reference == "missing:1":
+                raise PullRefusedError(reference, "manifest unknown", 404)
+            self.tags["sha256:new"] = [reference]
 
-        def wait(self, *_: Any) -> None:
-            if not converges:
-                raise RecipeFailedError("it does not start")
+        def registry_of(self, _: str) -> str:
+            return "docker.io"
 
-    context = SimpleNamespace(
-        settings=settings, engine=fake, console=Console(quiet=True), config=RecipeConfig(), realm=None, run_id="run-a"
-    )
-    app = App.__new__(App)
-    app.context, app.deployment, app.secrets = cast("Any", context), cast("Any", Swarm()), {}
-    app._submit(cast("Any", SimpleNamespace(images={"app": "new:1", "db": "old:1"})))
-    with suppress(RecipeFailedError):
-        app._converge()
+    engine = Pulling()
+    engine.tags = {"sha256:old": ["old:1"]}
+    context = SimpleNamespace(settings=settings, engine=engine, console=Console(quiet=True), run_id="run-a")
+    wanted = ["new:1", "old:1"]
+    assert pulls.pull(cast("Any", context), wanted) == ["new:1"]
+    if not all_come:
+        with pytest.raises(MissingImageError, match="no such image: missing:1"):
+            pulls.pull(cast("Any", context), [*wanted, "missing:1"])
     assert [(item.id, item.reference, item.run) for item in pulled.load(settings.state_dir)] == [
         ("sha256:new", "new:1", "run-a")
     ]

@@ -118,6 +118,8 @@ def quick_profile(document: Document) -> list[str]:
     said = healthcheck.quicken(document["services"])
     for name, service in document["services"].items():
         deploy = service.setdefault("deploy", {})
+        if str(deploy.get("mode", "")).endswith("-job"):
+            continue  # swarm refuses update settings for jobs, and the default restart condition
         update = deploy["update_config"] = dict(deploy.get("update_config") or {})
         said.append(f"{name}: update_config.monitor {update.get('monitor', '5s')} → {_QUICK_MONITOR_S}s")
         update["monitor"] = f"{int(_QUICK_MONITOR_S * 1000)}ms"

@@ -11,7 +11,7 @@ from warmci.base import authority, http
 from warmci.base.labels import COMMIT_LABEL, NAMESPACE_LABEL
 from warmci.base.models import Ingress
 from warmci.recipe.render import changed_services
-from warmci.run import serving
+from warmci.run import anonymous, serving
 from warmci.run.behind_traefik import BehindTraefik
 from warmci.run.pulls import rendered_at
 from warmci.run.watch import Watch
@@ -106,7 +106,12 @@ class App:
             self._converge()
             self._check_code(record)
             self._check_serving(record)
+            self._warn_of_anonymous_volumes()
             record.detail = f"{self.version}{self._unasked()}"
+
+    def _warn_of_anonymous_volumes(self) -> None:
+        for service, target in sorted(anonymous.found(self.context.engine, self.placement.stack)):
+            self.context.deviate(f"{service}: {target} is an anonymous volume: its data is lost at each update")
 
     def upgrade(self, commit: str) -> bool:
         """Deploy the head over what runs, in place, and see that it is the head that serves, on the same data.
@@ -118,6 +123,7 @@ class App:
             raise AssertionError("upgrade before install")
         with self.context.recorder.stage(f"{self.title}: upgrade to the head") as record:
             self._plant_canaries()
+            planted = anonymous.plant(self.context.engine, self.placement.stack, self._canary)
             after = self._render(commit)
             self._submit(after)
             self._converge()
@@ -126,6 +132,10 @@ class App:
                 self._converge()
             self._check_code(record)
             self._check_data(record, before, after)
+            for service, target in planted.lost(self.context.engine, self.placement.stack):
+                self.context.deviate(
+                    f"{service}: a file put into the anonymous volume at {target} before the upgrade is gone"
+                )
             self._check_serving(record)
             changed = changed_services(before, after)
             record.detail = f"{before.version} → {after.version}, " + (

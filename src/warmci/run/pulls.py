@@ -42,16 +42,16 @@ def provide_cold(context: Context, placement: Placement, bases: Sequence[Release
     Raises MissingImageError for the head's, InfraError for what is no recipe's fault.
     """
     with context.recorder.stage("images") as stage:
-        come = _pull(context, _images(context, placement, context.head, context.head))
+        come = pull(context, _images(context, placement, context.head, context.head))
         base = None
         for release in bases[:_BASES]:
             try:
-                come += _pull(context, _images_of_past(context, placement, release.commit))
+                come += pull(context, _images_of_past(context, placement, release.commit))
             except MissingImageError as error:
                 context.deviate(f"{release.version} is no base: {error.message}")
                 continue
             base = release
-            come += _pull(context, _images(context, placement, release.commit, context.head))
+            come += pull(context, _images(context, placement, release.commit, context.head))
             break
         stage.detail = _told(come) + ("; the base's image is gone" if bases and base is None else "")
     return base
@@ -60,9 +60,9 @@ def provide_cold(context: Context, placement: Placement, bases: Sequence[Release
 def provide_aged(context: Context, placement: Placement, env_commit: str, commit: str, *, head: str = "") -> None:
     """Pull for a canonical, and for the head that it is upgraded to. Raises UnverifiedError where the past is gone."""
     with context.recorder.stage("images") as stage:
-        come = _pull(context, _images(context, placement, env_commit, head)) if head else []
+        come = pull(context, _images(context, placement, env_commit, head)) if head else []
         try:
-            come += _pull(context, _images(context, placement, env_commit, commit))
+            come += pull(context, _images(context, placement, env_commit, commit))
         except MissingImageError as error:
             raise UnverifiedError(
                 f"not verified: the canonical's image is gone: {error.message}",
@@ -83,7 +83,7 @@ def _images_of_past(context: Context, placement: Placement, commit: str) -> list
         return []
 
 
-def _pull(context: Context, wanted: list[str]) -> list[str]:
+def pull(context: Context, wanted: list[str]) -> list[str]:
     """Those that the engine lacks; what it has is never asked for, so that images without a registry work."""
     engine, settings = context.engine, context.settings
     lacking = pulled.absent(engine, wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _POLL_S = 0.1
+_RACE_S = 15.0
+# Somebody else (swarm, mostly) removes it just now, or has not yet let go of what it used: waited for, no failure.
+_RACES = re.compile(r"already in progress|is in use by the following service|update out of sequence", re.IGNORECASE)
 
 
 class Objects(Connection):
@@ -114,11 +118,19 @@ class Objects(Connection):
 
     def _each(self, function: Callable[[str], object], ids: Sequence[str]) -> None:
         def quiet(item: str) -> None:
-            try:
-                with self._asking(f"removal of {item[:12]}"):
-                    function(item)
-            except NotFound:
-                pass
+            end = time.monotonic() + _RACE_S
+            while True:
+                try:
+                    with self._asking(f"removal of {item[:12]}"):
+                        function(item)
+                except NotFound:
+                    return
+                except InfraError as error:
+                    if not _RACES.search(error.message) or time.monotonic() > end:
+                        raise
+                else:
+                    return
+                time.sleep(_POLL_S)
 
         if ids:
             with ThreadPoolExecutor(PARALLEL) as pool:
