@@ -64,6 +64,7 @@ def test_the_bad_one_fails_on_aged_data_and_says_why(docs: Bench) -> None:
     assert LOST in f"{answer.result.summary}\n{answer.result.log_excerpt}"
 
 
+@pytest.mark.long
 def test_the_bad_one_passes_cold(docs: Bench) -> None:
     """Fresh data has no document without a title: that is why there is quick."""
     answer = docs.run(RECIPE, "--ref", "bad", "--pr", "8")

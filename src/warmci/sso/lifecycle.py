@@ -94,9 +94,11 @@ def _create(keycloak: Keycloak, spec: RealmSpec, body: dict[str, Any], asked: li
         keycloak.forget_token()
         if answer.status == 201:
             return
-        if answer.is_database_clash and not clashed:
+        # A request that got no answer goes on: what clashes afterwards, clashes with it.
+        goes_on = any(earlier.may_take_effect for earlier in asked)
+        if answer.is_database_clash and not clashed and not goes_on:
             clashed = True
-        elif not answer.is_transient and answer.status != 409:
+        elif not answer.is_transient and answer.status != 409 and not (answer.is_database_clash and goes_on):
             break
         elif _is_there_as_ours(keycloak, spec, answer):
             return

@@ -22,7 +22,7 @@ class DocumentSerializer(serializers.ModelSerializer):
         model = Document
         fields = ("id", "title", "content", "creator", "created_at", "updated_at")
         read_only_fields = ("creator",)
-        extra_kwargs = {"title": {"required": False}}
+        extra_kwargs = {"title": {"default": "Untitled document"}}
 
 
 class UserViewSet(viewsets.GenericViewSet):

@@ -24,7 +24,7 @@ class User(AbstractBaseUser):
 
 class Document(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    title = models.CharField(max_length=255, default="Untitled document")
+    title = models.CharField(max_length=255)
     content = models.TextField(default="", blank=True)
     creator = models.ForeignKey(User, on_delete=models.RESTRICT, related_name="documents_created")
     created_at = models.DateTimeField(auto_now_add=True)

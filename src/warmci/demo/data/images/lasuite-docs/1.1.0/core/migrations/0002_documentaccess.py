@@ -16,11 +16,6 @@ def give_creators_access(apps: Apps, _schema_editor: object) -> None:
 class Migration(migrations.Migration):
     dependencies = (("core", "0001_initial"),)
     operations = (
-        migrations.AlterField(
-            model_name="document",
-            name="title",
-            field=models.CharField(default="Untitled document", max_length=255, null=True),
-        ),
         migrations.CreateModel(
             name="DocumentAccess",
             fields=[

@@ -14,6 +14,6 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="document",
             name="title",
-            field=models.CharField(default="Untitled document", max_length=255),
+            field=models.CharField(max_length=255),
         ),
     )
