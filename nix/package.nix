@@ -7,6 +7,7 @@
   docker-client,
   e2fsprogs,
   git,
+  haproxy,
   openssl,
   util-linux,
 }:
@@ -43,6 +44,7 @@ python3Packages.buildPythonApplication {
         docker-client
         e2fsprogs
         git
+        haproxy
         openssl
         util-linux
       ]

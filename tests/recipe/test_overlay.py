@@ -54,8 +54,15 @@ def test_only_the_route_is_published_and_the_rest_is_named() -> None:
     }
     assert said == [
         "published ports left out: app:8080, app:25, db:5432",
-        "ingress direct: app:80 published on 20001 in host mode",
+        "ingress direct: app:80 published in host mode on port 20001",
     ]
+
+
+def test_behind_a_proxy_nothing_is_published() -> None:
+    changed = document("services: {app: {ports: [{target: 80, published: 8080}]}}")
+    said = overlay.publish_route(changed, Routing(Route("app", 80, "ports")), 20001, fronted=True)
+    assert "ports" not in changed["services"]["app"]
+    assert said == ["published ports left out: app:8080", "ingress direct: app:80 behind port 20001"]
 
 
 def test_without_a_route_nothing_is_published() -> None:

@@ -9,7 +9,7 @@ from warmci.base.findings import Check, checked
 from warmci.base.state import open_state
 from warmci.live import ingress, preflight
 from warmci.recipe.render import has_ipvs
-from warmci.swarm import addresses
+from warmci.swarm import addresses, haproxy
 from warmci.swarm.engine import Engine
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def examine(settings: Settings) -> list[Check]:
         checked("engine", lambda: _engine(settings)),
         checked("addresses", lambda: _addresses(settings)),
         checked("docker CLI", lambda: _cli(settings)),
+        checked("haproxy", _haproxy),
         checked("IPVS", _ipvs),
         checked("ingress", lambda: ingress.examine(settings)),
         *preflight.examine(settings),
@@ -55,6 +56,10 @@ def _cli(settings: Settings) -> Check:
         return Check(name="docker CLI", status="ok", detail=f"{cli}, reads recipes")
     detail = f"{cli} reads yes, no, dates and double keys of YAML otherwise than 28 and newer"
     return Check(name="docker CLI", status="warning", detail=detail, hint=docker_cli.HINT)
+
+
+def _haproxy() -> Check:
+    return Check(name="haproxy", status="ok", detail=f"{haproxy.require()}, for the ingress direct")
 
 
 def _ipvs() -> Check:

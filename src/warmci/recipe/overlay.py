@@ -17,15 +17,18 @@ _QUICK_MONITOR_S = 0.5
 _QUICK_RESTART_DELAY_S = 0.1
 
 
-def publish_route(document: Document, routing: Routing, port: int) -> list[str]:
-    """Publish only the routed port, in host mode on a port of ours."""
+def publish_route(document: Document, routing: Routing, port: int, *, fronted: bool = False) -> list[str]:
+    """Publish only the routed port, in host mode on a port of ours.
+
+    fronted: not even that one, for a proxy of ours has the port and leads to the tasks themselves.
+    """
     said = publish_nothing(document)
     route = routing.route
-    if route is not None:
+    if route is not None and not fronted:
         entry = {"target": route.port, "published": port, "protocol": "tcp", "mode": "host"}
         document["services"][route.service]["ports"] = [entry]
     where = (
-        f"{route.service}:{route.port} published on {port} in host mode"
+        f"{route.service}:{route.port} {'behind port' if fronted else 'published in host mode on port'} {port}"
         if route
         else f"not asked over HTTP, because {routing.because}"
     )

@@ -39,6 +39,8 @@ class Placement:
     ingress: Ingress = Ingress.DIRECT
     is_proxy: bool = False
     """Whether it is the proxy itself: what it publishes is published, in host mode."""
+    fronted: bool = False
+    """Whether a proxy of ours listens on the port, so that nothing is published."""
     hosts: Mapping[str, str] = field(default_factory=dict)
     own_stack: str = ""
     """Where the stack is not called by the domain."""
@@ -194,7 +196,7 @@ def _lay_over(document: Document, placement: Placement, routing: ingress.Routing
     elif placement.ingress is Ingress.TRAEFIK:
         deviations = overlay.leave_to_traefik(document, routing)
     else:
-        deviations = overlay.publish_route(document, routing, placement.port)
+        deviations = overlay.publish_route(document, routing, placement.port, fronted=placement.fronted)
         if placement.run != LIVE_RUN:
             deviations += overlay.own_networks(document)
     if placement.dnsrr:

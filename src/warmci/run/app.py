@@ -16,6 +16,7 @@ from warmci.run.behind_traefik import BehindTraefik
 from warmci.run.pulls import rendered_at
 from warmci.run.watch import Watch
 from warmci.swarm.deployment import Deployment
+from warmci.swarm.direct import Direct
 from warmci.testing import suite
 
 if TYPE_CHECKING:
@@ -60,6 +61,9 @@ class App:
             announce=self.context.journal.note,
         )
         self._watch = Watch(self.context.engine, self.placement.stack)
+        self.way = Direct(self.context.engine, self.placement.stack, self.placement.port, work / "direct")
+        if self.placement.fronted:
+            self.context.ways.append(self.way)
         self.deployment.claim()
         self.context.cleanup.callback(self.remove)
 
@@ -82,6 +86,8 @@ class App:
         finally:
             self.context.console.redact.add(*self.secrets.values())
         self.rendered = rendered
+        if self.placement.fronted:
+            self.way.follow(rendered.route)
         if self.context.realm:
             self.context.realm.serve(self.placement.url)
 
@@ -294,6 +300,7 @@ class App:
         """Take it down. With keep_data, returns services whose data is not at rest: they had to be killed."""
         self.remove_canaries()
         with self.context.recorder.stage(f"{self.title}: undeploy"):
+            self.way.close()
             killed = self.deployment.undeploy(keep_data=keep_data)
             self.deployment.remove_volumes_and_secrets()
         services = self.rendered.document["services"] if self.rendered else {}
@@ -306,6 +313,7 @@ class App:
 
     def remove(self) -> None:
         """Undo whatever is there; the finalizer of every run."""
+        self.way.close()
         self.deployment.undeploy(keep_data=False)
         self.deployment.remove_volumes_and_secrets()
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from warmci.report.stages import Recorder
     from warmci.sso.realm import RunRealm
     from warmci.store.canonical import CanonicalStore
+    from warmci.swarm.direct import Direct
     from warmci.swarm.engine import Engine
 
 
@@ -63,11 +64,15 @@ class Context:
     gateway: str
     dnsrr: bool
     ingress: Chosen
+    fronted: bool = False
+    """Ingress direct: whether a proxy of ours leads to apps, or they publish a port themselves (swarm/direct.py)."""
     trusted: bool = False
     realm: RunRealm | None = None
     attached: str = ""
     last_images: dict[str, str] = field(default_factory=dict)
     """Image ids of the head as last seen running."""
+    ways: list[Direct] = field(default_factory=list)
+    """The proxies before this run's apps."""
     deviations: list[str] = field(default_factory=list)
     dependencies: dict[str, str] = field(default_factory=dict)
 
@@ -94,7 +99,9 @@ class Context:
         kind = self.ingress.kind
         port = HTTPS if kind is Ingress.TRAEFIK else self.ports.take(domain)
         recipe, run, instance = self.request.recipe, self.run_id, self.instance
-        return Placement(recipe, domain, port, run, instance, self.dnsrr, quick=quick, ingress=kind)
+        return Placement(
+            recipe, domain, port, run, instance, self.dnsrr, quick=quick, ingress=kind, fronted=self.fronted
+        )
 
     def with_hosts(self, placement: Placement) -> Placement:
         """The same, its containers knowing themselves and the run's Keycloak by their public names."""
@@ -107,7 +114,9 @@ class Context:
         self.deviations += [text for text in said if text not in self.deviations]
 
     def require_infrastructure(self) -> None:
-        """Raise InfraError when the run's Keycloak or Traefik is gone: a red test is then not the recipe's fault."""
+        """Raise InfraError when the run's Keycloak or proxy is gone: a red test is then not the recipe's fault."""
+        for way in self.ways:
+            way.require()
         if self.ingress.api is not None:
             try:
                 self.ingress.api.version()

@@ -161,7 +161,7 @@ def _live(context: Context) -> keycloak_app.Provider | None:
 def _cold(context: Context) -> keycloak_app.Provider:
     domain = names.cold_domain(keycloak_app.RECIPE, context.settings.base_domain)
     placed = context.place(domain)
-    placement = replace(placed, recipe=keycloak_app.RECIPE, hosts={domain: context.gateway})
+    placement = replace(placed, recipe=keycloak_app.RECIPE, fronted=False, hosts={domain: context.gateway})
     work = context.work_dir / placement.stack
     work.mkdir(mode=0o700)
 

@@ -24,7 +24,7 @@ from warmci.base.errors import (
 from warmci.base.interrupts import shielded
 from warmci.base.journal import Journal
 from warmci.base.locks import Holder, show_phase, slot
-from warmci.base.models import EXIT_CODES, Mode, RunResult, Verdict
+from warmci.base.models import EXIT_CODES, Ingress, Mode, RunResult, Verdict
 from warmci.base.ports import Ports
 from warmci.base.run_locks import run_lock
 from warmci.base.state import check_space, open_state
@@ -43,6 +43,7 @@ from warmci.run.pipeline import Pipeline
 from warmci.store import snapshot
 from warmci.store.canonical import CanonicalStore
 from warmci.store.recipe_lock import claimed
+from warmci.swarm import direct, haproxy
 from warmci.swarm.engine import Engine
 
 if TYPE_CHECKING:
@@ -226,6 +227,7 @@ class Run:
             cleanup=cleanup,
             ports=ports,
             gateway=engine.gateway(),
+            fronted=chosen.kind is Ingress.DIRECT and direct.is_possible(engine) and bool(haproxy.require()),
             dnsrr=mode == "dnsrr" or (mode == "auto" and not has_ipvs()),
             ingress=chosen,
             dependencies={"ingress": chosen.said},

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from warmci.swarm.haproxy import NO_TASK
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -38,6 +40,8 @@ def look(client: Client, path: str) -> tuple[str, bool]:
 def judged(response: httpx.Response) -> tuple[str, bool]:
     """The same of an answer whose body is not yet read."""
     seen, ok = f"HTTP {response.status_code}", response.status_code < 400
+    if said := response.headers.get(NO_TASK):
+        return f"{seen}: {said} at the routed port", False  # the word of our own proxy, of the ingress direct
     streams = response.headers.get("content-type", "").startswith("text/event-stream")
     if response.status_code >= 300 or streams:
         return seen, ok

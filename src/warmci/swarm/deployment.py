@@ -138,8 +138,14 @@ class Deployment:
         return [str(service["Spec"]["Name"]) for service in orphans]
 
     def running_images(self) -> dict[str, str]:
-        """Service name to the image id that its running task has."""
-        found = self.engine.containers([f"{NAMESPACE_LABEL}={self.placement.stack}"], running=True)
+        """Service name to the image id that its running task has; an older task that drains has no say."""
+        label = [f"{NAMESPACE_LABEL}={self.placement.stack}"]
+        kept = {
+            str((task["Status"].get("ContainerStatus") or {}).get("ContainerID", ""))
+            for task in self.engine.tasks(label)
+            if task["DesiredState"] == "running"
+        }
+        found = [item for item in self.engine.containers(label, running=True) if item["Id"] in kept]
         name_label = "com.docker.swarm.service.name"
         prefix = f"{self.placement.stack}_"
         return {str(item["Labels"][name_label]).removeprefix(prefix): str(item["ImageID"]) for item in found}

@@ -162,3 +162,9 @@ class Objects(Connection):
         if found is None:
             raise InfraError(f"the engine has no network {network}", hint="docker swarm init makes it")
         return str(found["IPAM"]["Config"][0]["Gateway"])
+
+    def addresses(self, network: str = "docker_gwbridge") -> dict[str, str]:
+        """Container id to its address on the bridge that swarm joins every task to, but those of internal networks."""
+        with self._asking(f"network {network}"):
+            found = self._api.inspect_network(network).get("Containers") or {}
+        return {key: str(item["IPv4Address"]).partition("/")[0] for key, item in found.items() if item["IPv4Address"]}

@@ -63,6 +63,7 @@ let
     "git"
     "gnugrep"
     "gnused"
+    "haproxy"
     "makeWrapper"
     "openssl"
     "systemd"

@@ -1,0 +1,176 @@
+"""Recipes as they route in the wild, through the ingress `direct`: one engine, one small recipe for each kind."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from warmci.base.models import Ledger
+
+if TYPE_CHECKING:
+    from support.bench import Answer, Bench
+
+pytestmark = pytest.mark.integration
+
+HOME = "Host(`${DOMAIN}`)"
+SERVE = "mkdir -p /www; echo {text} > /www/index.html; exec httpd -f -p 8080 -h /www"
+
+
+@dataclass(frozen=True)
+class App:
+    """One service: its labels after `traefik.`, what it runs, what its deploy section has beside."""
+
+    labels: tuple[str, ...]
+    script: str = SERVE.format(text="ok")
+    deploy: str = ""
+
+
+def web(rule: str = HOME, port: int = 8080, *more: str, name: str = "") -> tuple[str, ...]:
+    key = f"${{STACK_NAME}}{name}"
+    service = f"http.services.{key}.loadbalancer.server.port={port}"
+    return "enable=true", f"http.routers.{key}.rule={rule}", service, *more
+
+
+def compose(apps: dict[str, App], version: str) -> str:
+    services = {}
+    for name, app in apps.items():
+        labels = [f"traefik.{label}" for label in app.labels]
+        labels += [f"coop-cloud.${{STACK_NAME}}.version={version}"] if name == "app" else []
+        services[name] = {
+            "image": "warmci-demo/busybox:1.35",
+            "command": ["sh", "-c", app.script],
+            "networks": ["proxy"],
+            "volumes": ["data:/data"],
+            "deploy": {"labels": labels},
+        }
+    outside = {"networks": {"proxy": {"external": True}}, "volumes": {"data": {}}}
+    text = json.dumps({"version": "3.8", "services": services, **outside}, indent=1)
+    extra = apps["app"].deploy
+    return text.replace('"deploy": {', f'"deploy": {{{extra}, ', 1) if extra else text
+
+
+def recipe(bench: Bench, name: str, head: dict[str, App], base: dict[str, App] | None = None) -> None:
+    """A repository with base's release on main, where there is one, and the head on the branch pr."""
+    tree = bench.root / "demo" / "recipes" / name
+    tree.mkdir()
+    git = ["git", "-C", str(tree), "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    subprocess.run([*git, "init", "-q", "-b", "main"], check=True)
+    (tree / ".env.sample").write_text("TYPE=x\nDOMAIN=x.example.com\n", encoding="utf-8")
+    for branch, apps, version in (("main", base, "0.1.0+1.0"), ("pr", head, "0.2.0+1.0")):
+        if branch == "pr":
+            subprocess.run([*git, "checkout", "-q", "-b", "pr"], check=True)
+        if apps is not None:
+            (tree / "compose.yml").write_text(compose(apps, version), encoding="utf-8")
+        subprocess.run([*git, "add", "-A"], check=True)
+        subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", branch], check=True)
+        if branch == "main" and base is not None:
+            subprocess.run([*git, "tag", version], check=True)
+
+
+def run(bench: Bench, name: str) -> Answer:
+    return bench.run(name, "--ref", "pr", "--pr", "x1")
+
+
+PASS = {
+    "host-regexp": {"app": App(web("HostRegexp(`^(www.)?${DOMAIN}`)"))},
+    "two-ports": {
+        "app": App(
+            (
+                *web(HOME, 8448, "http.routers.${STACK_NAME}_fed.entrypoints=federation", name="_fed"),
+                f"http.routers.${{STACK_NAME}}.rule={HOME}",
+                "http.routers.${STACK_NAME}.service=${STACK_NAME}",
+                "http.routers.${STACK_NAME}_fed.service=${STACK_NAME}_fed",
+                "http.services.${STACK_NAME}.loadbalancer.server.port=8080",
+            )
+        )
+    },
+    "path-prefix": {
+        "app": App(web(f"{HOME} && PathPrefix(`/api`)", 9999), "exec sleep 3600"),
+        "web": App(web(name="_web")),
+    },
+    "two-replicas": {"app": App(web(), deploy='"replicas": 2')},
+}
+
+
+@pytest.mark.parametrize("name", PASS)
+def test_the_routed_port_is_asked(bench: Bench, name: str) -> None:
+    recipe(bench, name, PASS[name])
+    answer = run(bench, name)
+    assert answer.code == 0, answer.stderr
+    assert "not asked" not in answer.stdout
+    assert any("behind port" in said for said in answer.result.deviations)
+    assert bench.ledger() == Ledger()
+
+
+def test_a_stream_alone_is_not_asked_and_this_is_said(bench: Bench) -> None:
+    labels = ("enable=true", "tcp.routers.${STACK_NAME}.rule=HostSNI(`*`)")
+    recipe(bench, "tcp-only", {"app": App((*labels, "tcp.services.${STACK_NAME}.loadbalancer.server.port=8080"))})
+    answer = run(bench, "tcp-only")
+    assert answer.code == 0, answer.stderr
+    assert any("not asked over HTTP, because it has only TCP routers" in stage.detail for stage in answer.result.stages)
+
+
+def test_a_port_where_nothing_listens_is_red(bench: Bench) -> None:
+    recipe(bench, "wrong-port", {"app": App(web(HOME, 8081))})
+    answer = run(bench, "wrong-port")
+    assert answer.code == 1, answer.stderr
+    assert "HTTP 503: no task answers at the routed port" in answer.result.summary
+
+
+def test_an_https_backend_is_asked_over_https(bench: Bench) -> None:
+    """Busybox has no server for it: that plain HTTP does not count as an answer there is all that can be seen."""
+    labels = web(HOME, 8080, "http.services.${STACK_NAME}.loadbalancer.server.scheme=https")
+    recipe(bench, "https-wanted", {"app": App(labels)})
+    answer = run(bench, "https-wanted")
+    assert answer.code == 1, answer.stderr
+
+
+def test_start_first_upgrades(bench: Bench) -> None:
+    base = {"app": App(web(), deploy=_start_first())}
+    recipe(bench, "start-first", {"app": App(web(), SERVE.format(text="two"), _start_first())}, base)
+    answer = run(bench, "start-first")
+    assert answer.code == 0, answer.stderr
+    assert "0.1.0+1.0 → 0.2.0+1.0" in answer.stdout
+    assert bench.ledger() == Ledger()
+
+
+def test_start_first_rolls_back(bench: Bench) -> None:
+    base = {"app": App(web(), "touch /data/old; " + SERVE.format(text="one"), _start_first())}
+    crash = "[ ! -e /data/old ] || { echo cannot migrate; exit 1; }; "
+    head = {"app": App(web(), crash + SERVE.format(text="two"), _start_first())}
+    recipe(bench, "start-first-bad", head, base)
+    answer = bench.run("start-first-bad", "--ref", "pr", "--pr", "x1")
+    assert answer.code == 1, answer.stderr
+    assert "cannot migrate" in answer.stdout
+    assert bench.ledger() == Ledger()
+
+
+def _start_first() -> str:
+    return '"update_config": {"order": "start-first", "failure_action": "rollback", "monitor": "2s"}'
+
+
+def test_a_killed_run_leaves_no_proxy(bench: Bench) -> None:
+    recipe(bench, "killed-route", {"app": App(web(HOME, 8081))})
+    with bench.start("run_recipe_ci.py", "killed-route", "--ref", "pr", "--pr", "x1") as process:
+        end = time.monotonic() + 60
+        while not _proxies(process.pid):
+            assert time.monotonic() < end, "no proxy was started"
+            time.sleep(0.1)
+        proxies = _proxies(process.pid)
+        process.send_signal(signal.SIGKILL)
+    end = time.monotonic() + 10
+    while any(Path(f"/proc/{pid}").exists() for pid in proxies):
+        assert time.monotonic() < end, f"haproxy {proxies} outlives its run"
+        time.sleep(0.05)
+
+
+def _proxies(parent: int) -> list[int]:
+    done = subprocess.run(["pgrep", "-x", "haproxy", "-P", str(parent)], capture_output=True, text=True, check=False)
+    return [int(word) for word in done.stdout.split()]
