@@ -30,7 +30,7 @@ from warmci.live import keycloak_json
 from warmci.recipe.render import Placement, has_ipvs
 from warmci.recipe.repository import clone, wanted_releases
 from warmci.report.console import Console
-from warmci.sso import admin_rest, keycloak_app, lifecycle, realm_spec
+from warmci.sso import admin_rest, keycloak_app, realm_lifecycle, realm_spec
 from warmci.sso.realm_spec import realm_body
 from warmci.swarm import reap
 from warmci.swarm.engine import Engine
@@ -48,7 +48,7 @@ def spec_of(owner: str) -> realm_spec.RealmSpec:
         last_name="Example",
     )
     return realm_spec.RealmSpec(
-        name=lifecycle.new_realm_name("bench", "1", secrets.token_hex(4)),
+        name=realm_lifecycle.new_realm_name("bench", "1", secrets.token_hex(4)),
         run=names.new_id(),
         owner=owner,
         host="bench",
@@ -64,10 +64,10 @@ def by_warmci(settings: Settings, access: admin_rest.KeycloakAccess, owner: str)
     spec = spec_of(owner)
     began = time.monotonic()
     with keycloak_app.connected(settings, access) as keycloak:
-        lifecycle.count_against_budget(keycloak, most=settings.realm_max)
-        lifecycle.create_keycloak_realm(keycloak, spec, announce=lambda _: None)
+        realm_lifecycle.count_against_budget(keycloak, most=settings.realm_max)
+        realm_lifecycle.create_keycloak_realm(keycloak, spec, announce=lambda _: None)
     with keycloak_app.connected(settings, access) as keycloak:
-        lifecycle.delete_keycloak_realm(keycloak, spec.name)
+        realm_lifecycle.delete_keycloak_realm(keycloak, spec.name)
     return time.monotonic() - began
 
 

@@ -88,7 +88,7 @@ class Outcome:
 
 
 class _Tools:
-    """Replaces subprocess in warmci.process: puts strace before the tool that is to be traced."""
+    """Replaces subprocess in warmci.base.process: puts strace before the tool that is to be traced."""
 
     def __init__(self, tool: int, options: Sequence[str], *, die_together: bool) -> None:
         self._chosen, self._options, self._die_together, self._count = tool, options, die_together, 0

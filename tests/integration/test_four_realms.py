@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from warmci.base.models import Ledger, RunResult
-from warmci.sso import keycloak_app, lifecycle
+from warmci.sso import keycloak_app, realm_lifecycle
 
 if TYPE_CHECKING:
     import subprocess
@@ -32,7 +32,7 @@ RUN_DEADLINE_S = 900.0
 def realms(bench: Bench, provider: keycloak_app.Provider) -> dict[str, str]:
     """Run to the name of its realm, asked of Keycloak."""
     with keycloak_app.connected(bench.settings, provider.access) as keycloak:
-        return {realm.run: realm.name for realm in lifecycle.list_realms(keycloak)}
+        return {realm.run: realm.name for realm in realm_lifecycle.list_realms(keycloak)}
 
 
 def test_each_has_a_realm_and_the_killed_ones_is_reaped(seeded: Bench, live_provider: keycloak_app.Provider) -> None:

@@ -16,7 +16,7 @@ from warmci.base.settings import Settings
 from warmci.base.state import open_state
 from warmci.live import keycloak_json, lock
 from warmci.report import alerts
-from warmci.sso import keycloak_app, lifecycle, realm_spec
+from warmci.sso import keycloak_app, realm_lifecycle, realm_spec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,14 +86,14 @@ class World:
 
     def realms(self) -> list[str]:
         with keycloak_app.connected(self.settings, self.record.access) as keycloak:
-            return [realm.name for realm in lifecycle.list_realms(keycloak)]
+            return [realm.name for realm in realm_lifecycle.list_realms(keycloak)]
 
     def make_realm(self) -> str:
-        name = lifecycle.new_realm_name("kept", "1", "x")
+        name = realm_lifecycle.new_realm_name("kept", "1", "x")
         facts = {"name": name, "run": "r", "owner": "o", "host": "h", "client_id": "app", "client_secret": "s"}
         with keycloak_app.connected(self.settings, self.record.access) as keycloak:
             spec = realm_spec.RealmSpec.model_validate({**facts, "redirect_uris": ()})
-            lifecycle.create_keycloak_realm(keycloak, spec, announce=lambda _: None)
+            realm_lifecycle.create_keycloak_realm(keycloak, spec, announce=lambda _: None)
         return name
 
     def alert(self) -> str:

@@ -25,8 +25,8 @@ from warmci.base.names import new_id
 from warmci.base.state import open_state
 from warmci.live import keycloak_json
 from warmci.recipe.config import SsoConfig
-from warmci.sso import admin_rest, keycloak_app, lifecycle, realm_spec, reaper
-from warmci.sso.realm import RunRealm
+from warmci.sso import admin_rest, keycloak_app, realm_lifecycle, realm_spec, reaper
+from warmci.sso.run_realm import RunRealm
 from warmci.sso.service_account import make_service_account
 from warmci.testing.login import browser_login
 
@@ -75,14 +75,14 @@ def keycloak(live_keycloak: KeycloakAccess, http_client: httpx.Client) -> Iterat
     http_client.cookies.clear()
     keycloak = admin_rest.Keycloak(live_keycloak, http_client)
     yield keycloak
-    for realm in lifecycle.list_realms(keycloak):
+    for realm in realm_lifecycle.list_realms(keycloak):
         if realm.owner == OWNER:
-            lifecycle.delete_keycloak_realm(keycloak, realm.name)
+            realm_lifecycle.delete_keycloak_realm(keycloak, realm.name)
 
 
 def made(keycloak: admin_rest.Keycloak, **facts: Any) -> str:
-    name = lifecycle.new_realm_name("miniflux", "12", "abcdef1234")
-    lifecycle.create_keycloak_realm(keycloak, spec_of(name, **facts), announce=lambda _: None)
+    name = realm_lifecycle.new_realm_name("miniflux", "12", "abcdef1234")
+    realm_lifecycle.create_keycloak_realm(keycloak, spec_of(name, **facts), announce=lambda _: None)
     return name
 
 
@@ -224,24 +224,24 @@ def test_health(live_keycloak: KeycloakAccess, http_client: httpx.Client) -> Non
 
 def test_realm_lives_and_dies(keycloak: admin_rest.Keycloak) -> None:
     announced: list[str] = []
-    spec = spec_of(lifecycle.new_realm_name("miniflux", "12", "feature/x"))
-    lifecycle.create_keycloak_realm(keycloak, spec, announce=announced.append)
+    spec = spec_of(realm_lifecycle.new_realm_name("miniflux", "12", "feature/x"))
+    realm_lifecycle.create_keycloak_realm(keycloak, spec, announce=announced.append)
     assert announced == [spec.name]
-    (realm,) = [realm for realm in lifecycle.list_realms(keycloak) if realm.owner == OWNER]
+    (realm,) = [realm for realm in realm_lifecycle.list_realms(keycloak) if realm.owner == OWNER]
     assert (realm.name, realm.run) == (spec.name, "r1")
     assert abs((datetime.now(UTC) - realm.created).total_seconds()) < 120
-    lifecycle.create_keycloak_realm(keycloak, spec, announce=announced.append)  # the same run: adopted
+    realm_lifecycle.create_keycloak_realm(keycloak, spec, announce=announced.append)  # the same run: adopted
     with pytest.raises(InfraError, match="belongs to r1"):
-        lifecycle.create_keycloak_realm(keycloak, spec_of(spec.name, run="r2"), announce=announced.append)
-    assert lifecycle.delete_keycloak_realm(keycloak, spec.name)
-    assert not lifecycle.delete_keycloak_realm(keycloak, spec.name)
-    assert not [realm for realm in lifecycle.list_realms(keycloak) if realm.owner == OWNER]
+        realm_lifecycle.create_keycloak_realm(keycloak, spec_of(spec.name, run="r2"), announce=announced.append)
+    assert realm_lifecycle.delete_keycloak_realm(keycloak, spec.name)
+    assert not realm_lifecycle.delete_keycloak_realm(keycloak, spec.name)
+    assert not [realm for realm in realm_lifecycle.list_realms(keycloak) if realm.owner == OWNER]
 
 
 def test_wrong_secret_of_the_service_account(live_keycloak: KeycloakAccess, http_client: httpx.Client) -> None:
     wrong = live_keycloak.model_copy(update={"client_secret": SecretStr("wrong-canary")})
     with pytest.raises(InfraError, match=r"refuses the login of client warmci: Invalid client") as caught:
-        lifecycle.list_realms(admin_rest.Keycloak(wrong, http_client))
+        realm_lifecycle.list_realms(admin_rest.Keycloak(wrong, http_client))
     assert "canary" not in repr(caught.value)
 
 
@@ -257,14 +257,14 @@ def test_eight_dependents_at_once(live_keycloak: KeycloakAccess, keycloak: admin
             party.issuer = f"{own.url}/realms/{name}"
             said = enter(party, client).text
             assert party.claims("id_token")["iss"] == party.issuer
-            assert lifecycle.delete_keycloak_realm(own, name)
+            assert realm_lifecycle.delete_keycloak_realm(own, name)
         return name, said
 
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(depend, range(8)))
     assert len({name for name, _ in found}) == 8
     assert {said for _, said in found} == {"hello alice"}
-    assert [realm for realm in lifecycle.list_realms(keycloak) if realm.owner == OWNER] == []
+    assert [realm for realm in realm_lifecycle.list_realms(keycloak) if realm.owner == OWNER] == []
 
 
 def test_reap_leaves_the_live_alone(keycloak: admin_rest.Keycloak) -> None:
@@ -277,9 +277,9 @@ def test_reap_leaves_the_live_alone(keycloak: admin_rest.Keycloak) -> None:
     try:
         done = reaper.reap_stale_realms(keycloak, look(), look, most=50, grace_s=0)
         assert done == reaper.Reaped(deleted=(dead,))
-        assert {realm.name for realm in lifecycle.list_realms(keycloak)} >= {live, foreign}
+        assert {realm.name for realm in realm_lifecycle.list_realms(keycloak)} >= {live, foreign}
     finally:
-        lifecycle.delete_keycloak_realm(keycloak, foreign)
+        realm_lifecycle.delete_keycloak_realm(keycloak, foreign)
 
 
 # --- the service account
@@ -299,15 +299,15 @@ def test_the_service_account_owns_its_own_realms_only(
 ) -> None:
     own, other = made(keycloak), made(admin)
     try:
-        assert own in {realm.name for realm in lifecycle.list_realms(keycloak)}
-        assert other not in {realm.name for realm in lifecycle.list_realms(keycloak)}
+        assert own in {realm.name for realm in realm_lifecycle.list_realms(keycloak)}
+        assert other not in {realm.name for realm in realm_lifecycle.list_realms(keycloak)}
         assert keycloak.ask("DELETE", f"/admin/realms/{other}").status == 403
         assert keycloak.ask("PUT", f"/admin/realms/{other}", {"enabled": False}).status == 403
         assert keycloak.ask("GET", f"/admin/realms/{other}/users").status == 403
         assert keycloak.ask("GET", "/admin/realms/master/users").status == 403
         assert len(keycloak.new_token()) < 2000
     finally:
-        lifecycle.delete_keycloak_realm(admin, other)
+        realm_lifecycle.delete_keycloak_realm(admin, other)
 
 
 def test_a_service_account_is_kept_and_gets_a_new_secret(admin: admin_rest.Keycloak, http_client: httpx.Client) -> None:
@@ -316,11 +316,11 @@ def test_a_service_account_is_kept_and_gets_a_new_secret(admin: admin_rest.Keycl
     second = make_service_account(admin._access, http_client, new_secret=True, name=OWNER)
     assert (first.client_id, second.client_id) == (OWNER, OWNER)
     with pytest.raises(InfraError, match="refuses the login"):
-        lifecycle.list_realms(admin_rest.Keycloak(first, http_client))
+        realm_lifecycle.list_realms(admin_rest.Keycloak(first, http_client))
     renewed = admin_rest.Keycloak(second, http_client)
-    assert [realm.name for realm in lifecycle.list_realms(renewed)] == [name]
-    assert lifecycle.delete_keycloak_realm(renewed, name)
-    assert lifecycle.list_realms(renewed) == []
+    assert [realm.name for realm in realm_lifecycle.list_realms(renewed)] == [name]
+    assert realm_lifecycle.delete_keycloak_realm(renewed, name)
+    assert realm_lifecycle.list_realms(renewed) == []
 
 
 def test_who_is_no_administrator_makes_no_account(live_keycloak: KeycloakAccess, http_client: httpx.Client) -> None:
@@ -362,12 +362,12 @@ def test_a_keycloak_of_others_is_adopted(
     shown = json.loads(bench.call("warmci", "realms", "list", "--json", WARMCI_STATE_DIR=state).stdout)
     assert {row["realm"]["name"]: row["state"] for row in shown}[theirs] == "foreign"
     assert bench.call("warmci", "realms", "reap", WARMCI_STATE_DIR=state).code == 0
-    assert theirs in {realm.name for realm in lifecycle.list_realms(keycloak)}
+    assert theirs in {realm.name for realm in realm_lifecycle.list_realms(keycloak)}
     unchanged = bench.call("warmci", "keycloak", "reconcile", "--json", WARMCI_STATE_DIR=state)
     assert json.loads(unchanged.stdout)["action"] == "unchanged"
     assert bench.call("warmci", "keycloak", "down", "--yes", WARMCI_STATE_DIR=state).code == 0
     assert admin_rest.unhealthy_reason(admin._client, admin.url) is None
-    assert theirs in {realm.name for realm in lifecycle.list_realms(keycloak)}, "the account of both goes on"
+    assert theirs in {realm.name for realm in realm_lifecycle.list_realms(keycloak)}, "the account of both goes on"
     secret = admin._access.password.get_secret_value()
     assert secret not in "".join(path.read_text() for path in (tmp_path / "second").rglob("*.json"))
 
@@ -456,14 +456,14 @@ def test_keycloak_tells_the_app_that_a_session_ended(
     port = urlsplit(party.url).port
     told = f"http://{bench.engine.gateway()}:{port}/logout-by-keycloak"
     for url in ("http://127.0.0.1:9/elsewhere", told, told):
-        lifecycle.aim_backchannel_logout(keycloak, name, "app", url)
+        realm_lifecycle.aim_backchannel_logout(keycloak, name, "app", url)
     assert enter(party, http_client).text == "hello alice"
     party.ask("logout", refresh_token=party.tokens["refresh_token"])
     payload = party.logout_token.split(".")[1]
     claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
     assert (claims["iss"], claims["sub"], claims["sid"]) == (party.issuer, "alice", party.claims("id_token")["sid"])
     with pytest.raises(InfraError, match="does not take"):
-        lifecycle.aim_backchannel_logout(keycloak, name, "nobody", told)
+        realm_lifecycle.aim_backchannel_logout(keycloak, name, "nobody", told)
 
 
 @pytest.mark.parametrize("asked", [{"scope": "openid offline_access"}, {"response_mode": "form_post"}])

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warmci.base.errors import RecipeFailedError
-from warmci.recipe import lint
+from warmci.recipe import trust_gate
 from warmci.recipe.traefik_hosts import foreign_hosts, requires
 
 DOMAIN = "x.example.com"
@@ -80,9 +80,11 @@ def test_the_gate_refuses_it_by_its_label_and_lets_it_in_by_its_word() -> None:
     with pytest.raises(
         RecipeFailedError, match=r"traefik\.http\.routers\.a\.rule routes other\.org, a host outside x"
     ) as caught:
-        lint.check(made, "x_example_com", DOMAIN, [])
+        trust_gate.check(made, "x_example_com", DOMAIN, [])
     assert '"host:other.org"' in str(caught.value.hint)
-    assert lint.check(made, "x_example_com", DOMAIN, ["host:other.org"]) == ["allowed by the operator: host:other.org"]
+    assert trust_gate.check(made, "x_example_com", DOMAIN, ["host:other.org"]) == [
+        "allowed by the operator: host:other.org"
+    ]
 
 
 PIECES = st.sampled_from(["a", ".", "x.example.com", r"x\.example\.com", "(", ")", "|", "?", "*", "+", "[a]", "^", "$"])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from warmci.base import http
-from warmci.sso import admin_rest, lifecycle, reaper
+from warmci.sso import admin_rest, realm_lifecycle, reaper
 from warmci.sso.reaper import StaleRealm, plan_reap, reap_stale_realms
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ def subject() -> Iterator[admin_rest.Keycloak]:
 
 def realm(
     name: str, run: str = "dead", owner: str = "us", age: timedelta = timedelta(), ttl_s: int = 86400
-) -> lifecycle.Realm:
-    return lifecycle.Realm(name=name, run=run, owner=owner, host="h", created=NOW - age, ttl_s=ttl_s)
+) -> realm_lifecycle.Realm:
+    return realm_lifecycle.Realm(name=name, run=run, owner=owner, host="h", created=NOW - age, ttl_s=ttl_s)
 
 
 def is_alive(run: str) -> bool:

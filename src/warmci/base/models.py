@@ -38,7 +38,7 @@ class Ingress(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What a run says; the exit code follows from it (design: exit codes)."""
+    """What a run says; the exit code follows from it (EXIT_CODES)."""
 
     PASS = "pass"  # noqa: S105  (a verdict, not a password)
     FAIL = "fail"

@@ -16,7 +16,7 @@ from warmci.base.findings import Check, checked
 from warmci.base.run_locks import run_lock
 from warmci.base.state import open_state
 from warmci.live import keycloak_json
-from warmci.sso import keycloak_app, lifecycle, realm_spec
+from warmci.sso import keycloak_app, realm_lifecycle, realm_spec
 
 if TYPE_CHECKING:
     from warmci.base.settings import Settings
@@ -59,7 +59,7 @@ def _rights(settings: Settings, record: LiveRecord) -> Check:
     """By a probe: a realm made and deleted, in a run's name. Should we die meanwhile, it is a dead run's."""
     instance, run = open_state(settings.state_dir).instance, names.new_id()
     spec = realm_spec.RealmSpec(
-        name=lifecycle.new_realm_name("doctor", "", ""),
+        name=realm_lifecycle.new_realm_name("doctor", "", ""),
         run=run,
         owner=instance,
         host=socket.gethostname(),
@@ -70,8 +70,8 @@ def _rights(settings: Settings, record: LiveRecord) -> Check:
     )
     began = time.monotonic()
     with run_lock(settings.runs_dir / run) as lock, keycloak_app.connected(settings, record.access) as keycloak:
-        lifecycle.create_keycloak_realm(keycloak, spec, announce=lambda _: None)
-        lifecycle.delete_keycloak_realm(keycloak, spec.name)
+        realm_lifecycle.create_keycloak_realm(keycloak, spec, announce=lambda _: None)
+        realm_lifecycle.delete_keycloak_realm(keycloak, spec.name)
         shutil.rmtree(lock.dir)
     seconds = time.monotonic() - began
     detail = f"{record.client_id} made and deleted a probe realm in {seconds:.1f} s"
@@ -80,7 +80,7 @@ def _rights(settings: Settings, record: LiveRecord) -> Check:
 
 def _realms(settings: Settings, record: LiveRecord) -> Check:
     with keycloak_app.connected(settings, record.access) as keycloak:
-        number = len(lifecycle.list_realms(keycloak))
+        number = len(realm_lifecycle.list_realms(keycloak))
     detail = f"{number} of WarmCI; warned from {settings.realm_warn}, refused from {settings.realm_max}"
     status = "ok" if number < settings.realm_warn else "warning" if number < settings.realm_max else "failed"
     hint = "" if status == "ok" else "warmci realms reap"

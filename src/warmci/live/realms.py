@@ -11,8 +11,8 @@ from warmci.base.models import Record
 from warmci.base.run_locks import may_live
 from warmci.base.state import open_state
 from warmci.live import keycloak_json
-from warmci.sso import admin_rest, keycloak_app, lifecycle
-from warmci.sso.lifecycle import Realm
+from warmci.sso import admin_rest, keycloak_app, realm_lifecycle
+from warmci.sso.realm_lifecycle import Realm
 from warmci.sso.reaper import Reaped, StaleRealm, look_for_stale, reap_stale_realms
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def survey(settings: Settings) -> list[RealmState]:
     """All that the service account sees."""
     with plan(settings) as planned:
         stale = {item.realm for item in planned.stale}
-        found = lifecycle.list_realms(planned.keycloak)
+        found = realm_lifecycle.list_realms(planned.keycloak)
 
     def state_of(realm: Realm) -> Literal["live", "stale", "foreign"]:
         if realm in stale:

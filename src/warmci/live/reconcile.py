@@ -14,7 +14,7 @@ from warmci.live.keycloak_json import LiveRecord, load_deployment, load_live, sa
 from warmci.live.plan import Action, Known, Plan
 from warmci.live.stack import LiveStack, copy_data, require_room
 from warmci.report.stages import Recorder
-from warmci.sso import admin_rest, keycloak_app, lifecycle
+from warmci.sso import admin_rest, keycloak_app, realm_lifecycle
 from warmci.store import snapshot
 from warmci.swarm.engine import Engine
 
@@ -179,7 +179,7 @@ class Reconciler:
 
     def _realms(self, record: LiveRecord) -> set[str]:
         with keycloak_app.connected(self._settings, record.access) as keycloak:
-            return {realm.name for realm in lifecycle.list_realms(keycloak)}
+            return {realm.name for realm in realm_lifecycle.list_realms(keycloak)}
 
     def _roll_back(self, old: LiveRecord, wanted: Release, failure: BaseException) -> None:
         """What the record on disk names now, on its data. Raises InfraError that says how it went."""

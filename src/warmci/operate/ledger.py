@@ -9,7 +9,7 @@ from warmci.base.labels import INSTANCE_LABEL, LIVE_RUNS, NAMESPACE_LABEL, RUN_L
 from warmci.base.models import Ledger
 from warmci.base.run_locks import is_alive
 from warmci.live import keycloak_json
-from warmci.sso import keycloak_app, lifecycle
+from warmci.sso import keycloak_app, realm_lifecycle
 from warmci.store.attach import leftover_mounts
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _realms(settings: Settings, instance: str, run: str) -> tuple[str, ...]:
         return ()
     try:
         with keycloak_app.connected(settings, live.access) as keycloak:
-            realms = lifecycle.list_realms(keycloak)
+            realms = realm_lifecycle.list_realms(keycloak)
     except InfraError:
         return ()  # a run's own realm is proved gone by its deletion; another run's is not at issue
     ours = [realm for realm in realms if realm.owner == instance]

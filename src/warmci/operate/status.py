@@ -16,7 +16,7 @@ from warmci.operate.lock_table import HeldLock
 from warmci.report import alerts, sweep_record
 from warmci.report.alerts import Alert
 from warmci.report.history import read_results
-from warmci.sso import keycloak_app, lifecycle
+from warmci.sso import keycloak_app, realm_lifecycle
 from warmci.store.canonical import CanonicalStore
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _keycloak(settings: Settings) -> KeycloakState | None:
     if reason is None:
         try:
             with keycloak_app.connected(settings, record.access) as keycloak:
-                facts["realms"] = len(lifecycle.list_realms(keycloak))
+                facts["realms"] = len(realm_lifecycle.list_realms(keycloak))
         except InfraError as error:
             facts |= {"healthy": False, "detail": error.message}
     return KeycloakState.model_validate(facts)

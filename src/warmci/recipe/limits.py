@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from warmci.base.errors import UsageError
-from warmci.recipe.lint import real_name
+from warmci.recipe.trust_gate import real_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from warmci.recipe import healthcheck
-from warmci.recipe.lint import SHARED_NETWORKS, real_name
+from warmci.recipe.trust_gate import SHARED_NETWORKS, real_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

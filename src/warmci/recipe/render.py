@@ -12,7 +12,7 @@ from warmci.base import names
 from warmci.base.errors import RecipeFailedError
 from warmci.base.labels import COMMIT_LABEL, INSTANCE_LABEL, LIVE_RUN, RECIPE_LABEL, RUN_LABEL
 from warmci.base.models import Ingress
-from warmci.recipe import checkout_files, compose, healthcheck, ingress, limits, lint, overlay, secret
+from warmci.recipe import checkout_files, compose, healthcheck, ingress, limits, overlay, secret, trust_gate
 from warmci.recipe.envfile import EnvFile, parse_env
 from warmci.recipe.exports import parse_exports
 
@@ -144,7 +144,7 @@ def render(
         deviations.append(
             f"Docker's CLI {cli} reads yes, no, dates and double keys of YAML otherwise than 28 and newer"
         )
-    deviations += lint.check(document, placement.stack, placement.domain, allow)
+    deviations += trust_gate.check(document, placement.stack, placement.domain, allow)
     compose.place_binds(document, tree)
     limits.require_short_names(document, placement.stack)
     asked_s, wrong = limits.asked_seconds(document, placement.stack, scope)
@@ -230,7 +230,7 @@ def _secrets(
         if name not in used or not (body or {}).get("external"):
             continue
         asked = variables.get(name) or [f"SECRET_{name.upper().replace('-', '_')}_VERSION"]
-        key = lint.real_name(name, body).removeprefix(f"{stack}_")
+        key = trust_gate.real_name(name, body).removeprefix(f"{stack}_")
         if key.startswith("_") or key.endswith("_"):
             raise RecipeFailedError(f"secrets.{name}: its version is not set", hint=f"{asked[0]}=v1 in .env.sample")
         found[key] = next((env.hints[variable] for variable in asked if variable in env.hints), {})
@@ -275,7 +275,7 @@ def _real_names(document: Document, service: Mapping[str, Any]) -> set[tuple[str
     for section, keys in used.items():
         for key in keys:
             body = (document.get(section) or {}).get(key) or {}
-            found.add((section, key, lint.real_name(key, body)))
+            found.add((section, key, trust_gate.real_name(key, body)))
     return found
 
 

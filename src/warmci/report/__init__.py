@@ -1,4 +1,5 @@
 """What is told of runs and sweeps, and to whom: the terminal, HTML, JUnit, the forge, alerts, the history of runs.
 
-Works on results only. Read first: words.py: every output says the same of a result.
+Works on results and events only, and runs nothing; trigger.py reads what a comment or a CI asks for. Read first:
+words.py: every output says the same of a result.
 """

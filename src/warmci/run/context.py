@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from warmci.recipe.repository import Repository
     from warmci.report.console import Console
     from warmci.report.stages import Recorder
-    from warmci.sso.realm import RunRealm
+    from warmci.sso.run_realm import RunRealm
     from warmci.store.canonical import CanonicalStore
     from warmci.swarm.direct import Direct
     from warmci.swarm.engine import Engine

@@ -16,8 +16,8 @@ from warmci.base.errors import InfraError, InterruptedRunError, WarmciError
 from warmci.live import keycloak_json, lock
 from warmci.recipe.config import SsoConfig, claim_source, email_of
 from warmci.recipe.repository import clone, wanted_releases
-from warmci.sso import keycloak_app, lifecycle, realm_spec
-from warmci.sso.realm import CLIENT, RunRealm, roles_of, users_of
+from warmci.sso import keycloak_app, realm_lifecycle, realm_spec
+from warmci.sso.run_realm import CLIENT, RunRealm, roles_of, users_of
 from warmci.swarm import reap
 
 if TYPE_CHECKING:
@@ -104,8 +104,8 @@ def _spec(context: Context, realm: RunRealm, apps: Sequence[Placement]) -> realm
 def _name(context: Context, *, fixed: bool) -> str:
     request = context.request
     if fixed:
-        return lifecycle.fixed_realm_name(request.recipe, context.instance)
-    return lifecycle.new_realm_name(request.recipe, request.pr, request.ref)
+        return realm_lifecycle.fixed_realm_name(request.recipe, context.instance)
+    return realm_lifecycle.new_realm_name(request.recipe, request.pr, request.ref)
 
 
 def _create(context: Context, serving: keycloak_app.Provider, spec: realm_spec.RealmSpec, *, fresh: bool) -> None:
@@ -114,12 +114,12 @@ def _create(context: Context, serving: keycloak_app.Provider, spec: realm_spec.R
     fresh: a realm of this very name can only be a dead run's, for we hold the app's lock: it goes first.
     """
     with keycloak_app.connected(context.settings, serving.access) as keycloak:
-        number = lifecycle.count_against_budget(keycloak, most=context.settings.realm_max)
+        number = realm_lifecycle.count_against_budget(keycloak, most=context.settings.realm_max)
         if number >= context.settings.realm_warn:
             context.deviate(f"Keycloak has {number} realms of WarmCI: each makes it slower (warmci realms list)")
         if fresh:
-            lifecycle.delete_keycloak_realm(keycloak, spec.name)
-        lifecycle.create_keycloak_realm(
+            realm_lifecycle.delete_keycloak_realm(keycloak, spec.name)
+        realm_lifecycle.create_keycloak_realm(
             keycloak, spec, announce=lambda name: context.journal.note("realm", name, url=serving.url)
         )
 
@@ -128,11 +128,11 @@ def _delete(context: Context, serving: keycloak_app.Provider, name: str, made: F
     # A request under way is still carried out, and would be after the deletion that should have undone it.
     wait([made])
     with keycloak_app.connected(context.settings, serving.access) as keycloak:
-        if not isinstance(made.exception(), lifecycle.UnsettledRealmError):
-            lifecycle.delete_keycloak_realm(keycloak, name)
+        if not isinstance(made.exception(), realm_lifecycle.UnsettledRealmError):
+            realm_lifecycle.delete_keycloak_realm(keycloak, name)
             return
         context.console.say(f"Keycloak gave no answer on realm {name} and may yet make it: waiting", style="yellow")
-        lifecycle.delete_unsettled_realm(keycloak, name)
+        realm_lifecycle.delete_unsettled_realm(keycloak, name)
 
 
 def _live(context: Context) -> keycloak_app.Provider | None:

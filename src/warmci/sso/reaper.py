@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from warmci.base.errors import InterruptedRunError, WarmciError
 from warmci.base.models import Record
-from warmci.sso.lifecycle import Realm, delete_keycloak_realm, is_as_listed, list_realms
+from warmci.sso.realm_lifecycle import Realm, delete_keycloak_realm, is_as_listed, list_realms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence

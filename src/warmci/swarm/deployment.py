@@ -10,8 +10,8 @@ from warmci.base.errors import InfraError, RecipeFailedError
 from warmci.base.labels import INSTANCE_LABEL, LIVE_RUNS, NAMESPACE_LABEL, RUN_LABEL
 from warmci.base.process import CommandError
 from warmci.recipe import compose_text
-from warmci.recipe.lint import real_name
 from warmci.recipe.secret import generate_secret
+from warmci.recipe.trust_gate import real_name
 from warmci.swarm import addresses, convergence
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from pydantic import SecretStr, ValidationError
 
 from warmci.base import http, names
 from warmci.base.errors import InfraError, UsageError
-from warmci.sso import admin_rest, lifecycle, realm_spec
+from warmci.sso import admin_rest, realm_lifecycle, realm_spec
 from warmci.sso import admin_rest as keycloak
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def answers(router: respx.MockRouter, method: str, path: str, *responses: httpx.
 
 def create(subject: admin_rest.Keycloak, **more: Any) -> list[str]:
     announced: list[str] = []
-    lifecycle.create_keycloak_realm(subject, spec(**more), announce=announced.append)
+    realm_lifecycle.create_keycloak_realm(subject, spec(**more), announce=announced.append)
     return announced
 
 
@@ -136,7 +136,7 @@ def test_create_is_one_request_announced_before_it_is_sent(
         return httpx.Response(201)
 
     route = server.post("/admin/realms").mock(side_effect=answer)
-    lifecycle.create_keycloak_realm(subject, spec(), announce=announced.append)
+    realm_lifecycle.create_keycloak_realm(subject, spec(), announce=announced.append)
     assert route.call_count == 1
     body = json.loads(route.calls[0].request.content)
     assert (body["realm"], body["enabled"]) == (NAME, True)
@@ -170,7 +170,7 @@ def test_nothing_is_sent_when_the_journal_fails(server: respx.MockRouter, subjec
         raise OSError("No space left on device")
 
     with pytest.raises(OSError, match="No space"):
-        lifecycle.create_keycloak_realm(subject, spec(), announce=full)
+        realm_lifecycle.create_keycloak_realm(subject, spec(), announce=full)
     assert not server.calls
 
 
@@ -178,7 +178,7 @@ def test_the_token_is_thrown_away_after_a_create(server: respx.MockRouter, subje
     server.post("/admin/realms").respond(201)
     deletion = server.delete(f"/admin/realms/{NAME}").respond(204)
     create(subject)
-    lifecycle.delete_keycloak_realm(subject, NAME)
+    realm_lifecycle.delete_keycloak_realm(subject, NAME)
     assert deletion.calls[0].request.headers["authorization"] == "Bearer t1"
 
 
@@ -263,14 +263,14 @@ def test_a_realm_that_may_still_appear_is_told_apart(
     answers(server, "GET", f"/admin/realms/{NAME}", *looks)
     with pytest.raises(InfraError) as caught:
         create(subject)
-    assert isinstance(caught.value, lifecycle.UnsettledRealmError) is unsettled
+    assert isinstance(caught.value, realm_lifecycle.UnsettledRealmError) is unsettled
 
 
 def test_a_realm_that_commits_late_is_waited_for(
     server: respx.MockRouter, subject: admin_rest.Keycloak, clock: Clock
 ) -> None:
     server.delete(f"/admin/realms/{NAME}").mock(side_effect=lambda _: httpx.Response(204) if clock.now > 1100 else GONE)
-    assert lifecycle.delete_unsettled_realm(subject, NAME)
+    assert realm_lifecycle.delete_unsettled_realm(subject, NAME)
     assert 1100 < clock.now < 1104
 
 
@@ -278,7 +278,7 @@ def test_no_transaction_is_waited_for_for_ever(
     server: respx.MockRouter, subject: admin_rest.Keycloak, clock: Clock
 ) -> None:
     server.delete(f"/admin/realms/{NAME}").mock(return_value=GONE)
-    assert not lifecycle.delete_unsettled_realm(subject, NAME)
+    assert not realm_lifecycle.delete_unsettled_realm(subject, NAME)
     assert 1300 <= clock.now < 1304
 
 
@@ -357,7 +357,7 @@ def test_pauses_grow(server: respx.MockRouter, subject: admin_rest.Keycloak, clo
     answers(server, "DELETE", f"/admin/realms/{NAME}", *[error(500)] * 5)
     server.get(f"/admin/realms/{NAME}").mock(return_value=OURS)
     with pytest.raises(InfraError):
-        lifecycle.delete_keycloak_realm(subject, NAME)
+        realm_lifecycle.delete_keycloak_realm(subject, NAME)
     for slept, least in zip(clock.slept, [0.5, 1, 2, 4], strict=True):
         assert least <= slept <= least * 1.25
 
@@ -370,7 +370,7 @@ def test_slow_answers_end_the_tries_early(server: respx.MockRouter, subject: adm
     deletion = server.delete(f"/admin/realms/{NAME}").mock(side_effect=slow)
     server.get(f"/admin/realms/{NAME}").mock(return_value=OURS)
     with pytest.raises(InfraError, match="ReadTimeout"):
-        lifecycle.delete_keycloak_realm(subject, NAME)
+        realm_lifecycle.delete_keycloak_realm(subject, NAME)
     assert deletion.call_count == 2
 
 
@@ -403,7 +403,7 @@ def test_delete_is_certain(
 ) -> None:
     deletion = answers(server, "DELETE", f"/admin/realms/{NAME}", *deletes)
     look = answers(server, "GET", f"/admin/realms/{NAME}", *looks)
-    assert lifecycle.delete_keycloak_realm(subject, NAME) is existed
+    assert realm_lifecycle.delete_keycloak_realm(subject, NAME) is existed
     assert (deletion.call_count, look.call_count) == (len(deletes), len(looks))
 
 
@@ -416,7 +416,7 @@ def test_what_stays_is_named(
     deletion = answers(server, "DELETE", f"/admin/realms/{NAME}", *deletes)
     server.get(f"/admin/realms/{NAME}").mock(return_value=OURS)
     with pytest.raises(InfraError, match=f"{NAME} .* stays behind; last: ") as caught:
-        lifecycle.delete_keycloak_realm(subject, NAME)
+        realm_lifecycle.delete_keycloak_realm(subject, NAME)
     assert caught.value.hint == "warmci recover"
     assert deletion.call_count == len(deletes)
 
@@ -426,7 +426,7 @@ def test_no_url_is_built_from_an_unchecked_name(
     server: respx.MockRouter, subject: admin_rest.Keycloak, name: str
 ) -> None:
     with pytest.raises(UsageError):
-        lifecycle.delete_keycloak_realm(subject, name)
+        realm_lifecycle.delete_keycloak_realm(subject, name)
     with pytest.raises(ValidationError):
         spec(name=name)
     assert not server.calls
@@ -441,7 +441,7 @@ def test_the_token_is_renewed_before_it_ends(
     server.get("/admin/realms").respond(json=[])
     for passing, tokens in [(0, 1), (49, 1), (2, 2), (49, 2), (100, 3)]:
         clock.now += passing
-        lifecycle.list_realms(subject)
+        realm_lifecycle.list_realms(subject)
         assert server["token"].call_count == tokens
     form = httpx.QueryParams(server["token"].calls[0].request.content.decode())
     assert dict(form) == {
@@ -455,7 +455,7 @@ def test_the_token_is_renewed_before_it_ends(
 def test_a_service_account(server: respx.MockRouter, subject: admin_rest.Keycloak) -> None:
     server.get("/admin/realms").respond(json=[])
     access = admin_rest.KeycloakAccess(url=URL, client_id="warmci", client_secret=SecretStr(f"svc-{CANARY}"))
-    lifecycle.list_realms(admin_rest.Keycloak(access, subject._client))
+    realm_lifecycle.list_realms(admin_rest.Keycloak(access, subject._client))
     form = httpx.QueryParams(server["token"].calls[0].request.content.decode())
     assert dict(form) == {
         "grant_type": "client_credentials",
@@ -481,7 +481,7 @@ def test_refused_logins(
 ) -> None:
     server["token"].mock(return_value=answer)
     with pytest.raises(InfraError, match=message) as caught:
-        lifecycle.list_realms(subject)
+        realm_lifecycle.list_realms(subject)
     assert server["token"].call_count == 1
     if answer.status_code in (400, 401):
         assert "warmci keycloak bootstrap" in (caught.value.hint or "")
@@ -490,13 +490,13 @@ def test_refused_logins(
 def test_login_survives_a_restart(server: respx.MockRouter, subject: admin_rest.Keycloak) -> None:
     server["token"].mock(side_effect=[httpx.ConnectError("refused"), error(503), token()])
     server.get("/admin/realms").respond(json=[])
-    assert lifecycle.list_realms(subject) == []
+    assert realm_lifecycle.list_realms(subject) == []
 
 
 def test_unreachable(server: respx.MockRouter, subject: admin_rest.Keycloak) -> None:
     server["token"].mock(side_effect=httpx.ConnectError("[Errno 111] Connection refused"))
     with pytest.raises(InfraError, match=r"is not reachable; last: ConnectError: .*refused"):
-        lifecycle.list_realms(subject)
+        realm_lifecycle.list_realms(subject)
     assert server["token"].call_count == 5
 
 
@@ -582,8 +582,8 @@ def test_only_warmcis_own_realms_are_listed(server: respx.MockRouter, subject: a
         ]
     )
     facts = {"run": "r1", "owner": "o1", "host": "h1", "created": NOW, "ttl_s": 3600}
-    assert lifecycle.list_realms(subject) == [
-        lifecycle.Realm.model_validate({"name": name, **facts}) for name in ("ci-a", "ci-b")
+    assert realm_lifecycle.list_realms(subject) == [
+        realm_lifecycle.Realm.model_validate({"name": name, **facts}) for name in ("ci-a", "ci-b")
     ]
 
 
@@ -592,7 +592,7 @@ def test_what_create_writes_list_reads(server: respx.MockRouter, subject: admin_
     create(subject)
     body = json.loads(post.calls[0].request.content)
     server.get("/admin/realms").respond(json=[listed(body["realm"], body["displayName"])])
-    (realm,) = lifecycle.list_realms(subject)
+    (realm,) = realm_lifecycle.list_realms(subject)
     assert (realm.name, realm.run, realm.owner) == (NAME, spec().run, spec().owner)
     assert (realm.host, realm.ttl_s) == ("ci-host-1", 86400)
     assert realm.created.isoformat() == body["attributes"]["warmci.created"]
@@ -600,22 +600,22 @@ def test_what_create_writes_list_reads(server: respx.MockRouter, subject: admin_
 
 def test_an_account_without_realms_lists_none(server: respx.MockRouter, subject: admin_rest.Keycloak) -> None:
     server.get("/admin/realms").mock(return_value=error(403))
-    assert lifecycle.list_realms(subject) == []
+    assert realm_lifecycle.list_realms(subject) == []
 
 
 @pytest.mark.parametrize("answer", [error(400), httpx.Response(200, json={}), error(500)])
 def test_no_list(server: respx.MockRouter, subject: admin_rest.Keycloak, answer: httpx.Response) -> None:
     server.get("/admin/realms").mock(return_value=answer)
     with pytest.raises(InfraError, match="last: "):
-        lifecycle.list_realms(subject)
+        realm_lifecycle.list_realms(subject)
 
 
 def test_fixed_names_are_one_per_recipe_and_instance() -> None:
-    assert lifecycle.fixed_realm_name("hedgedoc", "0123456789ab") == "ci-hedgedoc-0123456789ab"
-    long = [lifecycle.fixed_realm_name("x" * 60 + end, "0123456789ab") for end in ("abc", "abd")]
+    assert realm_lifecycle.fixed_realm_name("hedgedoc", "0123456789ab") == "ci-hedgedoc-0123456789ab"
+    long = [realm_lifecycle.fixed_realm_name("x" * 60 + end, "0123456789ab") for end in ("abc", "abd")]
     assert long[0] != long[1], "they do not share a lock, so they must not share a realm"
     assert max(map(len, long)) <= 63
-    assert lifecycle.fixed_realm_name("hedgedoc", "0123456789ab") != lifecycle.fixed_realm_name(
+    assert realm_lifecycle.fixed_realm_name("hedgedoc", "0123456789ab") != realm_lifecycle.fixed_realm_name(
         "hedgedoc", "0123456789ac"
     )
 
@@ -623,9 +623,9 @@ def test_fixed_names_are_one_per_recipe_and_instance() -> None:
 def test_the_budget(server: respx.MockRouter, subject: admin_rest.Keycloak) -> None:
     ours = "warmci run=r1 owner=o1 host=h1 created=2026-11-24T12:00:00+00:00 ttl_s=60"
     server.get("/admin/realms").respond(json=[listed(f"ci-{number}", ours) for number in range(3)])
-    assert lifecycle.count_against_budget(subject, most=4) == 3
+    assert realm_lifecycle.count_against_budget(subject, most=4) == 3
     with pytest.raises(InfraError, match="has 3 realms of WarmCI, 3 are allowed") as caught:
-        lifecycle.count_against_budget(subject, most=3)
+        realm_lifecycle.count_against_budget(subject, most=3)
     assert "warmci realms reap" in (caught.value.hint or "")
 
 
@@ -634,16 +634,16 @@ def test_protected_realms_are_neither_made_nor_deleted(server: respx.MockRouter,
     with pytest.raises(UsageError, match=f"realm {NAME} is protected"):
         create(keycloak)
     with pytest.raises(UsageError, match="realm production is protected"):
-        lifecycle.delete_keycloak_realm(keycloak, "production")
+        realm_lifecycle.delete_keycloak_realm(keycloak, "production")
     assert not server.calls
 
 
 def test_a_realm_that_a_crash_took(server: respx.MockRouter, subject: admin_rest.Keycloak) -> None:
     path = f"/realms/{NAME}/.well-known/openid-configuration"
     server.get(path).mock(side_effect=[httpx.Response(200), httpx.Response(404), httpx.ConnectError("refused")])
-    assert lifecycle.missing_realm_reason(subject._client, URL, NAME) is None
-    assert lifecycle.missing_realm_reason(subject._client, URL, NAME) == f"realm {NAME} is gone: HTTP 404"
-    assert "does not answer" in (lifecycle.missing_realm_reason(subject._client, URL, NAME) or "")
+    assert realm_lifecycle.missing_realm_reason(subject._client, URL, NAME) is None
+    assert realm_lifecycle.missing_realm_reason(subject._client, URL, NAME) == f"realm {NAME} is gone: HTTP 404"
+    assert "does not answer" in (realm_lifecycle.missing_realm_reason(subject._client, URL, NAME) or "")
 
 
 # --- names
@@ -651,11 +651,11 @@ def test_a_realm_that_a_crash_took(server: respx.MockRouter, subject: admin_rest
 
 @given(st.text(), st.text(), st.text())
 def test_realm_names_are_valid_whatever_they_are_made_of(parent: str, pr: str, ref: str) -> None:
-    name = lifecycle.new_realm_name(parent, pr, ref)
+    name = realm_lifecycle.new_realm_name(parent, pr, ref)
     assert names.realm_name(name) == name
     assert len(name) <= 63
     assert name.startswith("ci-")
-    assert name != lifecycle.new_realm_name(parent, pr, ref)
+    assert name != realm_lifecycle.new_realm_name(parent, pr, ref)
 
 
 @pytest.mark.parametrize(
@@ -668,7 +668,7 @@ def test_realm_names_are_valid_whatever_they_are_made_of(parent: str, pr: str, r
     ],
 )
 def test_realm_names_are_readable(parts: tuple[str, str, str], start: str) -> None:
-    name = lifecycle.new_realm_name(*parts)
+    name = realm_lifecycle.new_realm_name(*parts)
     assert name.startswith(start)
     assert len(name) == len(start) + 8
 

@@ -10,7 +10,7 @@ import yaml
 from warmci.base import docker_cli
 from warmci.base.errors import RefusedError
 from warmci.recipe.compose import load_compose
-from warmci.recipe.lint import check, findings
+from warmci.recipe.trust_gate import check, findings
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from warmci.recipe.config import APP_CLIENT, TEST_USER, SsoConfig, UserConfig, email_of, filled
-from warmci.sso import keycloak_app as provider
-from warmci.sso import lifecycle
+from warmci.sso import keycloak_app, realm_lifecycle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +33,7 @@ class RunRealm:
     """What the app and the tests are told of the run's realm."""
 
     settings: Settings
-    provider: provider.Provider
+    provider: keycloak_app.Provider
     name: str
     client_secret: str = field(repr=False)
     passwords: Mapping[str, str] = field(repr=False)
@@ -53,8 +52,8 @@ class RunRealm:
         """Wait for the realm, and make it tell the app at app_url when a session ends, where the recipe wants that."""
         self.wait()
         if path := self.config.backchannel_logout_path:
-            with provider.connected(self.settings, self.provider.access) as keycloak:
-                lifecycle.aim_backchannel_logout(keycloak, self.name, CLIENT, f"{app_url}{path}")
+            with keycloak_app.connected(self.settings, self.provider.access) as keycloak:
+                realm_lifecycle.aim_backchannel_logout(keycloak, self.name, CLIENT, f"{app_url}{path}")
 
     @property
     def issuer(self) -> str:
@@ -112,8 +111,8 @@ class RunRealm:
 
     def unhealthy(self) -> str | None:
         """Why the run's Keycloak cannot serve it any more; a realm that a crash took with it counts, too."""
-        reason = provider.unhealthy(self.settings, self.provider.url)
+        reason = keycloak_app.unhealthy(self.settings, self.provider.url)
         if reason is None and self.made is not None and self.made.done() and self.made.exception() is None:
-            with provider.client_for(self.settings, self.provider.url) as client:
-                return lifecycle.missing_realm_reason(client, self.provider.url, self.name)
+            with keycloak_app.client_for(self.settings, self.provider.url) as client:
+                return realm_lifecycle.missing_realm_reason(client, self.provider.url, self.name)
         return reason
