@@ -247,7 +247,7 @@ def test_custom_html_is_seeded_and_drilled_behind_traefik(routed: Bench) -> None
     canonical = routed.store.load("custom-html")
     assert canonical is not None
     assert (canonical.ingress, canonical.port) == ("traefik", 443)
-    drill = routed.run("custom-html", "--drill")
+    drill = routed.call("warmci", "canonical", "drill", "custom-html")
     assert drill.code == 0, drill.stderr
 
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from warmci.recipe import overlay
-from warmci.recipe.ingress import Route, Routing
+from warmci.recipe.ingress import Route, Routing, behind_traefik
 
 LABELS = {"org.warmci.run": "r1", "org.warmci.instance": "i1"}
 
@@ -71,6 +71,31 @@ def test_without_a_route_nothing_is_published() -> None:
         "ingress direct: not asked over HTTP, because it sleeps"
     ]
     assert "ports" not in changed["services"]["app"]
+
+
+def test_behind_traefik_nothing_of_ours_is_published() -> None:
+    text = "services: {app: {ports: [{target: 80, published: 8080}], deploy: {labels: {a: b}}, networks: {proxy: }}}"
+    changed = document(text)
+    assert overlay.leave_to_traefik(changed, Routing(Route("app", 80, "traefik"))) == [
+        "published ports left out: app:8080",
+        "ingress traefik: app:80 by its labels",
+    ]
+    assert changed["services"]["app"] == {"deploy": {"labels": {"a": "b"}}, "networks": {"proxy": None}}
+    assert overlay.leave_to_traefik(changed, Routing(None, "it sleeps")) == [
+        "ingress traefik: not asked, because it sleeps"
+    ]
+
+
+def test_ports_alone_are_no_route_behind_traefik() -> None:
+    of_ports, of_labels = Routing(Route("app", 80, "ports")), Routing(Route("app", 80, "traefik"))
+    assert behind_traefik(of_ports).because == "it publishes ports and has no Traefik labels"
+    assert behind_traefik(of_labels) is of_labels
+
+
+def test_a_proxys_own_ports_are_published_at_its_task() -> None:
+    changed = document("services: {app: {ports: [{target: 80, published: 80, mode: ingress}]}}")
+    overlay.publish_in_host_mode(changed)
+    assert changed["services"]["app"]["ports"] == [{"target": 80, "published": 80, "mode": "host"}]
 
 
 def test_every_object_is_labelled_and_foreign_ones_are_not() -> None:
