@@ -16,6 +16,7 @@ from warmci.report.console import Console, print_data
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from warmci.base.models import RunResult
 
@@ -43,40 +44,51 @@ def run(
     _version: Version = False,
 ) -> None:
     """Test a recipe on a real swarm: cold (fresh and authoritative), or quick on warm data."""
+    from warmci.base import settings  # noqa: PLC0415
     from warmci.base.models import Mode  # noqa: PLC0415
     from warmci.report.trigger import job_link  # noqa: PLC0415
+    from warmci.run import record  # noqa: PLC0415
     from warmci.run.announce import announced  # noqa: PLC0415  (--help must not wait for the engine's SDK)
     from warmci.run.context import Request  # noqa: PLC0415
     from warmci.run.run import run_recipe  # noqa: PLC0415
 
     if no_wait and wait is not None:
         raise UsageError("--wait and --no-wait exclude each other", hint="run_recipe_ci.py --help")
-    loaded = load_settings(lock_wait_s=0.0 if no_wait else wait)
     console = Console()
     request = Request(recipe, Mode.QUICK if quick else Mode.COLD, ref, pr, reseed)
-    link = job_link(os.environ)
-    result = announced(loaded, console, request, lambda: run_recipe(loaded, console, request), link=link)
+    state_dir: Path | None = None
+    try:
+        loaded = load_settings(lock_wait_s=0.0 if no_wait else wait)
+    except UsageError as error:
+        if (state_dir := settings.state_dir_alone()) is None:
+            raise  # nobody knows where a result would be looked for
+        result = record.refused(state_dir, console, request, error)
+    else:
+        state_dir, link = loaded.state_dir, job_link(os.environ)
+        result = announced(loaded, console, request, lambda: run_recipe(loaded, console, request), link=link)
     if as_json:
         print_data(result.model_dump_json(indent=2))
-    _say_verdict(console, result, str(loaded.runs_dir / result.run / "result.json"))
+    _say_verdict(console, result, state_dir / ".runs" / result.run / "result.json")
     raise typer.Exit(result.exit_code)
 
 
-def _say_verdict(console: Console, result: RunResult, path: str) -> None:
+def _say_verdict(console: Console, result: RunResult, path: Path) -> None:
     from warmci.report import words  # noqa: PLC0415
 
+    where = str(path) if path.is_file() else ""  # the state directory may have taken none
     if result.log_excerpt:
-        console.say("--- the failing task's log", style="dim")
+        console.say(f"--- {words.log_title(result)}", style="dim")
         console.say(result.log_excerpt)
         console.say("---", style="dim")
     if not words.is_green(result):
-        console.error(result.summary, result.hint or f"all that was seen is in {path}")
+        console.error(result.summary, result.hint or (f"all that was seen is in {where}" if where else None))
         if result.cause:
             console.say(f"cause: {words.cause_text(result)}")
     for note in words.notes(result):
         console.say(note)
     style = "bold green" if words.is_green(result) else "bold red"
-    console.say(f"{words.headline(result)} in {result.seconds:.1f} s: {path}", style)
+    ended = f"{words.headline(result)} in {result.seconds:.1f} s"
+    console.say(f"{ended}: {where}" if where else f"{ended}; no result was written", style)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,6 +9,7 @@ import pty
 import re
 import threading
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 from xml.etree import ElementTree as ET
@@ -141,7 +142,7 @@ def test_prometheus(raw: str) -> None:
 def talk(raw: str) -> None:
     """Everything that can be said by a console."""
     result, shown = made(raw), Console()
-    run_recipe_ci._say_verdict(shown, result, "result.json")
+    run_recipe_ci._say_verdict(shown, result, Path("result.json"))
     shown.say(raw)
     shown.error(raw, raw)
     with shown.working(raw):

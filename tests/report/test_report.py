@@ -11,14 +11,12 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from support.results import fallback_pass, never_ran, promotion_failed, quick_fail, result
-from warmci.base.models import Mode, RunResult, Verdict
-from warmci.base.settings import Settings
+from warmci.base.models import RunResult, Verdict
 from warmci.report import words
 from warmci.report.console import Console
 from warmci.report.html import page
 from warmci.report.junit import junit
-from warmci.run.context import Request
-from warmci.run.run import Run
+from warmci.run import record
 
 GOLDEN = Path(__file__).parents[1] / "data" / "report"
 SAMPLES = {
@@ -186,24 +184,15 @@ def test_a_page_stands_alone() -> None:
     assert {"dl", "details", "pre"} <= set(read(html).tags)
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    settings = Settings(state_dir=tmp_path)
-    made = Run(settings, Console(), Request("miniflux", Mode.QUICK))
-    made.dir.mkdir(parents=True)
-    return made
+def test_a_run_leaves_its_reports_beside_the_result(tmp_path: Path) -> None:
+    record.write(tmp_path, quick_fail(), Console())
+    assert {path.name for path in tmp_path.iterdir()} == {"result.json", "junit.xml", "report.html"}
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+    assert RunResult.model_validate_json((tmp_path / "result.json").read_bytes()) == quick_fail()
+    assert (tmp_path / "junit.xml").read_text(encoding="utf-8") == junit(quick_fail())
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == page(quick_fail())
 
 
-def test_a_run_leaves_its_reports_beside_the_result(run: Run) -> None:
-    run._write(quick_fail())
-    assert {path.name for path in run.dir.iterdir()} == {"result.json", "junit.xml", "report.html"}
-    assert {path.stat().st_mode & 0o777 for path in run.dir.iterdir()} == {0o600}
-    assert RunResult.model_validate_json((run.dir / "result.json").read_bytes()) == quick_fail()
-    assert (run.dir / "junit.xml").read_text(encoding="utf-8") == junit(quick_fail())
-    assert (run.dir / "report.html").read_text(encoding="utf-8") == page(quick_fail())
-
-
-def test_reports_that_cannot_be_written_are_a_warning(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    run.dir.rmdir()
-    run._write(quick_fail())
-    assert f"warning: {run.dir}: reports are incomplete" in capsys.readouterr().err
+def test_reports_that_cannot_be_written_are_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record.write(tmp_path / "gone", quick_fail(), Console())
+    assert f"warning: {tmp_path / 'gone'}: reports are incomplete" in capsys.readouterr().err

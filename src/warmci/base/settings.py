@@ -34,7 +34,23 @@ def _max_tests() -> int:
     return int(os.environ.get("MAX_TESTS") or 2)
 
 
-class Settings(BaseSettings):
+class _FromHost(BaseSettings):
+    """Where values are looked for, in their order."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  (signature of pydantic-settings)
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        file = TomlConfigSettingsSource(settings_cls, settings_file())
+        return init_settings, env_settings, SecretsSettingsSource(settings_cls, credentials_dir()), file
+
+
+class Settings(_FromHost):
     """Each field is a setting; its description is what docs/settings.md says."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
@@ -170,18 +186,6 @@ class Settings(BaseSettings):
     def ports(self) -> range:
         return range(self.port_first, min(self.port_first + self.port_count, 65536))
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  (signature of pydantic-settings)
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        file = TomlConfigSettingsSource(settings_cls, settings_file())
-        return init_settings, env_settings, SecretsSettingsSource(settings_cls, credentials_dir()), file
-
 
 def settings_file() -> Path:
     return Path(os.environ.get(FILE_VARIABLE) or DEFAULT_FILE)
@@ -225,6 +229,24 @@ def load(**flags: Any) -> Settings:
         raise UsageError(f"settings: {field}: {first['msg']}", hint=f"see docs/settings.md and {path}") from error
     except ValueError as error:
         raise UsageError(f"settings file {path}: {error}", hint="see docs/settings.md") from error
+
+
+class _StateDir(_FromHost):
+    """The one setting that tells where the result of a run with wrong settings goes."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
+
+    state_dir: Path = Settings.model_fields["state_dir"].default
+
+
+def state_dir_alone() -> Path | None:
+    """state_dir, whatever else is wrong in the settings; None where not even that can be told."""
+    if os.environ.get(FILE_VARIABLE) and not settings_file().is_file():
+        return None
+    try:
+        return _StateDir().state_dir
+    except ValueError:  # of pydantic, or of TOML
+        return None
 
 
 def _refuse_open_secret(path: Path) -> None:

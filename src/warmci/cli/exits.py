@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import os
-import platform
 import select
 import sys
-import tempfile
-import time
-import traceback
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warmci import __version__
-from warmci.base import interrupts
+from warmci.base import bug, interrupts
 from warmci.base.errors import WarmciError
 from warmci.report.console import Console
 
@@ -42,7 +36,7 @@ def run_main(app: Callable[[Sequence[str]], object], argv: Sequence[str]) -> int
             # Nobody reads our output any more; what was to be done has been done.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
-        Console().error(f"this is a bug in WarmCI: {type(error).__name__}; details in {_log(argv)}", "please report it")
+        Console().error(bug.message(error, bug.keep(" ".join(argv), None)), bug.HINT)
         return BUG
     return 0
 
@@ -52,12 +46,3 @@ def _is_gone(fd: int) -> bool:
     probe = select.poll()
     probe.register(fd, 0)
     return any(event & select.POLLERR for _, event in probe.poll(0))
-
-
-def _log(argv: Sequence[str]) -> Path:
-    """Versions, command and traceback; a traceback holds code and messages, no values of variables."""
-    fd, name = tempfile.mkstemp(prefix="warmci-bug-", suffix=".log")
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        file.write(f"warmci {__version__}, Python {platform.python_version()}, {platform.platform()}\n")
-        file.write(f"{time.strftime('%F %T %z')}: {' '.join(argv)}\n\n{traceback.format_exc()}")
-    return Path(name)

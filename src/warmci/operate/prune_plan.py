@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from warmci.base import disk
 from warmci.base.errors import InfraError, WarmciError
-from warmci.base.models import Record
+from warmci.base.models import Record, Verdict
 from warmci.base.run_locks import dead_runs
 from warmci.base.state import disk as checked
 from warmci.swarm import pulled
@@ -110,10 +110,13 @@ def _sweeps(settings: Settings) -> list[Item]:
 def kind_of(run_dir: Path) -> tuple[str, str, bool]:
     """Recipe, mode and whether for a pull request: many runs of one kind must not push out the few of another.
 
-    Empty where the run was killed before it could say.
+    Empty where the run was killed before it could say, and for every mistake in what was asked for: misspelt names are
+    many, and each would keep runs of its own.
     """
     try:
         value = json.loads((run_dir / "result.json").read_bytes())
+        if value["verdict"] == Verdict.USAGE:
+            return "", "", False
         return str(value["recipe"]), str(value["ran"] or value["requested"]), bool(value["pr"])
     except (OSError, ValueError, KeyError, TypeError):
         return "", "", False

@@ -37,6 +37,8 @@ class History(Record):
 def read_results(runs_dir: Path, until: datetime | None = None) -> list[RunResult]:
     """All readable results, oldest first; a run that has none yet, or one of another version, is left out.
 
+    So is a mistake in what was asked for, a misspelt name perhaps: it tells nothing of a recipe.
+
     until: leave out those of a clock that ran ahead; a run of next week would keep a recipe green till then.
     """
     found = []
@@ -45,7 +47,7 @@ def read_results(runs_dir: Path, until: datetime | None = None) -> list[RunResul
             result = RunResult.model_validate_json(path.read_bytes())
         except (OSError, ValidationError):
             continue
-        if until is None or result.started <= until:
+        if result.verdict is not Verdict.USAGE and (until is None or result.started <= until):
             found.append(result)
     return found
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from warmci.base.models import Mode, Verdict
 
 if TYPE_CHECKING:
-    from warmci.base.models import Promotion, RunResult
+    from collections.abc import Iterator
+
+    from warmci.base.models import Promotion, RunResult, TestOutcome
 
 QUICK_NOTE = "quick: lower confidence, does not gate a merge; cold is authoritative"
 _MEANINGS = {
@@ -57,6 +59,16 @@ def notes(result: RunResult) -> tuple[str, ...]:
     if result.ran is None:
         said.append(f"no {result.requested} pipeline ran")
     return tuple(said)
+
+
+def log_title(result: RunResult) -> str:
+    """What result.log_excerpt is."""
+    failed = any(test.outcome == "failed" and test.message == result.log_excerpt for test in all_tests(result))
+    return "the failed test's output" if failed else "the failing task's log"
+
+
+def all_tests(result: RunResult) -> Iterator[TestOutcome]:
+    return (test for stage in result.stages for test in stage.tests)
 
 
 def cause_text(result: RunResult) -> str:

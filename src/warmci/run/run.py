@@ -7,20 +7,9 @@ from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from warmci.base import docker_cli, fs, names
+from warmci.base import bug, docker_cli, names
 from warmci.base.causes import find_cause
-from warmci.base.errors import (
-    BusyError,
-    InfraError,
-    InterruptedRunError,
-    PromotionError,
-    RecipeFailedError,
-    RefusedError,
-    RollbackError,
-    UnverifiedError,
-    UsageError,
-    WarmciError,
-)
+from warmci.base.errors import InfraError, InterruptedRunError, WarmciError
 from warmci.base.interrupts import shielded
 from warmci.base.journal import Journal
 from warmci.base.locks import Holder, show_phase, slot
@@ -34,9 +23,8 @@ from warmci.operate.recover import recover
 from warmci.recipe.config import load_config
 from warmci.recipe.render import has_ipvs
 from warmci.recipe.repository import clone
-from warmci.report.html import page
-from warmci.report.junit import junit
 from warmci.report.stages import Recorder
+from warmci.run import record
 from warmci.run.context import Context, Request
 from warmci.run.ingress import take as take_ingress
 from warmci.run.pipeline import Pipeline
@@ -51,22 +39,6 @@ if TYPE_CHECKING:
     from warmci.base.settings import Settings
     from warmci.base.state import State
     from warmci.report.console import Console
-
-_VERDICTS: dict[type[WarmciError], Verdict] = {
-    RefusedError: Verdict.REFUSED,
-    RecipeFailedError: Verdict.FAIL,
-    UsageError: Verdict.USAGE,
-    PromotionError: Verdict.PROMOTION_FAILED,
-    RollbackError: Verdict.ROLLBACK_FAILED,
-    UnverifiedError: Verdict.UNVERIFIED,
-    BusyError: Verdict.BUSY,
-    InterruptedRunError: Verdict.INTERRUPTED,
-    InfraError: Verdict.INFRA,
-}
-
-
-def verdict_of(error: WarmciError) -> Verdict:
-    return next((_VERDICTS[kind] for kind in type(error).__mro__ if kind in _VERDICTS), Verdict.INFRA)
 
 
 class Run:
@@ -90,25 +62,22 @@ class Run:
         self._context: Context | None = None
 
     def execute(self) -> RunResult:
-        """The whole run. Never raises a WarmciError: what went wrong is the result's verdict."""
+        """The whole run. What went wrong is the result's verdict, a bug of ours too; nothing is raised for it."""
         outcome: WarmciError | None = None
+        verdict = Verdict.PASS
         try:
             self._guarded()
         except WarmciError as error:
-            outcome = error
-        result = self._result(outcome)
-        if self.dir.is_dir():
-            self._write(result)
+            outcome, verdict = error, record.verdict_of(error)
+        except Exception as error:  # noqa: BLE001  (whatever is not ours to expect is a bug, and is said to be one)
+            home = record.home(self.settings.state_dir, self.id)
+            log = bug.keep(f"run {self.id}: {self.request}", home, self.console.redact)
+            outcome, verdict = WarmciError(bug.message(error, log), hint=bug.HINT), Verdict.BUG
+        result = self._result(outcome, verdict)
+        with suppress(InterruptedRunError), shielded():  # the verdict stands, whoever is impatient now
+            if (home := record.home(self.settings.state_dir, self.id)) is not None:
+                record.write(home, result, self.console)
         return result
-
-    def _write(self, result: RunResult) -> None:
-        """The result as data and as two reports; a full disk takes none of the verdict away."""
-        try:
-            fs.write_json(self.dir / "result.json", result.model_dump(mode="json"))
-            fs.write_atomic(self.dir / "junit.xml", junit(result))
-            fs.write_atomic(self.dir / "report.html", page(result))
-        except OSError as error:
-            self.console.say(f"warning: {self.dir}: reports are incomplete: {error.strerror or error}", style="yellow")
 
     def _guarded(self) -> None:
         names.recipe_name(self.request.recipe)
@@ -252,7 +221,7 @@ class Run:
             snapshot.remove(self.dir / "work")
             stage.detail = "nothing left behind"
 
-    def _result(self, outcome: WarmciError | None) -> RunResult:
+    def _result(self, outcome: WarmciError | None, verdict: Verdict) -> RunResult:
         redact, context = self.console.redact, self._context
         if context is not None:
             self._facts |= {
@@ -261,7 +230,6 @@ class Run:
                 "dependencies": context.dependencies,
                 "attach": context.attached,
             }
-        verdict = verdict_of(outcome) if outcome else Verdict.PASS
         self._facts |= {
             "verdict": verdict,
             "exit_code": EXIT_CODES[verdict],
@@ -276,7 +244,7 @@ class Run:
 
 
 def run_recipe(settings: Settings, console: Console, request: Request) -> RunResult:
-    """Test a recipe and say the verdict. Never raises a WarmciError."""
+    """Test a recipe and say the verdict, whatever it is; never raises for it."""
     result = Run(settings, console, request).execute()
     metrics.write(settings, lambda text: console.say(text, style="yellow"))
     return result
