@@ -61,7 +61,7 @@ def broken(bench: Bench, name: str, path: str, text: str) -> str:
         ("reads-host", "compose.yml", "services: {app: {image: x, env_file: /etc/passwd}}\n", "outside the recipe"),
         ("binds-host", "compose.yml", "services: {app: {image: x, volumes: ['/:/host']}}\n", "mounts / of the host"),
         ("no-image", "compose.yml", "services: {app: {command: x}}\n", "has no image"),
-        ("unknown-key", "compose.yml", "services: {app: {image: x, wrong_key: 1}}\n", "swarm refuses the stack"),
+        ("unknown-key", "compose.yml", "services: {app: {image: x, wrong_key: 1}}\n", "property wrong_key is not"),
     ],
 )
 def test_malformed_recipes(bench: Bench, name: str, path: str, text: str, words: str) -> None:
@@ -85,6 +85,14 @@ def test_a_recipe_cannot_redirect_our_tools(bench: Bench) -> None:
 def test_no_engine(bench: Bench) -> None:
     answer = bench.call("run_recipe_ci.py", "custom-html", WARMCI_DOCKER_HOST="unix:///nonexistent.sock")
     check(answer, 3, "no Docker engine answers at unix:///nonexistent.sock")
+
+
+def test_a_docker_cli_that_cannot_read_recipes(bench: Bench, tmp_path: Path) -> None:
+    old = tmp_path / "docker"
+    old.write_text("#!/bin/sh\necho 'Docker version 20.10.24+dfsg1, build 297e128'\n", encoding="utf-8")
+    old.chmod(0o755)
+    answer = bench.call("run_recipe_ci.py", "custom-html", WARMCI_DOCKER_CLI=str(old))
+    check(answer, 3, f"Docker's CLI from 23 on is needed: {old} is 20.10")
 
 
 def test_engine_that_is_no_swarm(bench: Bench, tmp_path: Path) -> None:
