@@ -10,10 +10,12 @@ from pydantic import SecretStr
 
 from warmci.base import authority, docker_cli, http
 from warmci.base.errors import InfraError
+from warmci.base.labels import LIVE_RUN
 from warmci.recipe.config import filled, load_config
 from warmci.recipe.render import Placement, kept_env, render
 from warmci.sso import admin_rest
 from warmci.sso.admin_rest import ADMIN_SECRET
+from warmci.swarm import pulled
 from warmci.swarm.deployment import Deployment
 
 if TYPE_CHECKING:
@@ -95,12 +97,16 @@ def deploy(
     deployment = Deployment(engine, placement, work_dir, kept, site.volumes, dict(site.secrets), announce)
     deployment.claim()
     console.redact.add(*site.secrets.values(), *config.secrets.values())
+    lacking = pulled.absent(engine, rendered.images.values()) if placement.run != LIVE_RUN else []
     try:
         deployment.deploy(rendered, config.secrets)
     finally:
         console.redact.add(*deployment.secrets.values())
     deadline_s = rendered.deadline_s(settings.deploy_timeout_s, settings.deploy_timeout_max_s)
-    deployment.wait(deadline_s, console.progress)
+    try:
+        deployment.wait(deadline_s, console.progress)
+    finally:
+        pulled.record(settings.state_dir, engine, lacking, placement.run)
     access = admin_access(placement.url, deployment.secrets)
     with client_for(settings, placement.url) as client:
         admin_rest.wait_healthy(client, placement.url, deadline_s=deadline_s)

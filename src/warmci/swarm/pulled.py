@@ -39,13 +39,17 @@ def absent(engine: Engine, references: Iterable[str]) -> list[str]:
 
 
 def record(state_dir: Path, engine: Engine, references: Iterable[str], run: str) -> None:
-    """Remember those that are there now. Without room for the record it is left out: the image then simply stays."""
+    """Remember those that are there now, and forget those that somebody else has removed.
+
+    Without room for the record it is left out: the image then simply stays.
+    """
     with suppress(OSError, InfraError):
         found = [(engine.image_digest(reference), reference) for reference in references]
         new = {image: PulledImage(id=image, reference=named, run=run) for image, named in found if image != named}
         if new:
             with _locked(state_dir):
-                known = {item.id: item for item in load(state_dir)}
+                there = {str(image["Id"]) for image in engine.images()}
+                known = {item.id: item for item in load(state_dir) if item.id in there}
                 _write(state_dir, {**new, **known}.values())
 
 
