@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from warmci.base import authority, http
+from warmci.base import authority, http, names
 from warmci.base.errors import InfraError, UsageError
 from warmci.demo import images
 from warmci.live import ingress, ingress_json
 from warmci.live.plan import Action
 from warmci.live.traefik_api import TraefikApi
 from warmci.report.console import Console
+from warmci.swarm.deployment import undeploy_stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -271,6 +272,17 @@ def test_miniflux_logs_in_by_https_and_keeps_its_users_over_the_upgrade(routed: 
     assert quick.result.ran == "quick", quick.result.because
 
 
+def test_docs_in_its_production_configuration_logs_in_through_traefik(routed: Bench, live_keycloak: object) -> None:
+    """It redirects what is not https, and its cookies are secure: without a proxy only its development one works."""
+    assert live_keycloak
+    needed = [tag for tag, image in images.IMAGES.items() if image.name in {"lasuite-docs", "nginx", "redis"}]
+    images.provide_images(routed.engine, needed, images.default_cache_dir(), print)
+    answer = routed.run("lasuite-docs", "--ref", "0.2.0+1.1.0")
+    assert answer.code == 0, answer.stderr
+    passed = {test.name for stage in answer.result.stages for test in stage.tests if test.outcome == "passed"}
+    assert "test_lasuite_docs::test_documents_are_kept" in passed
+
+
 # --- the live one itself
 
 
@@ -292,9 +304,8 @@ def test_its_api_wants_a_password(routed: Bench, browser: httpx.Client) -> None:
 
 def test_a_second_reconcile_has_nothing_to_do_and_a_lost_one_is_started(routed: Bench) -> None:
     assert ingress.reconcile(routed.settings, QUIET).action is Action.UNCHANGED
-    routed.engine.remove_services(
-        [item["ID"] for item in routed.engine.services() if "ingress" in item["Spec"]["Name"]]
-    )
+    stack = names.stack_name(names.ingress_domain(routed.settings.base_domain))
+    undeploy_stack(routed.engine, stack, graceful=False)
     with pytest.raises(InfraError, match="the live Traefik does not serve"):
         ingress.choose(routed.settings, routed.engine, "any")
     refused = routed.run("custom-html")
