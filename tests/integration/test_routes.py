@@ -152,6 +152,21 @@ def test_start_first_rolls_back(bench: Bench) -> None:
     assert bench.ledger() == Ledger()
 
 
+def test_https_by_recipe_toml(bench: Bench) -> None:
+    operator = bench.settings.recipes_dir / "secure"
+    operator.mkdir()
+    (operator / "recipe.toml").write_text('scheme = "https"\n', encoding="utf-8")
+    test = (
+        "def test_it(app):\n    assert app.url.startswith('https://')\n    assert app.client.get('/').text == 'ok\\n'\n"
+    )
+    (operator / "test_secure.py").write_text(test, encoding="utf-8")
+    recipe(bench, "secure", {"app": App(web())})
+    answer = run(bench, "secure")
+    assert answer.code == 0, answer.stderr
+    outcomes = [outcome for stage in answer.result.stages for outcome in stage.tests if "test_it" in outcome.name]
+    assert [outcome.outcome for outcome in outcomes] == ["passed"]
+
+
 def _start_first() -> str:
     return '"update_config": {"order": "start-first", "failure_action": "rollback", "monitor": "2s"}'
 

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from warmci.base import authority, http
 from warmci.base.errors import InfraError
+from warmci.base.settings import Settings
 from warmci.swarm.haproxy import NO_TASK, Haproxy, Target
 
 if TYPE_CHECKING:
@@ -98,6 +100,23 @@ def test_a_task_that_speaks_https(proxy: Haproxy, tmp_path: Path) -> None:
     assert get(proxy).text.startswith(str(secure.server_port))
     proxy.lead_to([Target("127.0.0.1", plain.server_port, "http")])
     assert get(proxy).text.startswith(str(plain.server_port))
+
+
+def test_it_speaks_https_by_the_hosts_own_authority(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path / "state", base_domain="ci.example.org")
+    settings.state_dir.mkdir(mode=0o700)
+    proxy, task = Haproxy(free_port(), tmp_path / "secure", authority.served(settings)), serve()
+    proxy.start()
+    try:
+        proxy.lead_to([Target("127.0.0.1", task.server_port, "http")])
+        ca = authority.authority(settings)
+        base, address = settings.base_domain, "127.0.0.1"
+        with http.client(base_domain=base, address=address, base_url="", timeout_s=10, ca=ca) as client:
+            answer = client.get(f"https://app.ci.example.org:{proxy.port}/")
+        assert answer.text == f"{task.server_port} https 127.0.0.1"
+        assert (tmp_path / "secure" / "served.pem").stat().st_mode & 0o777 == 0o600
+    finally:
+        proxy.stop()
 
 
 def test_a_port_in_use_is_the_hosts_fault(proxy: Haproxy, tmp_path: Path) -> None:

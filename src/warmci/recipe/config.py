@@ -143,6 +143,8 @@ class RecipeConfig(Record):
     """Whose health_path is asked, under {domain}; empty: the domain itself."""
     route: str = Field("", pattern=rf"^(?:{ROUTE.pattern})?$")
     """`service:port`, `https://service:port` or `none`, in place of what the labels say."""
+    scheme: Literal["http", "https"] = "http"
+    """What the ingress direct speaks with the app's users. Behind Traefik it is https."""
     attach: Literal["overlay", "copy"] = "overlay"
     allow: tuple[str, ...] = ()
     test_timeout_s: float = Field(600.0, gt=0)

@@ -41,6 +41,8 @@ class Placement:
     """Whether it is the proxy itself: what it publishes is published, in host mode."""
     fronted: bool = False
     """Whether a proxy of ours listens on the port, so that nothing is published."""
+    secure: bool = False
+    """Whether that proxy speaks https."""
     hosts: Mapping[str, str] = field(default_factory=dict)
     own_stack: str = ""
     """Where the stack is not called by the domain."""
@@ -56,7 +58,9 @@ class Placement:
     def url_at(self, host: str) -> str:
         """Another host's of the same app; empty for its domain."""
         name = host or self.domain
-        return f"https://{name}" if self.ingress is Ingress.TRAEFIK else f"http://{name}:{self.port}"
+        if self.ingress is Ingress.TRAEFIK:
+            return f"https://{name}"
+        return f"{'https' if self.secure else 'http'}://{name}:{self.port}"
 
     def at_hosts(self, hosts: Mapping[str, str]) -> Placement:
         """The same, with names that its containers resolve to these addresses."""

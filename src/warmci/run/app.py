@@ -61,7 +61,8 @@ class App:
             announce=self.context.journal.note,
         )
         self._watch = Watch(self.context.engine, self.placement.stack)
-        self.way = Direct(self.context.engine, self.placement.stack, self.placement.port, work / "direct")
+        certificate = authority.served(self.context.settings) if self.placement.secure else None
+        self.way = Direct(self.context.engine, self.placement.stack, self.placement.port, work / "direct", certificate)
         if self.placement.fronted:
             self.context.ways.append(self.way)
         self.deployment.claim()

@@ -99,9 +99,17 @@ class Context:
         kind = self.ingress.kind
         port = HTTPS if kind is Ingress.TRAEFIK else self.ports.take(domain)
         recipe, run, instance = self.request.recipe, self.run_id, self.instance
-        return Placement(
+        placed = Placement(
             recipe, domain, port, run, instance, self.dnsrr, quick=quick, ingress=kind, fronted=self.fronted
         )
+        if kind is Ingress.DIRECT and self.config.scheme == "https":
+            if not self.fronted:
+                raise InfraError(
+                    'recipe.toml says scheme = "https", and the engine\'s tasks cannot be reached from here for it',
+                    hint="run WarmCI on the engine's host, or use the ingress traefik",
+                )
+            return replace(placed, secure=True)
+        return placed
 
     def with_hosts(self, placement: Placement) -> Placement:
         """The same, its containers knowing themselves and the run's Keycloak by their public names."""

@@ -17,6 +17,7 @@ from warmci.base.labels import NAMESPACE_LABEL
 from warmci.swarm.haproxy import Haproxy, Target
 
 if TYPE_CHECKING:
+    from warmci.base.authority import Served
     from warmci.recipe.ingress import Route
     from warmci.swarm.engine import Engine
 
@@ -44,6 +45,8 @@ class Direct:
     stack: str
     port: int
     work_dir: Path
+    certificate: Served | None = None
+    """For https; without one it is http."""
     _route: Route | None = None
     _problem: str = ""
     _proxy: Haproxy | None = None
@@ -58,7 +61,7 @@ class Direct:
         if route is None:
             return
         if self._proxy is None:
-            proxy = Haproxy(self.port, self.work_dir)
+            proxy = Haproxy(self.port, self.work_dir, self.certificate)
             proxy.start()
             self._proxy = proxy
             self._thread = threading.Thread(target=self._watch, daemon=True, name="ingress-direct")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from warmci.base.authority import Served
+
 TOOL = "haproxy"
 NO_TASK = "x-warmci-direct"
 """Header of what HAProxy itself answers; taken off whatever a task answers."""
@@ -59,6 +61,7 @@ class Haproxy:
 
     port: int
     work_dir: Path
+    certificate: Served | None = None
     _process: process.Process | None = None
     _now: list[Target] = field(default_factory=list)
 
@@ -66,7 +69,7 @@ class Haproxy:
         """Listen on the port, without a server yet."""
         self.work_dir.mkdir(mode=0o700)
         config = self.work_dir / "haproxy.cfg"
-        config.write_text(_config(self.port), encoding="ascii")
+        config.write_text(_config(self.port, self._tls()), encoding="ascii")
         # A path of ours may be longer than a socket's may be: it is bound by its directory's descriptor.
         self._home = os.open(self.work_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         with socket.socket(socket.AF_UNIX) as listening:
@@ -85,6 +88,15 @@ class Haproxy:
         except BaseException:
             self.stop()
             raise
+
+    def _tls(self) -> str:
+        """What its `bind` says of TLS."""
+        if self.certificate is None:
+            return ""
+        path = self.work_dir / "served.pem"
+        path.touch(mode=0o600)
+        path.write_text(self.certificate.key.get_secret_value() + self.certificate.certificate, encoding="ascii")
+        return f" ssl crt {path} alpn h2,http/1.1"
 
     @property
     def _socket(self) -> str:
@@ -154,7 +166,7 @@ class Haproxy:
             os.close(self._home)
 
 
-def _config(port: int) -> str:
+def _config(port: int, tls: str) -> str:
     backends = "\n".join(
         f"backend {scheme}\n    http-response del-header {NO_TASK}\n"
         f"    server-template task 1-{_SLOTS} 127.0.0.1:1 disabled{words}\n"
@@ -183,8 +195,8 @@ defaults
 {errors}
 
 frontend app
-    bind :{port}
-    http-request set-header X-Forwarded-Proto http
+    bind :{port}{tls}
+    http-request set-header X-Forwarded-Proto {"https" if tls else "http"}
     http-request set-header X-Forwarded-Host %[req.hdr(host)]
     http-request set-header X-Forwarded-Port {port}
     http-request set-header X-Forwarded-For %[src]
