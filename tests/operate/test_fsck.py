@@ -435,7 +435,7 @@ def test_anothers_canonical_is_not_removed_as_unreadable(store: CanonicalStore) 
 
 def test_odd_things_among_the_recipes_stop_nobody(store: CanonicalStore) -> None:
     canonical = committed(store)
-    shutil.copytree(store.dir / "demo", store.dir / "demo.bak")
+    shutil.copytree(store.dir / "demo", store.dir / "demo~")
     (store.dir / "Notes").write_text("mine")
     (store.dir / "demo" / "snapshots" / "README").write_text("mine")
     (store.dir / "demo" / "snapshots" / "old").mkdir()
@@ -448,7 +448,7 @@ def test_odd_things_among_the_recipes_stop_nobody(store: CanonicalStore) -> None
         Settings(state_dir=store.dir, lock_wait_s=0), Console(quiet=True), [], read_data=False, dry_run=False
     )
     assert {(problem.kind, problem.recipe) for problem in found} == {
-        ("stray", name) for name in ("demo.bak", "Notes", "README", "old")
+        ("stray", name) for name in ("demo~", "Notes", "README", "old")
     }
     assert (store.dir / "demo" / "snapshots" / "README").read_text() == "mine"
 
