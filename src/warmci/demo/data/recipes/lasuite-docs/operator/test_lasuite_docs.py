@@ -53,6 +53,12 @@ def test_who_logs_in_is_who_she_is(alice: httpx.Client, sso: Sso) -> None:
     assert (me["email"], me["full_name"]) == (sso.email, "Alice Example")
 
 
+def test_cookies_travel_over_https_only(app: App, alice: httpx.Client) -> None:
+    assert app.url.startswith("https://")
+    sent = {cookie.name: cookie.secure for cookie in alice.cookies.jar}
+    assert (sent["docs_sessionid"], sent["csrftoken"]) == (True, True)
+
+
 def test_it_is_one_account_in_every_realm(app: App, sso: Sso, alice: httpx.Client) -> None:
     """Each run has a realm of its own. Who came under another subject would be a second account, without documents."""
     query = "SELECT email, sub, id FROM core_user"
