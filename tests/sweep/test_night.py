@@ -7,11 +7,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import SecretStr
 
 from warmci.base.errors import InfraError
 from warmci.base.names import new_id
 from warmci.base.settings import Settings
 from warmci.base.state import open_state
+from warmci.live import ingress
+from warmci.live.ingress_json import IngressRecord, save_ingress
 from warmci.report.console import Console
 from warmci.report.sweep_record import Sweep, load_sweeps, save_sweep
 from warmci.sweep import night as sweep
@@ -58,3 +61,18 @@ def test_without_an_engine_only_images_stay(night: sweep._Sweep, monkeypatch: py
     monkeypatch.setattr(sweep, "Engine", Down)
     night._prune()
     assert load_sweeps(night._settings.state_dir)[0].pruned == (".sweeps/20200101T000000Z-000000",)
+
+
+def test_a_live_traefik_that_cannot_be_reconciled_is_a_trouble(
+    night: sweep._Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise InfraError("it does not serve")
+
+    monkeypatch.setattr(ingress, "reconcile", failing)
+    night._part("ingress", night._ingress)
+    assert not night._sweep.troubles, "there is no live one"
+    facts = {"domain": "i.localhost", "version": "1", "commit": "c", "fingerprint": "f", "password": SecretStr("p")}
+    save_ingress(night._settings, IngressRecord.model_validate(facts))
+    night._part("ingress", night._ingress)
+    assert list(night._sweep.troubles) == ["ingress: it does not serve"]

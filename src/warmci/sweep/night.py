@@ -10,7 +10,8 @@ from warmci.base import fs, names
 from warmci.base.errors import InfraError, InterruptedRunError, WarmciError
 from warmci.base.locks import Holder, host_lock
 from warmci.base.state import open_state
-from warmci.live import keycloak, keycloak_json
+from warmci.live import ingress, keycloak, keycloak_json
+from warmci.live.ingress_json import load_ingress
 from warmci.operate import metrics, prune
 from warmci.operate.recover import recover
 from warmci.recipe.config import load_config
@@ -81,6 +82,7 @@ class _Sweep:
         for item in self._sweep.items:
             self._console.say(f"  {item.recipe:<24} {item.state:<8} {item.reason}", style="dim")
         self._part("recovery", self._recover)
+        self._part("ingress", self._ingress)
         self._part("Keycloak", self._keycloak)
         try:
             planned = [item for item in self._sweep.items if item.state == "planned"]
@@ -127,6 +129,12 @@ class _Sweep:
         store, engine = CanonicalStore(self._settings.state_dir), Engine(self._settings.docker_host)
         for line in recover(engine, self._settings, self._instance, store, needs_keycloak=False):
             self._console.say(f"recovered: {line}", style="yellow")
+
+    def _ingress(self) -> None:
+        """The live Traefik, and its certificate in good time; a host's own is none of ours."""
+        if load_ingress(self._settings) is not None:
+            done = ingress.reconcile(self._settings, self._console)
+            self._console.say(f"ingress: {done.action} {done.version}")
 
     def _keycloak(self) -> None:
         """Live-warm infrastructure first: the runs of this night are to use what is newest."""
