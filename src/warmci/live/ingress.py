@@ -100,7 +100,7 @@ def examine(settings: Settings) -> Check:
     if found.problem:
         return Check(name="ingress", status="failed", detail=found.problem, hint=TRAEFIK.reconcile)
     if found.kind is Ingress.DIRECT and settings.ingress == "auto":
-        detail = f"{found.said}; apps are reached without a proxy, by http"
+        detail = f"{found.said}; apps are reached without Traefik, by http"
         return Check(name="ingress", status="warning", detail=detail, hint=TRAEFIK.reconcile)
     return Check(name="ingress", status="ok", detail=found.said)
 
