@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from support.results import fallback_pass, never_ran, promotion_failed, quick_fail, result
-from warmci.base.models import RunResult, Verdict
+from warmci.base.models import RunResult, StageResult, TestOutcome, Verdict
 from warmci.report import words
 from warmci.report.console import Console
 from warmci.report.html import page
@@ -39,15 +39,16 @@ SCHEMA: dict[str, tuple[set[str], set[str], set[str]]] = {
     "properties": ({"property"}, set(), set()),
     "property": (set(), {"name", "value"}, set()),
     "testcase": (
-        {"skipped", "errors", "failure", "system-out", "system-err"},
+        {"skipped", "error", "failure", "system-out", "system-err"},
         {"name"},
         {"time", "classname", "group"},
     ),
     "failure": (set(), set(), {"type", "message"}),
+    "error": (set(), set(), {"type", "message"}),
     "skipped": (set(), set(), {"type", "message"}),
     "system-out": (set(), set(), set()),
 }
-MIXED = {"failure", "skipped", "system-out"}
+MIXED = {"failure", "error", "skipped", "system-out"}
 TIME = re.compile(r"(([0-9]{0,3},)*[0-9]{3}|[0-9]{0,3})*(\.[0-9]{0,3})?")
 
 
@@ -70,19 +71,19 @@ def parsed(made: RunResult) -> ET.Element:
 
 
 def test_the_check_of_the_schema_finds_what_is_wrong() -> None:
-    text = '<testsuites time="1s"><testsuite name="x"><testcase time="1"><error/></testcase>y</testsuite></testsuites>'
+    text = '<testsuites time="1s"><testsuite name="x"><testcase time="1"><other/></testcase>y</testsuite></testsuites>'
     wrong = "\n".join(faults_of(text))
-    for word in ("time 1s", "no tests", "testcase: no name", "holds error"):
+    for word in ("time 1s", "no tests", "testcase: no name", "holds other"):
         assert word in wrong
 
 
 def faults_of(text: str) -> list[str]:
     root = ET.fromstring(text)  # noqa: S314
-    SCHEMA.setdefault("error", (set(), set(), set()))
+    SCHEMA["other"] = (set(), set(), set())
     try:
         return faults(root)
     finally:
-        del SCHEMA["error"]
+        del SCHEMA["other"]
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -91,19 +92,81 @@ def test_junit_fits_the_schema_and_counts_right(name: str) -> None:
     assert faults(root) == []
     cases = root.findall(".//testcase")
     assert root.get("tests") == str(len(cases))
-    assert root.get("failures") == str(sum(case.find("failure") is not None for case in cases))
+    for kind in ("failure", "error"):
+        assert root.get(f"{kind}s") == str(sum(case.find(kind) is not None for case in cases))
 
 
 @pytest.mark.parametrize("verdict", Verdict)
 def test_junit_is_red_unless_the_run_passed(verdict: Verdict) -> None:
+    """The recipe's fault is a failure, any other an error."""
     root = parsed(result(verdict, summary="why"))
-    assert (root.get("failures") == "0") == (verdict is Verdict.PASS)
+    is_recipes = verdict in {Verdict.FAIL, Verdict.REFUSED}
+    assert root.get("failures") == ("1" if is_recipes else "0")
+    assert root.get("errors") == ("0" if is_recipes or verdict is Verdict.PASS else "1")
     if verdict is not Verdict.PASS:
-        failure = root.find(".//failure")
-        assert failure is not None
-        assert failure.get("type") == verdict
-        assert failure.get("message") == "why"
-        assert words.meaning(result(verdict)) in str(failure.text)
+        fault = root.find(".//failure" if is_recipes else ".//error")
+        assert fault is not None
+        assert fault.get("type") == verdict
+        assert fault.get("message") == "why"
+        assert words.meaning(result(verdict)) in str(fault.text)
+
+
+def stage(outcome: str, *tests: TestOutcome) -> StageResult:
+    return StageResult.model_validate(
+        {"name": "tests", "outcome": outcome, "seconds": 1, "detail": "x", "tests": tests}
+    )
+
+
+RED_TEST = TestOutcome(
+    name="t::title", outcome="failed", seconds=1, reason="AssertionError: no title", message="E\nt.py:3", output="said"
+)
+
+
+def test_one_fault_counts_once_and_tells_its_reason() -> None:
+    root = parsed(
+        result(Verdict.FAIL, summary="t::title: AssertionError: no title", stages=(stage("failed", RED_TEST),))
+    )
+    assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("3", "1", "0")
+    (case,) = [case for case in root.iter("testcase") if case.find("failure") is not None]
+    assert case.get("name") == "t::title"
+    assert case.findtext("system-out") == "said"
+    failure = case.find("failure")
+    assert failure is not None
+    assert failure.get("message") == "AssertionError: no title"
+
+
+def test_what_failed_and_was_tried_again_is_no_fault() -> None:
+    root = parsed(result(stages=(stage("failed", RED_TEST), stage("ok"))))
+    assert (root.get("failures"), root.get("errors")) == ("0", "0")
+
+
+def test_a_test_that_infrastructure_failed_is_an_error() -> None:
+    away = RED_TEST.model_copy(update={"infrastructure": "Keycloak is away"})
+    root = parsed(result(Verdict.INFRA, summary="x", stages=(stage("failed", away),)))
+    assert (root.get("failures"), root.get("errors")) == ("0", "1")
+    error = root.find(".//error")
+    assert error is not None
+    assert error.get("message") == "Keycloak is away"
+
+
+def test_cases_are_called_the_same_in_the_next_run() -> None:
+    """A CI's test history goes by their names."""
+    first, other = (
+        quick_fail(),
+        quick_fail().model_copy(update={"run": "20261125T000000Z-0f0f0f", "head_version": "9.9.9+1"}),
+    )
+    names = [
+        [(case.get("classname"), case.get("name")) for case in parsed(made).iter("testcase")] for made in (first, other)
+    ]
+    assert names[0] == names[1]
+    assert not re.search(r"\d+\.\d+\.\d+", str(names))
+
+
+def test_a_tests_output_is_called_that() -> None:
+    made = result(Verdict.FAIL, stages=(stage("failed", RED_TEST),), log_excerpt=f"{RED_TEST.message}\nsaid")
+    assert words.log_title(made) == "the failed test's output"
+    assert "The failed test&#x27;s output" in page(made)
+    assert words.log_title(quick_fail()) == "the failing task's log"
 
 
 @pytest.mark.parametrize("name", SAMPLES)

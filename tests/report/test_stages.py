@@ -50,6 +50,21 @@ def test_a_failed_check_makes_the_stage_red_and_ends_it(capsys: pytest.CaptureFi
     assert "✗ custom" in capsys.readouterr().err
 
 
+def test_every_failed_test_is_listed_with_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    def tests() -> None:
+        with Recorder(Console()).stage("tests") as stage:
+            for name, reason in (("a", "AssertionError: no title"), ("b", "ValueError: outer")):
+                stage.tests.append(
+                    TestOutcome(name=name, outcome="failed", seconds=1, reason=reason, message=f"E\nx.py:1: in {name}")
+                )
+
+    with pytest.raises(RecipeFailedError, match=r"^a and 1 more: AssertionError: no title$"):
+        tests()
+    said = capsys.readouterr().err
+    assert "failed: a: AssertionError: no title" in said
+    assert "failed: b: ValueError: outer" in said
+
+
 def test_what_the_infrastructure_failed_is_not_the_recipes_failure() -> None:
     stage = Stage("tests")
     stage.check("answers", ok=False, message="502")

@@ -95,6 +95,25 @@ def test_outcomes_with_reason_and_place(bench: Bench) -> None:
     assert param[:2] == ("test_it.TestGroup::test_param[7]", "passed")
 
 
+def test_the_reason_is_the_assertion_and_the_output_the_tests_own(bench: Bench) -> None:
+    bench.write("""
+    def test_title():
+        print("fetched the page")
+        assert "title" in "", "no title"
+    def test_chained():
+        try: raise KeyError("inner")
+        except KeyError as error: raise ValueError("outer") from error
+    def test_good(): print("nobody asks")
+    """)
+    title, chained, good = bench.outcomes()
+    assert title.reason == "AssertionError: no title"
+    assert "fetched the page" in title.output
+    assert chained.reason == "ValueError: outer"
+    assert (good.reason, good.output) == ("", "")
+    for said in ("fetched the page", 'assert "title" in "", "no title"', "test_it.py:3: "):
+        assert said in bench.log()
+
+
 def test_an_error_in_a_fixture_is_a_failure(bench: Bench) -> None:
     bench.write("""
     import pytest

@@ -75,7 +75,11 @@ class TestOutcome(Record):
     name: Line
     outcome: Literal["passed", "failed", "skipped"]
     seconds: float
+    reason: Line = ""
+    """Of a failed one: what failed, in its own words, as `AssertionError: no title`."""
     message: Block = ""
+    output: Block = ""
+    """The end of what a failed one printed and logged."""
     infrastructure: Block = ""
     """Of a failed one: what of the infrastructure failed it, in words; it says nothing of the recipe then."""
 

@@ -52,7 +52,7 @@ def comment(result: RunResult, instance: str) -> str:
     ]
     if result.log_excerpt:
         log = _block(block(result.log_excerpt, _LOG_MAX))
-        parts.append(f"<details><summary>log of the failing task</summary>\n\n{log}\n\n</details>")
+        parts.append(f"<details><summary>{words.log_title(result)}</summary>\n\n{log}\n\n</details>")
     if result.stages:
         stages = "\n".join(f"{s.outcome:<8}{s.seconds:8.2f} s  {s.name}" for s in result.stages)
         parts.append(f"<details><summary>stages</summary>\n\n{_block(stages)}\n\n</details>")

@@ -33,7 +33,7 @@ def page(result: RunResult) -> str:
         *(f'<p class="note">{escape(note)}</p>' for note in words.notes(result)),
         _fault(result),
         _section(
-            "Log of the failing task",
+            words.log_title(result).capitalize(),
             f"<pre>{escape(result.log_excerpt)}</pre>" if result.log_excerpt else "",
         ),
         _section("Stages", _stages(result.stages)),
@@ -94,8 +94,11 @@ def _tests(stage: StageResult) -> str:
 
 def _test(test: TestOutcome) -> str:
     message = f"<pre>{escape(test.message)}</pre>" if test.message else ""
+    if test.output:
+        message += f"<details><summary>what it printed</summary><pre>{escape(test.output)}</pre></details>"
+    reason = f": {escape(test.reason)}" if test.reason and test.reason != test.message else ""
     mark = f'<b title="{test.outcome}">{_MARKS[test.outcome]}</b>'
-    return f'<li class="{test.outcome}">{mark} {escape(test.name)}{message}</li>'
+    return f'<li class="{test.outcome}">{mark} {escape(test.name)}{reason}{message}</li>'
 
 
 def _pairs(pairs: dict[str, str]) -> str:

@@ -6,27 +6,28 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from warmci.report import words
+from warmci.report.history import RED
 
 if TYPE_CHECKING:
     from warmci.base.models import RunResult, StageResult, TestOutcome
 
 
 def junit(result: RunResult) -> str:
-    """Each stage and each of its tests is a test case, and the verdict is the last one: red unless the run passed.
+    """Each stage and each of its tests is a test case, and the verdict is the last one; one fault is in one of them.
 
-    What is not the recipe's fault is a failure of another type, since the common schema knows no error in a test case.
+    Their names hold no version and no run's id, so that a CI sees the same case in the next run.
     """
     name = words.suite_name(result)
-    cases = [case for stage in result.stages for case in _stage_cases(name, stage)]
-    cases.append(_verdict_case(name, result))
+    cases = [case for stage in result.stages for case in _stage_cases(name, result, stage)]
+    cases.append(_verdict_case(name, result, told=_count(cases, "failure") + _count(cases, "error") > 0))
     counts = {
         "tests": str(len(cases)),
-        "failures": str(sum(case.find("failure") is not None for case in cases)),
-        "errors": "0",
+        "failures": str(_count(cases, "failure")),
+        "errors": str(_count(cases, "error")),
         "time": f"{result.seconds:.3f}",
     }
     root = ET.Element("testsuites", {"name": name, **counts})
-    skipped = str(sum(case.find("skipped") is not None for case in cases))
+    skipped = str(_count(cases, "skipped"))
     started = result.started.strftime("%Y-%m-%dT%H:%M:%S")
     suite = ET.SubElement(root, "testsuite", {"name": name, **counts, "skipped": skipped, "timestamp": started})
     properties = ET.SubElement(suite, "properties")
@@ -40,28 +41,48 @@ def junit(result: RunResult) -> str:
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
 
-def _stage_cases(suite: str, stage: StageResult) -> list[ET.Element]:
+def _count(cases: list[ET.Element], tag: str) -> int:
+    return sum(case.find(tag) is not None for case in cases)
+
+
+def _stage_cases(suite: str, result: RunResult, stage: StageResult) -> list[ET.Element]:
+    """The stage and its tests; what failed by its tests alone is counted with them."""
     own = _case(suite, stage.name, stage.seconds)
-    if stage.outcome == "failed":
-        _failure(own, "stage", stage.detail)
-    elif stage.outcome == "skipped":
-        ET.SubElement(own, "skipped", {"message": stage.detail})
-    return [own, *(_test_case(f"{suite}.{stage.name}", test) for test in stage.tests)]
+    tests = [_test_case(f"{suite}.{stage.name}", result, test) for test in stage.tests]
+    if stage.outcome == "skipped":
+        _skipped(own, stage.detail)
+    elif stage.outcome == "failed" and words.is_green(result):
+        _skipped(own, f"failed, and was tried again: {stage.detail}")
+    elif stage.outcome == "failed" and any(test.outcome == "failed" for test in stage.tests):
+        _skipped(own, stage.detail)  # told by the case of the test
+    elif stage.outcome == "failed":
+        _fault(own, result, "stage", stage.detail)
+    return [own, *tests]
 
 
-def _test_case(classname: str, test: TestOutcome) -> ET.Element:
+def _test_case(classname: str, result: RunResult, test: TestOutcome) -> ET.Element:
     case = _case(classname, test.name, test.seconds)
-    if test.outcome == "failed":
-        _failure(case, "test", test.message)
+    if test.outcome == "failed" and words.is_green(result):
+        _skipped(case, f"failed, and was tried again: {test.reason}")
+    elif test.outcome == "failed":
+        _fault(case, result, "test", test.message, test.infrastructure or test.reason)
     elif test.outcome == "skipped":
-        ET.SubElement(case, "skipped", {"message": test.message})
+        _skipped(case, test.message)
+    if test.output:
+        ET.SubElement(case, "system-out").text = test.output
     return case
 
 
-def _verdict_case(suite: str, result: RunResult) -> ET.Element:
+def _verdict_case(suite: str, result: RunResult, *, told: bool) -> ET.Element:
+    """told: another case has the fault already."""
     case = _case(suite, f"verdict of {words.mode_of(result)}", 0.0)
-    if not words.is_green(result):
-        _failure(case, str(result.verdict), "\n".join(filter(None, (words.meaning(result), result.summary))))
+    if words.is_green(result):
+        return case
+    if told:
+        _skipped(case, f"{result.verdict}: {result.summary}")
+    else:
+        text = "\n".join(filter(None, (words.meaning(result), result.summary)))
+        _fault(case, result, str(result.verdict), text, result.summary)
     return case
 
 
@@ -69,6 +90,12 @@ def _case(classname: str, name: str, seconds: float) -> ET.Element:
     return ET.Element("testcase", {"classname": classname, "name": name, "time": f"{seconds:.3f}"})
 
 
-def _failure(case: ET.Element, kind: str, text: str) -> None:
+def _skipped(case: ET.Element, message: str) -> None:
+    ET.SubElement(case, "skipped", {"message": message})
+
+
+def _fault(case: ET.Element, result: RunResult, kind: str, text: str, message: str = "") -> None:
+    """A failure is the recipe's; whatever says nothing of it is an error."""
     lines = text.strip().splitlines() or ["failed"]
-    ET.SubElement(case, "failure", {"type": kind, "message": lines[-1]}).text = text
+    tag = "failure" if result.verdict in RED else "error"
+    ET.SubElement(case, tag, {"type": kind, "message": message or lines[-1]}).text = text

@@ -10,11 +10,16 @@ from typing import TYPE_CHECKING
 
 from warmci.base.errors import InfraError, RecipeFailedError, WarmciError
 from warmci.base.models import StageResult, TestOutcome
+from warmci.base.text import line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from warmci.report.console import Console
+
+
+_SAID = ("reason", "message", "output", "infrastructure")
+"""What of a test's outcome may hold secrets."""
 
 
 @dataclass
@@ -25,13 +30,17 @@ class Stage:
     detail: str = ""
     tests: list[TestOutcome] = field(default_factory=list)
     skipped: bool = False
+    hint: str = "all that was seen is in the run's directory"
+    """What a reader of a failed test does next."""
 
     def check(self, name: str, ok: bool, message: str = "", log: str = "") -> None:
         """Record a generic test; log: what the app said, shown above the message."""
+        if ok:
+            self.tests.append(TestOutcome(name=name, outcome="passed", seconds=0.0))
+            return
+        reason = (message.strip().splitlines() or ["failed"])[-1]
         message = "\n".join(filter(None, (log, message)))
-        self.tests.append(
-            TestOutcome(name=name, outcome="passed" if ok else "failed", seconds=0.0, message="" if ok else message)
-        )
+        self.tests.append(TestOutcome(name=name, outcome="failed", seconds=0.0, reason=reason, message=message))
 
     def require_green(self) -> None:
         """Raise RecipeFailedError when a test of this stage failed, InfraError when that was not the recipe's doing."""
@@ -40,12 +49,12 @@ class Stage:
             if test.infrastructure:
                 raise InfraError(f"{test.name}: {test.infrastructure}", hint="warmci doctor; then retry the run")
         if failed:
-            first = failed[0].message.strip().splitlines()
+            first = failed[0]
             more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
             raise RecipeFailedError(
-                f"{failed[0].name}{more}: {first[-1] if first else 'failed'}",
-                hint="the test's output is in the run's directory",
-                log=failed[0].message,
+                f"{first.name}{more}: {first.reason or 'failed'}",
+                hint=self.hint,
+                log="\n".join(filter(None, (first.message, first.output))),
             )
 
 
@@ -83,12 +92,18 @@ class Recorder:
             with self._lock:
                 self._add(stage, outcome, seconds)
                 self._console.end_stage(name, outcome, seconds, stage.detail)
+                self._say_failed(stage)
+
+    def _say_failed(self, stage: Stage) -> None:
+        """Each of several; that of one alone is the stage's own line."""
+        failed = [test for test in stage.tests if test.outcome == "failed"]
+        for test in failed if len(failed) > 1 else ():
+            self._console.say(f"    failed: {test.name}: {line(test.infrastructure or test.reason)}", style="red")
 
     def _add(self, stage: Stage, outcome: str, seconds: float) -> None:
         redact = self._console.redact
         tests = tuple(
-            test.model_copy(update={"message": redact(test.message), "infrastructure": redact(test.infrastructure)})
-            for test in stage.tests
+            test.model_copy(update={name: redact(getattr(test, name)) for name in _SAID}) for test in stage.tests
         )
         self.stages.append(
             StageResult.model_validate(

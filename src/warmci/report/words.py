@@ -63,8 +63,8 @@ def notes(result: RunResult) -> tuple[str, ...]:
 
 def log_title(result: RunResult) -> str:
     """What result.log_excerpt is."""
-    failed = any(test.outcome == "failed" and test.message == result.log_excerpt for test in all_tests(result))
-    return "the failed test's output" if failed else "the failing task's log"
+    told = (test.message for test in all_tests(result) if test.outcome == "failed" and test.message)
+    return "the failed test's output" if result.log_excerpt.startswith(tuple(told)) else "the failing task's log"
 
 
 def all_tests(result: RunResult) -> Iterator[TestOutcome]:

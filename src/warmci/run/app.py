@@ -259,9 +259,17 @@ class App:
                 context.config.test_timeout_s,
             )
             stage.tests += outcomes
+            self._keep_log(stage, phase)
             self._second_look(stage, phase)
             if not outcomes:
                 stage.detail = "the recipe has no tests of its own; generic tests only"
+
+    def _keep_log(self, stage: Stage, phase: str) -> None:
+        """What the tests said outlives the run's work."""
+        said = self.deployment.work_dir / suite.log_name(phase)
+        if said.exists():
+            kept = said.replace(self.context.run_dir / f"{self.title.replace(' ', '-')}-{said.name}")
+            stage.hint = f"all that the tests said is in {kept}"
 
     def _second_look(self, stage: Stage, phase: str) -> None:
         """Not before each task has run for the recipe's own check interval: swarm said `completed` long before."""

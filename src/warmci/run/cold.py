@@ -100,7 +100,7 @@ def _fresh_half(context: Context, placement: Placement, *, may_seed: bool) -> Se
 def _aged_half(context: Context, placement: Placement, base: Release, *, may_seed: bool) -> Seed | None:
     volumes = _volumes_root(context, placement, may_seed=may_seed)
     app = App(context, placement, "upgrade", {}, volumes, base.commit, watch_s=context.settings.watch_s)
-    app.install(base.commit, f"install {base.version}")
+    app.install(base.commit, "install the base")
     app.test("base")
     app.upgrade(context.head)
     app.test("upgrade")

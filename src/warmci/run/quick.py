@@ -76,7 +76,7 @@ def _upgraded(
     """Attach, deploy, upgrade, test, roll back; whether the head changed any service."""
     app = _on_canonical(context, canonical, placement, title, _attach(context, canonical, prefer))
     try:
-        app.install(canonical.commit, f"deploy the canonical {canonical.version}")
+        app.install(canonical.commit, "deploy the canonical")
         changed = app.upgrade(context.head)
         app.test("quick")
         context.last_images = app.images()
@@ -101,7 +101,7 @@ def run_drill(context: Context, canonical: Canonical) -> None:
     placement = _place(context, canonical)
     app = _on_canonical(context, canonical, placement, "drill", _restore(context, canonical))
     try:
-        app.install(canonical.commit, f"boot the canonical {canonical.version}")
+        app.install(canonical.commit, "boot the canonical")
         app.test("quick")
         context.last_images = app.images()
     finally:

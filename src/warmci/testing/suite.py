@@ -16,13 +16,16 @@ from pydantic import Field, SecretStr
 from warmci.base import fs, process
 from warmci.base.models import Record, TestOutcome
 from warmci.base.redaction import Redactor
-from warmci.base.text import block
+from warmci.base.text import block, line
 
 CONTEXT_VARIABLE = "WARMCI_TEST_CONTEXT"
 INFRASTRUCTURE = "warmci-infrastructure"
 """A test's property in JUnit XML: it failed by an InfraError, of these words."""
 Phase = Literal["install", "base", "upgrade", "quick"]
 _MESSAGE_MAX = 2000
+_REASON_MAX = 300
+_OUTPUT_MAX = 8000
+"""Characters of what one failed test printed; all of it is in the log."""
 _LOG_MAX = 2**20
 _NO_TESTS = 5
 _RAN = (0, 1)
@@ -83,7 +86,7 @@ def run_suite(tests_dir: Path, context: TestContext, work_dir: Path, timeout_s: 
     """Run tests_dir's pytest files in the context's phase; () when there are none for it.
 
     Never raises for what tests do: a broken collection, a crash or no end within timeout_s is one failed outcome.
-    Output stays in work_dir/pytest-PHASE.log, secrets masked; nothing is written into tests_dir.
+    The last MiB of the output stays in work_dir/pytest-PHASE.log, secrets masked; nothing is written into tests_dir.
     """
     if not any(tests_dir.glob("**/test_*.py")) and not any(tests_dir.glob("**/*_test.py")):
         return ()
@@ -94,10 +97,14 @@ def run_suite(tests_dir: Path, context: TestContext, work_dir: Path, timeout_s: 
         log = scratch / "log"
         code = _run_pytest(tests_dir.resolve(), context, scratch, log, timeout_s)
         text = redact(_said(log))
-        fs.write_atomic(work_dir / f"pytest-{context.phase}.log", text)
+        fs.write_atomic(work_dir / log_name(context.phase), text)
         return _outcomes(code, scratch / "junit.xml", text, redact, timeout_s)
     finally:
         fs.remove_tree(scratch)
+
+
+def log_name(phase: str) -> str:
+    return f"pytest-{phase}.log"
 
 
 def _said(log: Path) -> str:
@@ -125,6 +132,7 @@ def _command(tests_dir: Path, scratch: Path) -> list[str]:
         *(sys.executable, "-P", "-m", "pytest", "-p", "warmci.testing.pytest_plugin", *switched_off),
         *("-c", os.devnull, f"--rootdir={tests_dir}", f"--confcutdir={tests_dir}"),
         *("--verbose", "--color=no", "--tb=short", "--capture=sys"),
+        *("-o", "junit_logging=all", "-o", "junit_log_passing_tests=false"),
         *(f"--basetemp={scratch / 'tmp'}", f"--junitxml={scratch / 'junit.xml'}"),
         str(tests_dir),
     ]
@@ -167,18 +175,22 @@ def _where(log: str) -> str:
 
 
 def _broken(reason: str, log: str) -> TestOutcome:
-    return TestOutcome(
-        name="pytest", outcome="failed", seconds=0.0, message=_clipped(f"{reason}\n{_essence(log)}".strip())
-    )
+    message = _clipped(f"{reason}\n{_essence(log)}".strip())
+    return TestOutcome(name="pytest", outcome="failed", seconds=0.0, reason=_headline(message), message=message)
+
+
+def _headline(text: str) -> str:
+    return line(text.strip().partition("\n")[0], _REASON_MAX)
 
 
 def _outcome(case: ET.Element, redact: Redactor) -> TestOutcome:
     name = "::".join(part for part in (case.get("classname"), case.get("name")) if part)
     outcome: Literal["passed", "failed", "skipped"] = "passed"
-    message = infrastructure = ""
+    reason = message = infrastructure = ""
     for child in case:
         if child.tag in {"failure", "error"}:
             outcome, message = "failed", _failure(child)
+            reason = _headline(child.get("message") or message)
         elif child.tag == "skipped" and outcome == "passed":
             outcome, message = "skipped", child.get("message") or ""
     for fact in case.iterfind("properties/property"):
@@ -188,9 +200,16 @@ def _outcome(case: ET.Element, redact: Redactor) -> TestOutcome:
         name=redact(name),
         outcome=outcome,
         seconds=float(case.get("time") or 0.0),
+        reason=redact(reason),
         message=_clipped(redact(message)),
+        output=_output(case, redact) if outcome == "failed" else "",
         infrastructure=_clipped(redact(infrastructure)) if outcome == "failed" else "",
     )
+
+
+def _output(case: ET.Element, redact: Redactor) -> str:
+    said = (case.findtext(tag) or "" for tag in ("system-out", "system-err"))
+    return block(redact("\n".join(text.strip() for text in said if text.strip())), _OUTPUT_MAX)
 
 
 def _failure(element: ET.Element) -> str:
@@ -200,8 +219,8 @@ def _failure(element: ET.Element) -> str:
 def _essence(text: str) -> str:
     """The lines that pytest marks with E, and the last place before them; all of it when there are none."""
     lines = text.strip().splitlines()
-    marked = [line[1:].strip() for line in lines if line.startswith("E ")]
-    places = [line for line in lines if _PLACE.match(line)]
+    marked = [said[1:].strip() for said in lines if said.startswith("E ")]
+    places = [said for said in lines if _PLACE.match(said)]
     return "\n".join([*marked, *places[-1:]] if marked else lines)
 
 
