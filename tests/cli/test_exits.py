@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -10,13 +11,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from warmci import run_recipe_ci
 from warmci.base import errors, interrupts
 from warmci.base.models import EXIT_CODES, Verdict
 from warmci.base.process import CommandError
+from warmci.cli import app as warmci
 from warmci.cli import exits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 CODES = {
@@ -99,6 +102,59 @@ def test_a_bug_has_a_log_and_no_traceback(
     assert "KeyError: 'some-key'" in text
     assert "demo --quick" in text
     assert log.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (errors.InfraError("no engine", hint="warmci doctor"), 3, "no engine"),
+        (errors.BusyError("busy", hint="warmci locks"), 75, "busy"),
+        (KeyError("x"), 70, "this is a bug in WarmCI: KeyError"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_with_json_an_error_is_data(
+    error: BaseException, code: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def app(_: Sequence[str]) -> None:
+        raise error
+
+    assert exits.run_main(app, ["status", "--json"]) == code
+    said = capsys.readouterr()
+    told = json.loads(said.out)
+    assert set(told) == {"error", "hint", "exit_code", "schema_version"}
+    assert told["error"].startswith(message)
+    assert told["exit_code"] == code
+    assert message in said.err
+
+
+@pytest.mark.parametrize(
+    ("program", "argv"),
+    [
+        (warmci.main, ["status", "--json", "--no-such"]),
+        (warmci.main, ["no-such", "--json"]),
+        (run_recipe_ci.main, ["--json"]),
+        (run_recipe_ci.main, ["demo", "--json", "--wait", "soon"]),
+        (run_recipe_ci.main, ["demo", "--json", "--wait", "1", "--no-wait"]),
+    ],
+)
+def test_wrong_arguments_are_data_too(
+    program: Callable[[Sequence[str]], int], argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert program(argv) == 2
+    said = capsys.readouterr()
+    told = json.loads(said.out)
+    assert (told["exit_code"], told["schema_version"]) == (2, 1)
+    assert told["error"]
+    assert said.err
+
+
+def test_a_recipe_called_json_asks_for_none(capsys: pytest.CaptureFixture[str]) -> None:
+    def app(_: Sequence[str]) -> None:
+        raise errors.UsageError("no")
+
+    assert exits.run_main(app, ["--", "--json"]) == 2
+    assert capsys.readouterr().out == ""
 
 
 def test_verdicts_and_errors_agree() -> None:

@@ -125,6 +125,42 @@ def test_a_mistake_names_file_and_field(tmp_path: Path, text: str, words: str) -
     assert caught.value.exit_code == 2
 
 
+def test_all_mistakes_are_told_at_once_in_words(tmp_path: Path) -> None:
+    text = """
+health_pth = "/up"
+redirect_paths = ["/cb"]
+test_timeout_s = "soon"
+attach = "link"
+[sso]
+fixed_relm = true
+health_path = "/x"
+[sso.users.bob]
+rolls = ["x"]
+[sso.claims]
+a = [1]
+"""
+    with pytest.raises(UsageError) as caught:
+        load_config(written(tmp_path, text), "demo")
+    said = caught.value.message.removeprefix(f"{tmp_path / 'demo' / 'recipe.toml'}: ")
+    assert sorted(said.split("; ")) == sorted(
+        [
+            "health_pth: unknown",
+            "did you mean health_path?",
+            "redirect_paths: unknown here",
+            "it belongs into [sso]",
+            "test_timeout_s: must be a number",
+            "attach: must be 'overlay' or 'copy', not 'link'",
+            "sso.fixed_relm: unknown",
+            "did you mean fixed_realm?",
+            "sso.health_path: unknown here",
+            "it belongs above all tables",
+            "sso.users.bob.rolls: unknown",
+            "did you mean roles?",
+            "sso.claims.a: must be text, a number, true or false",
+        ]
+    )
+
+
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     (written(tmp_path, "") / "demo" / "recipe.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(UsageError, match=r"recipe\.toml"):

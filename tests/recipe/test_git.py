@@ -135,3 +135,10 @@ def test_links_that_lead_nowhere_or_out_and_files_that_are_too_large(tmp_path: P
     for name in ("loop", "out", "device", "directory", "large", "x" * 5000, "a/b"):
         with pytest.raises(RecipeFailedError):
             inside(root, name, what="file")
+
+
+def test_a_failure_shows_its_fatal_line_and_not_gits_advice(tmp_path: Path) -> None:
+    with pytest.raises(process.CommandError) as caught:
+        git("clone", "--quiet", "--", f"file://{tmp_path}/nothing", str(tmp_path / "x"))
+    assert "fatal: " in caught.value.message
+    assert "the repository exists" not in caught.value.message

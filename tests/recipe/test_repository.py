@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -345,3 +347,23 @@ def test_release_notes(tmp_path: Path, upstream: Upstream) -> None:
 def test_releases_of_an_unknown_recipe(tmp_path: Path, upstream: Upstream) -> None:
     with pytest.raises(InfraError, match="releases of nothing cannot be listed from"):
         list_releases(settings_of(tmp_path), "nothing")
+
+
+class _AsksWho(BaseHTTPRequestHandler):
+    """As Gitea answers for what it does not have, or does not show."""
+
+    def do_GET(self) -> None:
+        self.send_response(401)
+        self.send_header("WWW-Authenticate", 'Basic realm="Gitea"')
+        self.end_headers()
+
+
+def test_a_forge_that_asks_for_a_login_knows_no_such_recipe(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    with HTTPServer(("127.0.0.1", 0), _AsksWho) as forge:
+        Thread(target=forge.serve_forever, daemon=True).start()
+        source = f"http://127.0.0.1:{forge.server_port}/{{recipe}}.git"
+        asked = settings.Settings(state_dir=tmp_path, recipe_source=source)
+        with pytest.raises(UsageError, match=r"^unknown recipe typo, or a private one: .*/typo\.git asks for a login$"):
+            clone(asked, "typo", tmp_path / "work")
+        forge.shutdown()

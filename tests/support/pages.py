@@ -11,7 +11,7 @@ import typer
 from support import rooms
 from support.rooms import ROOT
 from warmci import run_recipe_ci
-from warmci.base.models import Canonical, RunResult
+from warmci.base.models import Canonical, ErrorReport, RunResult
 from warmci.base.settings import as_markdown
 from warmci.cli import app
 from warmci.report.alerts import Alert
@@ -30,6 +30,7 @@ _FILES: dict[str, type[BaseModel]] = {
     "manifest": SnapshotManifest,
     "sweep": Sweep,
     "alert": Alert,
+    "error": ErrorReport,
 }
 """What stands on disk or comes from --json, by the name of its schema."""
 _CLI_HEAD = """# Commands

@@ -69,6 +69,15 @@ EXIT_CODES: dict[Verdict, int] = {
 }
 
 
+class ErrorReport(Record):
+    """What --json prints in place of an answer, when there is none."""
+
+    schema_version: Literal[1] = 1
+    error: Line
+    hint: Line = ""
+    exit_code: int
+
+
 class TestOutcome(Record):
     __test__ = False  # a record, not a test class
 

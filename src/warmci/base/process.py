@@ -39,9 +39,12 @@ class Completed:
 class CommandError(InfraError):
     """A tool that we run failed; keeps the command, its code and the end of what it said."""
 
-    def __init__(self, argv: Sequence[str], returncode: int, output: str, *, hint: str | None = None) -> None:
+    def __init__(
+        self, argv: Sequence[str], returncode: int, output: str, *, hint: str | None = None, why: str = ""
+    ) -> None:
+        """why: the telling words of the output, where they are not its last line."""
         tail = "\n".join(output.strip().splitlines()[-_TAIL_LINES:])
-        last = tail.splitlines()[-1] if tail else "no output"
+        last = why or (tail.splitlines()[-1] if tail else "no output")
         super().__init__(f"{argv[0]} failed ({returncode}): {last}", hint=hint)
         self.argv = tuple(argv)
         self.returncode = returncode

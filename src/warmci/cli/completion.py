@@ -38,7 +38,7 @@ def completing(app: typer.Typer, program: str) -> Callable[[Sequence[str]], obje
         from typer.completion import get_completion_inspect_parameters  # noqa: PLC0415
 
         get_completion_inspect_parameters()
-    return partial(app, complete_var=variable)
+    return partial(app, complete_var=variable, standalone_mode=False)  # errors are exits.py's to tell
 
 
 def recipe_names(incomplete: str) -> list[str]:

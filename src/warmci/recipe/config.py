@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from warmci.base.errors import UsageError
+from warmci.base.mistakes import told
 from warmci.base.models import Record
 from warmci.recipe.ingress import ROUTE, Ask
 
@@ -193,8 +194,6 @@ def load_config(recipes_dir: Path, recipe: str) -> RecipeConfig:
     except FileNotFoundError:
         return RecipeConfig()
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{path}: {field}: {first['msg']}", hint="see docs/recipes.md") from error
+        raise UsageError(f"{path}: {told(error, RecipeConfig)}", hint="see docs/recipes.md") from error
     except (tomllib.TOMLDecodeError, OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: {error}", hint="see docs/recipes.md") from error

@@ -57,8 +57,19 @@ def git(*arguments: str, cwd: Path | None = None, timeout_s: float = LOCAL_TIMEO
     if _TOO_LARGE in done.stderr:
         raise RecipeFailedError(f"the repository is larger than {PACK_MAX >> 20} MiB, which is the most that is cloned")
     if check:
-        raise process.CommandError(argv, done.returncode, done.stderr or done.stdout)
+        output = done.stderr or done.stdout
+        raise process.CommandError(argv, done.returncode, output, why=_why(output))
     return ""
+
+
+def _why(output: str) -> str:
+    """The line that git ends with, before its advice; with the transport's own line, where that knows more."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    fatal = next((number for number, line in enumerate(lines) if line.startswith("fatal:")), None)
+    if fatal is None:
+        return ""
+    before = lines[fatal - 1] if fatal and "Could not read from remote" in lines[fatal] else ""
+    return f"{before}; {lines[fatal]}" if before else lines[fatal]
 
 
 def _limited() -> list[str]:

@@ -19,6 +19,7 @@ _RELEASE = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})\.([0-9]{1,9})\+(.+)")
 _WHOLE_COMMIT = re.compile(r"[0-9a-f]{40}")
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 _TAGS_SHOWN = 5
+_ASKS_WHO = "could not read Username"
 # The serving half of a local clone does not inherit our -c options.
 _LOCAL_UPLOAD = "git -c safe.directory='*' upload-pack"
 _LOCAL_OPTIONS = ("--upload-pack", _LOCAL_UPLOAD, "--config", f"remote.origin.uploadpack={_LOCAL_UPLOAD}")
@@ -220,7 +221,12 @@ def clone(settings: Settings, recipe: str, work_dir: Path) -> Repository:
             raise UsageError(
                 f"unknown recipe {recipe}: nothing at {source}", hint="set recipe_source in the settings"
             ) from error
-        raise InfraError(f"recipe {recipe} cannot be cloned from {source}: {error.message}") from error
+        if _ASKS_WHO in error.tail:  # forges ask so for what they do not have, too
+            message = f"unknown recipe {recipe}, or a private one: {source} asks for a login"
+            raise UsageError(message, hint="correct the name, or let git's credential helper log in") from error
+        raise InfraError(
+            f"recipe {recipe} cannot be cloned from {source}: {error.message}", hint=f"git ls-remote {source}"
+        ) from error
     if not git("for-each-ref", "--count=1", cwd=target):
         raise UnverifiedError(f"the repository of recipe {recipe} is empty")
     return Repository(recipe, target)
