@@ -216,7 +216,8 @@ class Seen(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
-        assert not [name for name, _ in attrs if name in {"src", "href"} or name.startswith("on")]
+        assert not [name for name, _ in attrs if name == "src" or name.startswith("on")]
+        assert all(str(to).startswith("./") and ".." not in str(to) for name, to in attrs if name == "href")
         if tag not in self.VOID:
             self.open.append(tag)
 

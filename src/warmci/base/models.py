@@ -219,5 +219,7 @@ class RunResult(Record):
     summary: Line = ""
     hint: Line = ""
     log_excerpt: Block = ""
+    kept: tuple[Line, ...] = ()
+    """Files of the run's directory that tell more: logs, health checks, tasks, the compose file and its diff."""
     cause: Cause | None = None
     """The kind of what is wrong, where its words are known; none for a run that is green."""

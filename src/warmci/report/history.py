@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from warmci.base.errors import UsageError
 from warmci.base.models import Mode, Record, RunResult, Verdict
+from warmci.base.names import record_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -50,6 +52,17 @@ def read_results(runs_dir: Path, until: datetime | None = None) -> list[RunResul
         if result.verdict is not Verdict.USAGE and (until is None or result.started <= until):
             found.append(result)
     return found
+
+
+def read_result(runs_dir: Path, run: str) -> tuple[Path, RunResult]:
+    """(directory, result) of one run. Raises UsageError where there is none that can be read."""
+    home = runs_dir / record_id(run)
+    try:
+        return home, RunResult.model_validate_json((home / "result.json").read_bytes())
+    except (OSError, ValidationError) as error:
+        raise UsageError(
+            f"run {run} has no readable result in {home}", hint="warmci status lists the last runs"
+        ) from error
 
 
 def history_of(recipe: str, results: Iterable[RunResult]) -> History:

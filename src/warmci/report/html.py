@@ -1,10 +1,11 @@
-"""report.html of one result: one file without scripts or links to elsewhere, everything in it escaped."""
+"""report.html of one result: one file without scripts; links only to files beside it, everything in it escaped."""
 
 from __future__ import annotations
 
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from warmci import __version__
 from warmci.report import words
@@ -40,6 +41,7 @@ def page(result: RunResult) -> str:
         _section("Facts", _pairs(words.facts(result))),
         _section("Deviations from the recipe as written", _list(result.deviations)),
         _section("Images that ran", _pairs(result.images)),
+        _section("Kept files", _links(result.kept)),
         _section("Dependencies", _pairs(result.dependencies)),
         f"<footer>WarmCI {escape(__version__)}, run {escape(result.run)}; the same as data: result.json</footer>",
     ]
@@ -104,6 +106,12 @@ def _test(test: TestOutcome) -> str:
 def _pairs(pairs: dict[str, str]) -> str:
     rows = "".join(f'<dt>{escape(name)}</dt><dd class="mono">{escape(value)}</dd>' for name, value in pairs.items())
     return f'<div class="card"><dl>{rows}</dl></div>' if rows else ""
+
+
+def _links(paths: Iterable[str]) -> str:
+    """To files beside the page; they are the run's own, of names that we chose."""
+    rows = "".join(f'<li><a href="./{quote(path)}">{escape(path)}</a></li>' for path in paths)
+    return f'<div class="card"><ul>{rows}</ul></div>' if rows else ""
 
 
 def _list(items: Iterable[str]) -> str:

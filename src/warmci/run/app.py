@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import secrets
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from warmci.base import authority, http
+from warmci.base.errors import InfraError, RecipeFailedError
 from warmci.base.labels import COMMIT_LABEL, NAMESPACE_LABEL
 from warmci.base.models import Ingress
 from warmci.recipe.render import changed_services
-from warmci.run import anonymous, serving
+from warmci.run import anonymous, kept, serving
 from warmci.run.behind_traefik import BehindTraefik
 from warmci.run.pulls import rendered_at
 from warmci.run.watch import Watch
@@ -20,6 +22,7 @@ from warmci.swarm.direct import Direct
 from warmci.testing import suite
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from warmci.recipe.ingress import Route
@@ -47,6 +50,8 @@ class App:
     """How long each task must have run before the last look at the head."""
 
     def __post_init__(self) -> None:
+        self._base: Rendered | None = None
+        self._submitted: Rendered | None = None
         work = self.context.work_dir / self.placement.stack
         work.mkdir(mode=0o700)
         self.new_volumes.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -68,6 +73,24 @@ class App:
         self.deployment.claim()
         self.context.cleanup.callback(self.remove)
 
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[Stage]:
+        """A stage of this app; when it fails, what can be seen of the stack is kept before anything is taken away."""
+        context = self.context
+        try:
+            with context.recorder.stage(f"{self.title}: {name}") as stage:
+                yield stage
+        except (RecipeFailedError, InfraError):
+            kept.keep(
+                context.engine,
+                self.placement.stack,
+                context.run_dir,
+                self.title,
+                (self._base, self._submitted),
+                context.console.redact,
+            )
+            raise
+
     # --- deploying
 
     def _render(self, commit: str) -> Rendered:
@@ -79,6 +102,7 @@ class App:
         return {"url": self.placement.url, "domain": self.placement.domain, "port": str(self.placement.port)}
 
     def _submit(self, rendered: Rendered) -> None:
+        self._base, self._submitted = self.rendered, rendered
         realm = self.context.realm
         fixed = {**self.context.config.secrets, **(realm.secrets(self._facts()) if realm else {})}
         self.context.console.redact.add(*fixed.values())
@@ -108,7 +132,7 @@ class App:
 
     def install(self, commit: str, stage: str) -> None:
         """Deploy a commit on the data at hand and see that it serves."""
-        with self.context.recorder.stage(f"{self.title}: {stage}") as record:
+        with self._stage(stage) as record:
             self._submit(self._render(commit))
             self._converge()
             self._check_code(record)
@@ -128,7 +152,7 @@ class App:
         before = self.rendered
         if before is None:
             raise AssertionError("upgrade before install")
-        with self.context.recorder.stage(f"{self.title}: upgrade to the head") as record:
+        with self._stage("upgrade to the head") as record:
             self._plant_canaries()
             planted = anonymous.plant(self.context.engine, self.placement.stack, self._canary)
             after = self._render(commit)
@@ -251,7 +275,7 @@ class App:
     def test(self, phase: str) -> None:
         """Run the operator's tests of this recipe, then look a second time whether everything still runs."""
         context = self.context
-        with context.recorder.stage(f"{self.title}: tests ({phase})") as stage:
+        with self._stage(f"tests ({phase})") as stage:
             outcomes = suite.run_suite(
                 context.tests_dir,
                 self._test_context(phase),

@@ -24,7 +24,7 @@ from warmci.recipe.config import load_config
 from warmci.recipe.render import has_ipvs
 from warmci.recipe.repository import clone
 from warmci.report.stages import Recorder
-from warmci.run import record
+from warmci.run import kept, record
 from warmci.run.context import Context, Request
 from warmci.run.ingress import take as take_ingress
 from warmci.run.pipeline import Pipeline
@@ -238,6 +238,7 @@ class Run:
             "summary": redact(outcome.message) if outcome else "",
             "hint": redact(outcome.hint or "") if outcome else "",
             "log_excerpt": (log := redact(getattr(outcome, "log", "")) if outcome else ""),
+            "kept": tuple(kept.listed(self.dir)),
             "cause": find_cause(redact(outcome.message), log) if outcome else None,
         }
         return RunResult.model_validate(self._facts)
