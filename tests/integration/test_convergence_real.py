@@ -144,6 +144,7 @@ def test_what_never_will(bench: Bench, name: str, service: dict[str, Any], words
         assert words in answer.result.log_excerpt
         assert answer.result.cause is not None
         assert f"cause: {answer.result.cause.kind}" in answer.stderr
+        assert ("start_period" in answer.result.hint) == ("healthcheck" in service)
         assert installing_s(answer) < (15 if where == "alone" else 45)
 
 

@@ -63,7 +63,7 @@ class Watch:
         return RecipeFailedError(
             f"service {state.name} failed{after}, though it had converged: "
             f"{seen.words or state.last_error or 'no word from the task'}",
-            hint="the task's log is in the result",
+            hint=seen.hint("the task's log is in the result"),
             log=seen.text,
         )
 

@@ -76,7 +76,7 @@ def failure(engine: Engine, hopeless: Hopeless) -> RecipeFailedError | InfraErro
     if _ENGINE_FAULT.search(state.last_error):
         return InfraError(f"{what}: {state.last_error}", hint="warmci doctor")
     words = seen.words or state.last_error or "no word from the task"
-    return RecipeFailedError(f"{what}: {words}", hint="the task's log is in the result", log=seen.text)
+    return RecipeFailedError(f"{what}: {words}", hint=seen.hint("the task's log is in the result"), log=seen.text)
 
 
 def _too_late(engine: Engine, stack: str, states: list[ServiceState], deadline_s: float) -> WarmciError:
@@ -85,5 +85,6 @@ def _too_late(engine: Engine, stack: str, states: list[ServiceState], deadline_s
     if any(state.no_node for state in states):
         return InfraError(message, hint="see docker node ls; who else publishes that port on this host?")
     late = [state for state in states if not state.settled]
-    log = evidence.of_service(engine, stack, late[0].name).text if late else ""
-    return RecipeFailedError(message, hint="raise deploy_timeout_s if the app only needs longer", log=log)
+    found = evidence.of_service(engine, stack, late[0].name) if late else evidence.Evidence()
+    hint = found.hint("raise deploy_timeout_s if the app only needs longer")
+    return RecipeFailedError(message, hint=hint, log=found.text)

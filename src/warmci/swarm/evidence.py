@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from warmci.swarm.engine import Engine
 
 LOG_LINES = 25
+CHECK_HINT = "a longer healthcheck.start_period, if it only starts slowly; else run its command in the container"
 _NOISE = re.compile(r"^\s*$|^\s*(at |goroutine |\.{3})")
 _TELLING = re.compile(
     r"error|fatal|panic|must|fail|denied|\bpq:|no space|not set|not found|cannot|can't|missing|refused|killed",
@@ -38,12 +39,20 @@ class Evidence:
     check: str = ""
     """The last output of a health check that fails."""
     log: str = ""
+    unhealthy: bool = False
+    """Whether its health check gave it up, which is when swarm kills it."""
 
     @property
     def words(self) -> str:
         """The one line that says most."""
         line = last_line(self.log)
+        if self.unhealthy and not self.killed:
+            said = [f"its health check gave it up, so swarm kills it; {self.check or 'the check said nothing'}"]
+            return "; ".join(said + [f"its log: {line}"] * bool(_TELLING.search(line)))
         return self.killed or (line if _TELLING.search(line) else "") or self.check or line
+
+    def hint(self, otherwise: str) -> str:
+        return CHECK_HINT if self.unhealthy and not self.killed else otherwise
 
     @property
     def text(self) -> str:
@@ -55,7 +64,7 @@ def of_container(engine: Engine, container: str) -> Evidence:
         return Evidence()
     found = engine.inspect_container(container) or {}
     log = engine.container_logs(container, LOG_LINES).strip()
-    return Evidence(_killed(found), _unhealthy(found), log)
+    return Evidence(_killed(found), _unhealthy(found), log, _death(found).unhealthy)
 
 
 def of_service(engine: Engine, stack: str, service: str) -> Evidence:
