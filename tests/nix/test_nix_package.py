@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import tomllib
 from typing import Any
 
@@ -61,7 +62,7 @@ def called(source: str) -> set[str]:
 def test_it_needs_what_the_wheel_needs(arguments: Any) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = sorted(requirement.partition(">=")[0] for requirement in project["dependencies"])
-    names = [path.rpartition("-")[0] if path[-1].isdigit() else path for path in arguments["dependencies"]]
+    names = [re.sub(r"-[\d.]+$", "", path) for path in arguments["dependencies"]]
     assert sorted(name.partition("/nix/store/")[2][33:] for name in names) == wanted
     assert arguments["version"] == project["version"]
     assert arguments["meta"]["mainProgram"] in project["scripts"]

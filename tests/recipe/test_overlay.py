@@ -126,7 +126,6 @@ secrets: {s: {external: true}, f: {file: y}}
     [
         ("{proxy: {external: true}, internal: }", ["proxy"]),
         ("{web: {external: true, name: proxy}}", ["web"]),
-        ("{web: {external: {name: proxy}}}", ["web"]),
         ("{proxy: {external: true, name: host}, other: {external: true}}", []),
         ("{proxy: {internal: true}}", []),
         ("", []),

@@ -57,11 +57,12 @@ class FakeEngine:
     def services(self, labels: Sequence[str] = ()) -> list[dict[str, Any]]:
         return [item for item in self.deployed if _fits(item["Spec"]["Labels"], labels)]
 
-    def containers(self, labels: Sequence[str] = ()) -> list[dict[str, Any]]:
-        return [item for item in self.running if _fits(item["Labels"], labels)]
+    def containers(self, labels: Sequence[str] = (), *, running: bool = False) -> list[dict[str, Any]]:
+        found = [item for item in self.running if _fits(item["Labels"], labels)]
+        return [item for item in found if item["State"] == "running"] if running else found
 
     def networks(self, labels: Sequence[str] = ()) -> list[dict[str, Any]]:
-        return [item for item in self.nets if _fits(item["Labels"], labels)]
+        return [{"Id": item["Name"], **item} for item in self.nets if _fits(item["Labels"], labels)]
 
 
 def _fits(labels: dict[str, str], wanted: Sequence[str]) -> bool:
