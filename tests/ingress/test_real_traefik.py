@@ -289,7 +289,7 @@ def test_docs_in_its_production_configuration_logs_in_through_traefik(routed: Be
 def test_a_browser_trusts_it_and_plain_http_leads_to_https(routed: Bench, browser: httpx.Client) -> None:
     base = routed.settings.base_domain
     answer = browser.get(f"http://anything.{base}/x")
-    assert (answer.status_code, answer.headers["location"]) == (308, f"https://anything.{base}/x")
+    assert (answer.status_code, answer.headers["location"]) == (301, f"https://anything.{base}/x")
     assert browser.get(f"https://anything.{base}/x").text == "404 page not found\n"
 
 
