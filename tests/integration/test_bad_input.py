@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,11 +14,12 @@ from warmci.base.models import Ledger
 from warmci.demo import private_engine
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from support.bench import Answer, Bench
 
 pytestmark = pytest.mark.integration
+
+
+FILES = {"result.json", "junit.xml", "report.html"}
 
 
 def check(answer: Answer, code: int, words: str) -> None:
@@ -26,6 +29,8 @@ def check(answer: Answer, code: int, words: str) -> None:
     assert words in errors[0]
     assert "Traceback" not in answer.stderr
     assert "\nhint: " in answer.stderr
+    for named in re.findall(r"\S+/result\.json", answer.stderr):
+        assert {path.name for path in Path(named).parent.iterdir()} >= FILES, "what is named is there"
 
 
 @pytest.mark.parametrize("name", ["../x", "", "x" * 300, "UPPER", "a b", "a/b", "-x;", ".hidden", "na\u00efve"])
@@ -114,6 +119,7 @@ def test_no_space(bench: Bench, tmp_path: Path) -> None:
     try:
         answer = bench.call("run_recipe_ci.py", "custom-html", WARMCI_STATE_DIR=str(small))
         check(answer, 3, "no space")
+        assert "/result.json" in answer.stderr
     finally:
         subprocess.run(["umount", str(small)], check=True)
 

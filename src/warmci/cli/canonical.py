@@ -176,6 +176,6 @@ def drill(recipe: Recipe, json: Json = False) -> None:
     if json:
         print_data(result.model_dump_json(indent=2))
     if result.verdict is not Verdict.PASS:
-        console.error(result.summary, result.hint or f"see {loaded.runs_dir / result.run / 'result.json'}")
+        console.error(result.summary, result.hint or f"warmci run show {result.run}")
     console.say(f"{result.verdict.upper()} drill of {recipe} {found.version} in {result.seconds:.1f} s")
     raise typer.Exit(result.exit_code)
