@@ -13,7 +13,7 @@ demo: $(VENV)/.runtime
 test: lint
 	scripts/install-tools engine nix test
 	$(BIN)/python -m pytest -n 2 -m "not integration and not long and not crash and not ingress"
-	$(BIN)/python -m pytest -m "integration and not long and not crash and not ingress"
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m "integration and not long and not crash and not ingress"
 
 test-unit: $(VENV)/.dev
 	scripts/install-tools unit
@@ -38,7 +38,7 @@ test-long: $(VENV)/.dev
 # The same against a current engine, built once for the machine (five minutes); and the demo on it.
 test-engines: $(VENV)/.dev
 	scripts/install-tools engine test current-engine
-	scripts/with-current-engine $(BIN)/python -m pytest -m "integration and not long and not crash"
+	scripts/with-current-engine $(BIN)/python -m pytest -n 3 --dist loadfile -m "integration and not long and not crash and not ingress"
 	scripts/with-current-engine env DOCKER_HOST=unix:///run/no-engine.sock $(BIN)/warmci demo --root $(CURDIR)/.demo-current
 	scripts/with-current-engine env DOCKER_HOST=unix:///run/no-engine.sock $(BIN)/warmci demo --root $(CURDIR)/.demo-current --clean
 
