@@ -146,7 +146,8 @@ def test_what_never_will(bench: Bench, name: str, service: dict[str, Any], words
         assert answer.result.cause is not None
         assert f"cause: {answer.result.cause.kind}" in answer.stderr
         assert ("start_period" in answer.result.hint) == ("healthcheck" in service)
-        assert installing_s(answer) < (15 if where == "alone" else 45)
+        # Without an early verdict it would be the deadline of minutes; swarm itself waits 5 s between two tasks.
+        assert installing_s(answer) < 60
 
 
 @pytest.mark.parametrize(
