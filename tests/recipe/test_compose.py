@@ -64,6 +64,7 @@ def test_a_whole_file_is_as_the_cli_printed_it_once(files: list[str], golden: st
     ("text", "expected"),
     [
         ("${X:-Host(`${D}`)}", "Host(`${D`)}"),
+        ("${X:-$D}7", "$D7"),
         ("$X-alpine", "alpine"),
         ("$D-alpine", "d.example"),
         ("${X:-$$2y}", "$$2y"),

@@ -31,13 +31,17 @@ class Variables:
     prefix: str = field(default_factory=lambda: f"WARMCI_{secrets.token_hex(6)}_")
     _known: dict[str, int] = field(default_factory=dict)
 
+    def _stand_in(self, number: int) -> str:
+        """Ends in what is no digit: the CLI may put one behind it, as for `${A:-$B}7`."""
+        return f"{self.prefix}{number}_"
+
     def out(self, text: str) -> str:
         """The text with harmless names; `$$` stays."""
 
         def renamed(match: re.Match[str]) -> str:
             if match[2] is None:
                 return match[0]
-            return f"{match[1]}{self.prefix}{self._known.setdefault(match[2], len(self._known))}"
+            return f"{match[1]}{self._stand_in(self._known.setdefault(match[2], len(self._known)))}"
 
         return _REFERENCE.sub(renamed, text)
 
@@ -51,7 +55,7 @@ class Variables:
             if "\0" in value or len(value.encode()) > _MAX_VALUE:
                 what = "holds a NUL byte" if "\0" in value else f"is longer than {_MAX_VALUE} bytes"
                 raise RecipeFailedError(f"the value of {name} {what}")
-            found[f"{self.prefix}{number}"] = value
+            found[self._stand_in(number)] = value
         if sum(map(len, found.values())) > _MAX_ALL or len(found) > _MAX_ALL // 100:
             raise RecipeFailedError(f"the compose files name {len(found)} variables with too much in them")
         return found
@@ -62,7 +66,7 @@ class Variables:
             if self.prefix not in value:
                 return value
             names = list(self._known)
-            return re.sub(rf"{self.prefix}(\d+)", lambda match: names[int(match[1])], value)
+            return re.sub(rf"{self.prefix}(\d+)_", lambda match: names[int(match[1])], value)
         if isinstance(value, dict):
             return {self.back(key): self.back(item) for key, item in value.items()}
         return [self.back(item) for item in value] if isinstance(value, list) else value
