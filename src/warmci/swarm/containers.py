@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import socket
 import threading
 from contextlib import contextmanager, suppress
@@ -54,7 +53,9 @@ class Containers(Objects):
     def _output(self, run: str, what: str) -> bytes:
         """Of an exec, bounded: the SDK itself waits and gathers without an end."""
         said, stream = bytearray(), self._api.exec_start(run, socket=True)
-        with stream, socket.socket(fileno=os.dup(stream.fileno())) as twin, _closed_after(EXEC_MAX_S, twin) as late:
+        # The stream is a view of its socket: closing it alone would leave that one to the garbage collector.
+        connection: socket.socket = stream._sock  # noqa: SLF001
+        with connection, stream, _closed_after(EXEC_MAX_S, connection) as late:
             for _, piece in _frames(stream, tty=False):
                 said += piece
                 if len(said) > EXEC_MAX:
