@@ -12,7 +12,7 @@ from typer.exceptions import TyperException
 
 from warmci.base import bug, interrupts
 from warmci.base.errors import UsageError, WarmciError
-from warmci.report.console import Console, print_data
+from warmci.report.console import Console, Output, print_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,9 +24,11 @@ INTERRUPTED = 130
 def run_main(app: Callable[[Sequence[str]], object], argv: Sequence[str]) -> int:
     """Run a command line to its exit code. Tracebacks only for our own bugs, and into a file.
 
-    With --json among the arguments, an error is told on standard output, too (models.ErrorReport).
+    With --json among the arguments, an error is told on standard output, too (models.ErrorReport), unless the command's
+    own data stand there already.
     """
     interrupts.install()
+    Output.printed = False
     try:
         ended = app(argv)
     except SystemExit as end:
@@ -71,7 +73,7 @@ def _as_data(argv: Sequence[str], message: str, hint: str, code: int) -> None:
     from warmci.base.models import ErrorReport  # noqa: PLC0415  (--help stays quick)
 
     options = argv[: argv.index("--")] if "--" in argv else argv
-    if "--json" in options and code:
+    if "--json" in options and code and not Output.printed:
         print_data(ErrorReport(error=message, hint=hint, exit_code=code).model_dump_json(indent=2))
 
 

@@ -126,8 +126,15 @@ class Console:
         self._rich.print(table)
 
 
+class Output:
+    """What this process has written to stdout: one document at most, so that a reader can parse it."""
+
+    printed = False
+
+
 def print_data(text: str) -> None:
     """The one way to stdout; a reader that has gone away must not end a run."""
+    Output.printed = True
     try:
         sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
         sys.stdout.flush()
