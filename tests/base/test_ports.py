@@ -18,49 +18,60 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ALLOWED = range(41300, 41304)
+
+@pytest.fixture(scope="module")
+def allowed() -> range:
+    """Four ports that nobody has, below those that the kernel gives to connections (ip_local_port_range)."""
+    first = 10000 + 4 * (os.getpid() % 2000)
+    blocks = (range(start, start + 4) for start in range(first, first + 4000, 4))
+    return next(block for block in blocks if all(_nobody_listens(port) for port in block))
+
+
+def _nobody_listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 @pytest.fixture
-def ports(tmp_path: Path) -> Iterator[Ports]:
-    made = Ports(tmp_path, ALLOWED)
+def ports(tmp_path: Path, allowed: range) -> Iterator[Ports]:
+    made = Ports(tmp_path, allowed)
     yield made
     made.release()
 
 
-def test_a_domain_gets_its_own_port_and_keeps_it(ports: Ports) -> None:
+def test_a_domain_gets_its_own_port_and_keeps_it(ports: Ports, allowed: range) -> None:
     port = ports.take("a.example")
-    assert port == names.preferred_port("a.example", ALLOWED)
+    assert port == names.preferred_port("a.example", allowed)
     assert ports.take("a.example") == port
 
 
-def test_every_port_is_used_before_there_is_none(ports: Ports) -> None:
-    assert {ports.take(f"d{number}.example") for number in range(4)} == set(ALLOWED)
-    with pytest.raises(InfraError, match="no free port from 41300 to 41303") as caught:
+def test_every_port_is_used_before_there_is_none(ports: Ports, allowed: range) -> None:
+    assert {ports.take(f"d{number}.example") for number in range(4)} == set(allowed)
+    with pytest.raises(InfraError, match=f"no free port from {allowed[0]} to {allowed[-1]}") as caught:
         ports.take("one.more")
     assert "port_count" in str(caught.value.hint)
 
 
-def test_two_runs_never_share_one(ports: Ports, tmp_path: Path) -> None:
-    other = Ports(tmp_path, ALLOWED)
+def test_two_runs_never_share_one(ports: Ports, tmp_path: Path, allowed: range) -> None:
+    other = Ports(tmp_path, allowed)
     taken = ports.take("a.example")
     second = other.take("a.example")
     assert second != taken
-    assert second == ALLOWED[(taken - ALLOWED.start + 1) % 4]
+    assert second == allowed[(taken - allowed.start + 1) % 4]
     ports.release()
     other.release()
     assert other.take("a.example") == taken
     other.release()
 
 
-def test_a_port_that_somebody_listens_on_is_left_alone(ports: Ports) -> None:
-    taken = names.preferred_port("a.example", ALLOWED)
+def test_a_port_that_somebody_listens_on_is_left_alone(ports: Ports, allowed: range) -> None:
+    taken = names.preferred_port("a.example", allowed)
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", taken))
         listener.listen()
         assert ports.take("a.example") != taken
-    assert ports.take("b.example") in ALLOWED
+    assert ports.take("b.example") in allowed
 
 
 def test_refused_ports_leak_no_descriptor(ports: Ports) -> None:
@@ -73,13 +84,13 @@ def test_refused_ports_leak_no_descriptor(ports: Ports) -> None:
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
 
 
-def test_a_killed_run_gives_its_port_back(ports: Ports, tmp_path: Path) -> None:
+def test_a_killed_run_gives_its_port_back(ports: Ports, tmp_path: Path, allowed: range) -> None:
     script = (
         "import sys; from pathlib import Path; from warmci.base.ports import Ports\n"
-        "ports = Ports(Path(sys.argv[1]), range(41300, 41304)); print(ports.take('a.example'), flush=True)\n"
+        "ports = Ports(Path(sys.argv[1]), range(*map(int, sys.argv[2:]))); print(ports.take('a.example'), flush=True)\n"
         "sys.stdin.read()"
     )
-    argv = [sys.executable, "-c", script, str(tmp_path)]
+    argv = [sys.executable, "-c", script, str(tmp_path), str(allowed.start), str(allowed.stop)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout is not None
         theirs = int(run.stdout.readline())

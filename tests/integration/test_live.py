@@ -41,7 +41,7 @@ class World:
             "state_dir": str(root / "state"),
             "recipe_source": f"{root}/recipes/{{recipe}}",
             "base_domain": "live.warmci.localhost",
-            "port_first": 40000,
+            "port_first": 14000,
         }
         self.settings = Settings.model_validate(self.values)
         self.file = root / "settings.toml"

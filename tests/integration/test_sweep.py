@@ -50,7 +50,7 @@ class Night:
             "state_dir": str(root / "state"),
             "recipe_source": f"{root}/recipes/{{recipe}}",
             "base_domain": "night.warmci.localhost",
-            "port_first": 50000,
+            "port_first": 16000,
             "recipes": list(RECIPES),
         }
         self.settings = Settings.model_validate(values)

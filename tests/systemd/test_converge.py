@@ -40,7 +40,7 @@ def settings(bench: Bench) -> Settings:
         "recipe_source": bench.settings.recipe_source,
         "base_domain": "systemd.warmci.localhost",
         "docker_host": bench.settings.docker_host,
-        "port_first": 45000,
+        "port_first": 18000,
     }
     return Settings.model_validate(values)
 
