@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from warmci.base.errors import UsageError
 from warmci.cli import exits
-from warmci.cli.common import HELP_NAMES, Version, load_settings
-from warmci.cli.completion import completing, recipe_names
+from warmci.cli.common import HELP_NAMES, Named, Version, load_settings
+from warmci.cli.completion import completing
 from warmci.report.console import Console, print_data
 
 if TYPE_CHECKING:
@@ -29,12 +30,15 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 @app.command(epilog=_EPILOG, context_settings=HELP_NAMES)
 def run(
-    recipe: Annotated[str, typer.Argument(help="name of the recipe", autocompletion=recipe_names)],
+    recipe: Named,
     quick: Annotated[
         bool, typer.Option("--quick", help="upgrade the canonical's data in place; lower confidence, gates no merge")
     ] = False,
     ref: Annotated[str, typer.Option(help="branch, tag or commit to test; default: the default branch")] = "",
     pr: Annotated[str, typer.Option(help="the pull request's number; its code is never promoted")] = "",
+    worktree: Annotated[
+        bool, typer.Option("--worktree", help="test the directory as it is, with what is not committed; never promotes")
+    ] = False,
     reseed: Annotated[bool, typer.Option("--reseed", help="cold: start the canonical's data afresh")] = False,
     wait: Annotated[
         float | None, typer.Option(min=0, help="seconds to wait for the recipe's lock and a slot; default: lock_wait_s")
@@ -46,19 +50,24 @@ def run(
     """Test a recipe on a real swarm: cold (fresh and authoritative), or quick on warm data."""
     from warmci.base import settings  # noqa: PLC0415
     from warmci.base.models import Mode  # noqa: PLC0415
+    from warmci.recipe.named import read_named  # noqa: PLC0415
     from warmci.report.trigger import job_link  # noqa: PLC0415
     from warmci.run import record  # noqa: PLC0415
     from warmci.run.announce import announced  # noqa: PLC0415  (--help must not wait for the engine's SDK)
+    from warmci.run.checkout import require_consistent  # noqa: PLC0415
     from warmci.run.context import Request  # noqa: PLC0415
     from warmci.run.run import run_recipe  # noqa: PLC0415
 
     if no_wait and wait is not None:
         raise UsageError("--wait and --no-wait exclude each other", hint="run_recipe_ci.py --help")
     console = Console()
-    request = Request(recipe, Mode.QUICK if quick else Mode.COLD, ref, pr, reseed)
+    request = Request(recipe, Mode.QUICK if quick else Mode.COLD, ref, pr, reseed, worktree=worktree)
     state_dir: Path | None = None
     try:
         loaded = load_settings(lock_wait_s=0.0 if no_wait else wait)
+        named = read_named(recipe)
+        request = replace(request, recipe=named.recipe, source=named.source)
+        require_consistent(request)
     except UsageError as error:
         if (state_dir := settings.state_dir_alone()) is None:
             raise  # nobody knows where a result would be looked for

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -175,3 +176,32 @@ def test_a_credential_without_a_secret_is_refused(credentials: Path, content: by
 def test_without_credentials_nothing_is_missed(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", value)
     assert settings.load().base_domain == "warmci.localhost"
+
+
+@pytest.mark.parametrize(
+    ("given", "sources"),
+    [
+        ("/srv/{recipe}", ("/srv/{recipe}",)),
+        (
+            '["/srv/{recipe}", "https://example.org/{recipe}.git"]',
+            ("/srv/{recipe}", "https://example.org/{recipe}.git"),
+        ),
+    ],
+)
+def test_recipe_source_is_one_or_several(
+    given: str, sources: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WARMCI_RECIPE_SOURCE", given)
+    assert settings.load().recipe_source == sources
+    monkeypatch.delenv("WARMCI_RECIPE_SOURCE")
+    file = tmp_path / "settings.toml"
+    file.write_text(f"recipe_source = {given if given.startswith('[') else json.dumps(given)}\n")
+    monkeypatch.setenv("WARMCI_SETTINGS", str(file))
+    assert settings.load().recipe_source == sources
+
+
+@pytest.mark.parametrize("given", ["/srv/recipes", "[]", "[", "/srv/{recipe}/{other}", "/srv/{recipe}{", '["/srv/x"]'])
+def test_a_recipe_source_without_the_recipes_name(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WARMCI_RECIPE_SOURCE", given)
+    with pytest.raises(UsageError, match="recipe_source"):
+        settings.load()

@@ -54,10 +54,33 @@ def test_mistyped_runs(arguments: list[str]) -> None:
     assert run_recipe_ci.main(arguments) == 2
 
 
-@pytest.mark.parametrize("name", ["../x", "Demo", ""])
-def test_a_run_of_what_is_no_recipe(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("../x", "there is no directory"), ("Demo", "not a recipe name"), ("", "not a recipe name"), ("/", "no recipe")],
+)
+def test_a_run_of_what_is_no_recipe(name: str, said: str, state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_recipe_ci.main([name]) == 2
-    assert "not a recipe name" in capsys.readouterr().err
+    assert said in capsys.readouterr().err
+    (result,) = (state / ".runs").glob("*/result.json")
+    assert json.loads(result.read_text())["recipe"] == name
+
+
+@pytest.mark.parametrize("more", [["--ref", "x"], ["--pr", "1"], ["--reseed"]])
+def test_a_work_tree_is_what_is_in_a_directory(
+    more: list[str], state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_recipe_ci.main(["demo", "--worktree"]) == 2
+    assert "wants the recipe's directory" in capsys.readouterr().err
+    assert run_recipe_ci.main(["demo", "--worktree", *more]) == 2
+    assert "no --ref, --pr or --reseed with it" in capsys.readouterr().err
+
+
+def test_a_directory_stands_for_its_recipe(canonical: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "demo").mkdir()
+    subprocess.run(["git", "init", "--quiet", str(tmp_path / "demo")], check=True, timeout=10)
+    monkeypatch.chdir(tmp_path / "demo")
+    assert app.main(["canonical", "show", "."]) == 0
+    assert app.main(["canonical", "show", ".."]) == 2
 
 
 def test_a_run_without_an_engine() -> None:

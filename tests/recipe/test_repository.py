@@ -11,41 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warmci.base import process, settings
+from support.upstream import Upstream
+from warmci.base import settings
 from warmci.base.errors import InfraError, UnverifiedError, UsageError
-from warmci.recipe.repository import Repository, clone, list_releases, version_key
+from warmci.recipe.repository import Repository, clone, default_head, list_releases, version_key
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-IDENTITY = {
-    "GIT_AUTHOR_NAME": "t",
-    "GIT_AUTHOR_EMAIL": "t@example.org",
-    "GIT_COMMITTER_NAME": "t",
-    "GIT_COMMITTER_EMAIL": "t@example.org",
-    "GIT_CONFIG_GLOBAL": "/dev/null",
-    "GIT_CONFIG_SYSTEM": "/dev/null",
-}
-
-
-class Upstream:
-    """The forge's side of a recipe."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        path.mkdir(parents=True)
-        self.git("init", "--quiet", "--initial-branch=main")
-
-    def git(self, *arguments: str) -> str:
-        return process.run(["git", *arguments], cwd=self.path, env=IDENTITY, timeout_s=10).stdout.strip()
-
-    def commit(self, text: str, *tags: str) -> str:
-        (self.path / "compose.yml").write_text(f"# {text}\nservices: {{}}\n", encoding="utf-8")
-        self.git("add", "--all")
-        self.git("commit", "--quiet", "--message", text)
-        for tag in tags:
-            self.git("tag", "--annotate", "--message", tag, tag)
-        return self.git("rev-parse", "HEAD")
 
 
 @pytest.fixture
@@ -264,6 +236,33 @@ def test_an_unknown_recipe(tmp_path: Path, upstream: Upstream) -> None:
         cloned(tmp_path, "../demo")
 
 
+def test_the_first_source_that_has_the_recipe_is_taken(tmp_path: Path) -> None:
+    own, shared = Upstream(tmp_path / "own" / "mine"), Upstream(tmp_path / "shared" / "theirs")
+    mine, theirs = own.commit("mine", "1.0.0+1"), shared.commit("theirs", "2.0.0+1")
+    Upstream(tmp_path / "shared" / "mine").commit("shadowed")
+    (tmp_path / "own" / "theirs").mkdir()  # a directory is no repository
+    sources = (f"{tmp_path}/own/{{recipe}}", f"{tmp_path}/shared/{{recipe}}")
+    asked = settings.Settings(state_dir=tmp_path / "state", recipe_source=sources)
+    for recipe, head, version in (("mine", mine, "1.0.0+1"), ("theirs", theirs, "2.0.0+1")):
+        work = tmp_path / recipe
+        work.mkdir()
+        found = clone(asked, recipe, work)
+        assert found.resolve("main") == head == default_head(asked, recipe)
+        assert [release.version for release in list_releases(asked, recipe)] == [version]
+        assert found.source == f"{tmp_path}/{'own' if recipe == 'mine' else 'shared'}/{recipe}"
+    with pytest.raises(UsageError, match=f"nothing at {tmp_path}/own/none, {tmp_path}/shared/none"):
+        clone(asked, "none", tmp_path / "work")
+
+
+def test_a_source_that_does_not_answer_is_not_passed_over(tmp_path: Path) -> None:
+    Upstream(tmp_path / "shared" / "demo").commit("of somebody else")
+    sources = ("http://me:canary@127.0.0.1:9/{recipe}", f"{tmp_path}/shared/{{recipe}}")
+    asked = settings.Settings(state_dir=tmp_path / "state", recipe_source=sources)
+    with pytest.raises(InfraError, match=r"demo cannot be cloned from http://127\.0\.0\.1:9/demo") as caught:
+        clone(asked, "demo", tmp_path / "work")
+    assert "canary" not in f"{caught.value} {caught.value.hint}"
+
+
 def test_an_empty_repository_verifies_nothing(tmp_path: Path, upstream: Upstream) -> None:
     with pytest.raises(UnverifiedError, match="demo is empty"):
         cloned(tmp_path)
@@ -345,7 +344,7 @@ def test_release_notes(tmp_path: Path, upstream: Upstream) -> None:
 
 
 def test_releases_of_an_unknown_recipe(tmp_path: Path, upstream: Upstream) -> None:
-    with pytest.raises(InfraError, match="releases of nothing cannot be listed from"):
+    with pytest.raises(InfraError, match="releases of nothing cannot be listed: unknown recipe nothing: nothing at"):
         list_releases(settings_of(tmp_path), "nothing")
 
 

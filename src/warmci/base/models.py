@@ -134,6 +134,8 @@ class Canonical(Record):
 
     schema_version: Literal[1] = 1
     recipe: str
+    source: str = ""
+    """Where its code was cloned from; empty where nobody noted it."""
     state: Literal["good", "dirty"]
     reason: str = ""
     commit: str
@@ -190,6 +192,8 @@ class RunResult(Record):
     schema_version: Literal[1] = 1
     run: Line
     recipe: Line
+    source: Line = ""
+    """Where it was cloned from."""
     ref: Line
     pr: Line
     requested: Mode

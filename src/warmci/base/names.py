@@ -24,14 +24,15 @@ STACK_NAME_MAX = 45
 """abra cuts stack names there (its source, as recalled; swarm's own limit is 63 for a service name)."""
 
 
-def _shown(value: str) -> str:
+def shown(value: str) -> str:
+    """What a user typed, fit for a message."""
     text = ascii(value)
     return text if len(text) <= 60 else f"{text[:40]}… ({len(value)} characters)"
 
 
 def _checked(kind: str, pattern: re.Pattern[str], value: str) -> str:
     if not pattern.fullmatch(value) or ".." in value:
-        raise UsageError(f"not a {kind} name: {_shown(value)}", hint=f"a {kind} name matches {pattern.pattern}")
+        raise UsageError(f"not a {kind} name: {shown(value)}", hint=f"a {kind} name matches {pattern.pattern}")
     return value
 
 
@@ -58,7 +59,7 @@ def pull_request(value: str) -> str:
 def git_ref(value: str) -> str:
     """A branch, tag or commit: what `git check-ref-format` allows, and never what git reads as an option or a range."""
     if not _REF.fullmatch(value) or not value.isprintable() or len(value) > _REF_MAX:
-        raise UsageError(f"not a ref name: {_shown(value)}", hint="git check-ref-format --branch NAME says what is one")
+        raise UsageError(f"not a ref name: {shown(value)}", hint="git check-ref-format --branch NAME says what is one")
     return value
 
 

@@ -17,6 +17,7 @@ from pydantic_settings import (
 
 from warmci.base.errors import UsageError
 from warmci.base.names import recipe_name
+from warmci.base.recipe_sources import CO_OP_CLOUD, RecipeSources
 
 DEFAULT_FILE = Path("/etc/warmci/settings.toml")
 FILE_VARIABLE = "WARMCI_SETTINGS"
@@ -59,9 +60,10 @@ class Settings(_FromHost):
     recipes_dir: Path = Field(
         Path("/etc/warmci/recipes"), description="the operator's RECIPE/recipe.toml and RECIPE/test_*.py"
     )
-    recipe_source: str = Field(
-        "https://git.coopcloud.tech/coop-cloud/{recipe}.git",
-        description="where recipes are cloned from: URL or path",
+    recipe_source: RecipeSources = Field(
+        (CO_OP_CLOUD,),
+        description="where recipes are cloned from: URL or path with {recipe} in it, or a list of them (in the "
+        "environment as JSON), of which the first that has the recipe is taken",
     )
     base_domain: str = Field(
         "warmci.localhost",
@@ -259,7 +261,7 @@ def as_markdown() -> str:
     rows = []
     for name, field in Settings.model_fields.items():
         is_none = field.default_factory or field.default in (None, ()) or isinstance(field.default, SecretStr)
-        default = "" if is_none else f"`{field.default}`"
+        default = "" if is_none else f"`{field.default[0] if isinstance(field.default, tuple) else field.default}`"
         rows.append(f"| `{name}` | {default} | {field.description} |")
     head = (
         "# Settings\n\n"

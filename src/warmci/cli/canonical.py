@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from warmci.base.errors import InfraError
-from warmci.cli.common import DryRun, Json, Recipe, Yes, agreed, as_json, group, load_settings, read_settings, size
+from warmci.cli.common import (
+    DryRun,
+    Json,
+    Named,
+    Recipe,
+    Yes,
+    agreed,
+    as_json,
+    group,
+    load_settings,
+    read_settings,
+    size,
+)
 from warmci.report.console import Console, print_data
 
 if TYPE_CHECKING:
@@ -57,19 +69,21 @@ def show(recipe: Recipe, json: Json = False) -> None:
 
 
 @app.command()
-def seed(recipe: Recipe, json: Json = False) -> None:
+def seed(recipe: Named, json: Json = False) -> None:
     """Make a canonical by a cold run of the default branch, where there is no good one."""
+    from warmci.recipe.named import read_named  # noqa: PLC0415
     from warmci.sweep.reconcile import seed as seed_recipe  # noqa: PLC0415
 
-    console = Console()
-    result = seed_recipe(load_settings(), console, recipe)
+    console, named = Console(), read_named(recipe)
+    recipe = named.recipe
+    result = seed_recipe(load_settings(), console, recipe, named.source)
     if json:
         print_data(as_json({"recipe": recipe, "run": result.model_dump(mode="json") if result else None}))
     if result is None:
-        console.say(f"{recipe} has a good canonical; to start its data afresh: run_recipe_ci.py {recipe} --reseed")
+        console.say(f"{recipe} has a good canonical; to start its data afresh: run_recipe_ci.py {named.word} --reseed")
         return
     if result.exit_code:
-        console.error(f"{recipe} was not seeded: {result.summary}", result.hint or f"run_recipe_ci.py {recipe}")
+        console.error(f"{recipe} was not seeded: {result.summary}", result.hint or f"run_recipe_ci.py {named.word}")
         raise typer.Exit(result.exit_code)
     console.say(f"{recipe} {result.head_version} is its canonical now")
 

@@ -19,10 +19,27 @@ if TYPE_CHECKING:
     from warmci.base.settings import Settings
     from warmci.report.console import Console
 
+
+def _name_of(argument: str) -> str:
+    from warmci.recipe.named import read_named  # noqa: PLC0415  (--help stays quick)
+
+    return read_named(argument).recipe if argument else argument
+
+
 Json = Annotated[bool, typer.Option("--json", help="print JSON on standard output")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="say what would be done, and do nothing")]
 Yes = Annotated[bool, typer.Option("--yes", help="do not ask")]
-Recipe = Annotated[str, typer.Argument(help="name of the recipe", autocompletion=recipe_names)]
+Named = Annotated[
+    str, typer.Argument(help="name of the recipe, its directory (., ./NAME) or its URL", autocompletion=recipe_names)
+]
+Recipe = Annotated[
+    str,
+    typer.Argument(
+        help="name of the recipe, or its directory or URL, whose last part is its name",
+        autocompletion=recipe_names,
+        callback=_name_of,
+    ),
+]
 
 
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from warmci.base import names, process
 from warmci.base.errors import InfraError, UnverifiedError, UsageError
+from warmci.recipe import worktree
 from warmci.recipe.git import CLONE_TIMEOUT_S, git, require_small
+from warmci.recipe.sources import first, sources
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from warmci.base.settings import Settings
+    from warmci.recipe.sources import Source
 
 _RELEASE = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})\.([0-9]{1,9})\+(.+)")
 _WHOLE_COMMIT = re.compile(r"[0-9a-f]{40}")
 _COMMIT = re.compile(r"[0-9a-f]{7,40}")
 _TAGS_SHOWN = 5
-_ASKS_WHO = "could not read Username"
-# The serving half of a local clone does not inherit our -c options.
-_LOCAL_UPLOAD = "git -c safe.directory='*' upload-pack"
-_LOCAL_OPTIONS = ("--upload-pack", _LOCAL_UPLOAD, "--config", f"remote.origin.uploadpack={_LOCAL_UPLOAD}")
 
 
 @dataclass(frozen=True)
@@ -43,9 +41,9 @@ def version_key(version: str) -> tuple[int, int, int, str]:
 class Repository:
     """A clone of a recipe, made for one run."""
 
-    def __init__(self, recipe: str, path: Path) -> None:
-        self.recipe = recipe
-        self.path = path
+    def __init__(self, recipe: str, path: Path, source: str = "", here: str = "") -> None:
+        """here: what is checked out in the directory that the operator named; empty where none was named."""
+        self.recipe, self.path, self.source, self.here = recipe, path, source, here
 
     def resolve(self, ref: str, pr: str = "") -> str:
         """The commit that a branch, tag or commit names; without a ref, the head of the forge's pull request.
@@ -102,9 +100,14 @@ class Repository:
             raise UsageError(f"recipe {self.recipe} has no default branch", hint="name one with --ref")
         return head.removeprefix("refs/remotes/origin/")
 
+    def usual_ref(self) -> str:
+        """What is tested where no ref is named. Raises UsageError where there is nothing such."""
+        return self.here or self.default_ref()
+
     def is_trusted(self, commit: str) -> bool:
         """Whether the default branch contains the commit: only such code promotes."""
-        return self.descends(f"refs/remotes/origin/{self.default_ref()}", commit)
+        default = "refs/remotes/origin/HEAD"
+        return self.contains(default) and self.descends(default, commit)
 
     def descends(self, commit: str, ancestor: str) -> bool:
         """Whether `ancestor` is in the history of `commit`; a commit descends from itself."""
@@ -145,7 +148,7 @@ class Repository:
         limit = version_key(own[0].version) if own else None
         if not releases:
             # A history without releases is still a new version for those who run one.
-            newest = self.releases(f"refs/remotes/origin/{self.default_ref()}")
+            newest = self.releases("refs/remotes/origin/HEAD") if self.contains("refs/remotes/origin/HEAD") else []
             releases = [release for release in newest if not self.descends(release.commit, head)]
         older = [r for r in releases if r.commit != head and (limit is None or version_key(r.version) < limit)]
         return older[::-1]
@@ -183,12 +186,12 @@ def wanted_releases(repository: Repository, pinned: str) -> list[Release]:
 
 def list_releases(settings: Settings, recipe: str) -> list[Release]:
     """Releases of a recipe, oldest version first, by one question to its forge, without a clone. Raises InfraError."""
-    source, options = _source(settings, recipe)
     # ls-remote serves local repositories by the same other half as clone does.
+    asked, doing = sources(settings, recipe), f"releases of {recipe} cannot be listed"
     try:
-        text = git("ls-remote", "--tags", *options[:2], "--", source)
-    except process.CommandError as error:
-        raise InfraError(f"releases of {recipe} cannot be listed from {source}: {error.message}") from error
+        _, text = first(recipe, asked, lambda one: git("ls-remote", "--tags", *one.asking, "--", one.url), doing)
+    except UsageError as error:
+        raise InfraError(f"{doing}: {error.message}", hint=error.hint) from error
     commits: dict[str, str] = {}
     for line in text.splitlines():
         commit, _, name = line.partition("\trefs/tags/")
@@ -200,33 +203,27 @@ def list_releases(settings: Settings, recipe: str) -> list[Release]:
 
 def default_head(settings: Settings, recipe: str) -> str:
     """The commit that the recipe's default branch is at, without a clone; empty when its forge does not say."""
-    source, options = _source(settings, recipe)
-    text = git("ls-remote", *options[:2], "--", source, "HEAD", check=False)
+    asked, doing = sources(settings, recipe), f"the default branch of {recipe} cannot be asked for"
+    try:
+        _, text = first(recipe, asked, lambda one: git("ls-remote", *one.asking, "--", one.url, "HEAD"), doing)
+    except (InfraError, UsageError):
+        return ""
     return text.split()[0] if text else ""
 
 
-def _source(settings: Settings, recipe: str) -> tuple[str, tuple[str, ...]]:
-    source = settings.recipe_source.format(recipe=names.recipe_name(recipe))
-    return source, _LOCAL_OPTIONS if source.startswith("/") else ()
+def clone(settings: Settings, recipe: str, work_dir: Path, named: str = "") -> Repository:
+    """Clone a recipe into a run's work directory; `named` is the directory or URL that a command named it by.
 
-
-def clone(settings: Settings, recipe: str, work_dir: Path) -> Repository:
-    """Clone a recipe into a run's work directory. Raises UsageError for an unknown recipe, InfraError otherwise."""
-    source, options = _source(settings, recipe)
+    Raises UsageError for an unknown recipe, InfraError otherwise.
+    """
     target = work_dir / "repository"
-    try:
-        git("clone", "--quiet", "--no-checkout", *options, "--", source, str(target), timeout_s=CLONE_TIMEOUT_S)
-    except process.CommandError as error:
-        if "does not exist" in error.tail or "not found" in error.tail:
-            raise UsageError(
-                f"unknown recipe {recipe}: nothing at {source}", hint="set recipe_source in the settings"
-            ) from error
-        if _ASKS_WHO in error.tail:  # forges ask so for what they do not have, too
-            message = f"unknown recipe {recipe}, or a private one: {source} asks for a login"
-            raise UsageError(message, hint="correct the name, or let git's credential helper log in") from error
-        raise InfraError(
-            f"recipe {recipe} cannot be cloned from {source}: {error.message}", hint=f"git ls-remote {source}"
-        ) from error
+
+    def fetch(one: Source) -> str:
+        options = ("--quiet", "--no-checkout", *one.cloning)
+        return git("clone", *options, "--", one.url, str(target), timeout_s=CLONE_TIMEOUT_S)
+
+    found, _ = first(recipe, sources(settings, recipe, named), fetch, f"recipe {recipe} cannot be cloned")
     if not git("for-each-ref", "--count=1", cwd=target):
         raise UnverifiedError(f"the repository of recipe {recipe} is empty")
-    return Repository(recipe, target)
+    here = worktree.settle(target, Path(named)) if named and found.is_local else ""
+    return Repository(recipe, target, found.public, here)

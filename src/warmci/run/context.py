@@ -40,6 +40,15 @@ class Request:
     ref: str = ""
     pr: str = ""
     reseed: bool = False
+    source: str = ""
+    """The directory or URL that the recipe was named by; empty: wherever the settings say it is."""
+    worktree: bool = False
+    """Whether that directory is tested as it is, with what is not committed."""
+
+    @property
+    def command(self) -> str:
+        """What to type for a cold run of the same recipe."""
+        return f"run_recipe_ci.py {self.source or self.recipe}"
 
 
 @dataclass

@@ -16,6 +16,7 @@ from warmci.base.errors import (
 from warmci.base.models import Mode, Promotion, Verdict
 from warmci.report.history import CANONICAL_IS_HEAD
 from warmci.run import cold, promote, quick
+from warmci.run.checkout import stranger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +48,7 @@ class Pipeline:
         """may_mark: the run holds its recipe's lock, so that it may write to the canonical."""
         self._context, self._facts, self._may_mark = context, facts, may_mark
         self._say = context.console.say
+        self._stranger = ""
 
     def run(self) -> None:
         context = self._context
@@ -72,7 +74,7 @@ class Pipeline:
         context = self._context
         because = quick.why_not(canonical, context)
         if because or canonical is None:
-            raise UnverifiedError(f"no drill: {because}", hint=f"run_recipe_ci.py {context.request.recipe}")
+            raise UnverifiedError(f"no drill: {because}", hint=context.request.command)
         self._facts |= {"ran": Mode.DRILL, "base_commit": canonical.commit, "base_version": canonical.version}
         try:
             quick.run_drill(context, canonical)
@@ -105,12 +107,15 @@ class Pipeline:
 
     def _cold(self, canonical: Canonical | None) -> None:
         context = self._context
+        self._stranger = stranger(canonical, context)
+        named = bool(context.request.source)
         moved = quick.born_elsewhere(canonical, context) if canonical is not None else ""
+        moved = moved or ("" if named else self._stranger)
         if moved and context.trusted:
             self._say(f"{moved}: it is made anew", style="bold yellow")
             context.deviate(f"{moved}: it is made anew")
         healthy = canonical is not None and canonical.state == "good" and not moved
-        may_seed = context.trusted and (not healthy or context.request.reseed)
+        may_seed = context.trusted and (context.request.reseed or not (healthy or (named and self._stranger)))
         end = cold.run_cold(context, may_seed=may_seed)
         if end.base is not None:
             self._facts |= {"base_commit": end.base.commit, "base_version": end.base.version}
@@ -122,9 +127,12 @@ class Pipeline:
     def _why_not_promoted(self, canonical: Canonical | None, end: cold.ColdEnd) -> str:
         context = self._context
         if not context.trusted:
-            return "not trusted code"
+            return "not committed" if context.request.worktree else "not trusted code"
         if end.seed is not None or canonical is None:
             return ""
+        if self._stranger:
+            self._say(f"not promoted: {self._stranger}; --reseed replaces it", style="yellow")
+            return self._stranger
         if canonical.commit == context.head:
             return CANONICAL_IS_HEAD
         if context.repository.descends(context.head, canonical.commit):

@@ -69,7 +69,7 @@ def _commit(
     if lost := snapshot.shrunk(volumes, manifest.summary()):
         raise RecipeFailedError(
             f"the upgrade lost data: {lost[0]}",
-            hint=f"if it is meant to: run_recipe_ci.py {context.request.recipe} --reseed",
+            hint=f"if it is meant to: {context.request.command} --reseed",
         )
     for volume in manifest.summary():
         if not volume.files:
@@ -78,6 +78,7 @@ def _commit(
     now = datetime.now(UTC)
     canonical = Canonical(
         recipe=context.request.recipe,
+        source=context.repository.source,
         state="good",
         commit=context.head,
         version=grown.versions[-1][0],

@@ -66,7 +66,7 @@ def provide_aged(context: Context, placement: Placement, env_commit: str, commit
         except MissingImageError as error:
             raise UnverifiedError(
                 f"not verified: the canonical's image is gone: {error.message}",
-                hint=f"run_recipe_ci.py {context.request.recipe} --reseed starts from what there is today",
+                hint=f"{context.request.command} --reseed starts from what there is today",
             ) from error
         stage.detail = _told(come)
 

@@ -22,9 +22,9 @@ from warmci.operate.prune import make_room
 from warmci.operate.recover import recover
 from warmci.recipe.config import load_config
 from warmci.recipe.render import has_ipvs
-from warmci.recipe.repository import clone
 from warmci.report.stages import Recorder
 from warmci.run import kept, record
+from warmci.run.checkout import check_out
 from warmci.run.context import Context, Request
 from warmci.run.ingress import take as take_ingress
 from warmci.run.pipeline import Pipeline
@@ -112,11 +112,11 @@ class Run:
             (self.dir / "work").rmdir()
 
     def _needs_app_lock(self) -> bool:
-        """All but a cold run of a pull request, which touches neither the canonical nor its domain: any number at once.
+        """All but a cold run of a pull request or a work tree: any number at once.
 
-        A realm with a fixed name is guarded by this lock, too.
+        They touch neither the canonical nor its domain. A realm with a fixed name is guarded by this lock, too.
         """
-        if self.request.mode is not Mode.COLD or not self.request.pr:
+        if self.request.mode is not Mode.COLD or not (self.request.pr or self.request.worktree):
             return True
         sso = load_config(self.settings.recipes_dir, self.request.recipe).sso
         return sso is not None and sso.fixed_realm
@@ -163,18 +163,15 @@ class Run:
     ) -> Context:
         request = self.request
         with self.recorder.stage("checkout") as stage:
-            repository = clone(self.settings, request.recipe, self.dir / "work")
-            ref = request.ref or ("" if request.pr else repository.default_ref())
-            head = repository.resolve(ref, request.pr)
-            trusted = not request.pr and repository.is_trusted(head)
+            found = check_out(self.settings, request, self.dir / "work", self._say_yellow)
             config = load_config(self.settings.recipes_dir, request.recipe)
-            ref = ref or f"refs/pull/{request.pr}/head"
-            stage.detail = f"{ref} is {head[:8]}, {repository.version_of(head)}"
+            stage.detail = found.detail
         self._facts |= {
-            "ref": ref,
-            "head_commit": head,
-            "head_version": repository.version_of(head),
-            "trusted": trusted,
+            "source": found.repository.source,
+            "ref": found.ref,
+            "head_commit": found.head,
+            "head_version": found.repository.version_of(found.head),
+            "trusted": found.trusted,
         }
         chosen = take_ingress(self.settings, engine, state.instance, cleanup, self.console)
         self.console.say(f"ingress: {chosen.said}", style="dim")
@@ -190,9 +187,9 @@ class Run:
             recorder=self.recorder,
             journal=Journal(self.dir),
             store=store,
-            repository=repository,
+            repository=found.repository,
             config=config,
-            head=head,
+            head=found.head,
             cleanup=cleanup,
             ports=ports,
             gateway=engine.gateway(),
@@ -200,8 +197,8 @@ class Run:
             dnsrr=mode == "dnsrr" or (mode == "auto" and not has_ipvs()),
             ingress=chosen,
             dependencies={"ingress": chosen.said},
-            trusted=trusted,
-            deviations=repository.passed_over(head),
+            trusted=found.trusted,
+            deviations=list(found.said),
         )
 
     # --- the end

@@ -61,12 +61,12 @@ def reconcile(settings: Settings, console: Console, agree: Callable[[list[Action
     return done, True
 
 
-def seed(settings: Settings, console: Console, recipe: str) -> RunResult | None:
+def seed(settings: Settings, console: Console, recipe: str, source: str = "") -> RunResult | None:
     """Make a canonical by a cold run of the default branch; None where there is a good one already."""
     store = registry.open_store(settings)
     if not _why_seed(store, recipe):
         return None
-    result = run_recipe(settings, console, Request(recipe, Mode.COLD))
+    result = run_recipe(settings, console, Request(recipe, Mode.COLD, source=source))
     if result.verdict is Verdict.INTERRUPTED:
         raise InterruptedRunError(result.summary, hint=result.hint)
     return result

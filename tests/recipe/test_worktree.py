@@ -1,0 +1,130 @@
+"""A directory as a recipe: what is checked out, what is not committed, and whose filters never run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.upstream import Upstream
+from warmci.base.errors import UnverifiedError, UsageError
+from warmci.base.settings import Settings
+from warmci.recipe import worktree
+from warmci.recipe.repository import clone
+
+if TYPE_CHECKING:
+    from warmci.recipe.repository import Repository
+
+
+@pytest.fixture
+def upstream(tmp_path: Path) -> Upstream:
+    return Upstream(tmp_path / "forge" / "demo")
+
+
+def cloned(tmp_path: Path, source: Path) -> Repository:
+    work = tmp_path / "work"
+    work.mkdir()
+    return clone(Settings(state_dir=tmp_path / "state"), "demo", work, str(source))
+
+
+def test_the_branch_that_is_checked_out_is_tested_and_main_is_what_promotes(tmp_path: Path, upstream: Upstream) -> None:
+    first = upstream.commit("one", "1.0.0+1")
+    upstream.git("switch", "--quiet", "--create", "feature")
+    second = upstream.commit("two")
+    found = cloned(tmp_path, upstream.path)
+    assert found.source == str(upstream.path)
+    assert (found.usual_ref(), found.default_ref()) == ("feature", "main")
+    assert found.resolve(found.usual_ref()) == second
+    assert (found.is_trusted(first), found.is_trusted(second)) == (True, False)
+
+
+def test_a_detached_head_is_its_commit(tmp_path: Path, upstream: Upstream) -> None:
+    upstream.commit("one", "1.0.0+1")
+    upstream.git("switch", "--quiet", "--detach")
+    head = upstream.commit("of a CI's checkout")
+    found = cloned(tmp_path, upstream.path)
+    assert found.resolve(found.usual_ref(), "12") == head
+    assert not found.is_trusted(head)
+
+
+def test_the_forges_default_branch_goes_before_main(tmp_path: Path, upstream: Upstream) -> None:
+    upstream.commit("one")
+    upstream.git("branch", "trunk")
+    head = upstream.commit("only on main")
+    upstream.git("update-ref", "refs/remotes/origin/trunk", head)
+    upstream.git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/trunk")
+    found = cloned(tmp_path, upstream.path)
+    assert found.default_ref() == "trunk"
+    assert not found.is_trusted(head)
+
+
+def test_of_two_branches_without_a_main_none_is_the_default(tmp_path: Path, upstream: Upstream) -> None:
+    upstream.git("branch", "--move", "one")
+    head = upstream.commit("one")
+    upstream.git("branch", "two")
+    found = cloned(tmp_path, upstream.path)
+    assert not found.is_trusted(head)
+    assert found.bases_for(head) == []
+    with pytest.raises(UsageError, match="no default branch"):
+        found.default_ref()
+
+
+def test_the_only_branch_is_the_default(tmp_path: Path, upstream: Upstream) -> None:
+    upstream.git("branch", "--move", "trunk")
+    head = upstream.commit("one")
+    assert cloned(tmp_path, upstream.path).is_trusted(head)
+
+
+def test_what_is_not_committed_is_named_and_can_be_tested(tmp_path: Path, upstream: Upstream) -> None:
+    (upstream.path / ".gitignore").write_text("*.log\n")
+    (upstream.path / "gone").write_text("x")
+    head = upstream.commit("one", "1.0.0+1")
+    found = cloned(tmp_path, upstream.path)
+    assert worktree.uncommitted(found.path, upstream.path, head) == []
+    assert worktree.commit_as_it_is(found.path, upstream.path, head) == head
+    (upstream.path / "compose.yml").write_text("services: {changed: {}}\n")
+    (upstream.path / "gone").unlink()
+    (upstream.path / "new").mkdir()
+    (upstream.path / "new" / "a file").write_text("new")
+    (upstream.path / "noise.log").write_text("x")
+    assert sorted(worktree.uncommitted(found.path, upstream.path, head)) == ["compose.yml", "gone", "new/"]
+    made = worktree.commit_as_it_is(found.path, upstream.path, head)
+    tree = found.checkout(made)
+    assert sorted(str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file()) == [
+        ".git",
+        ".gitignore",
+        "compose.yml",
+        "new/a file",
+    ]
+    assert (tree / "compose.yml").read_text() == "services: {changed: {}}\n"
+    assert [release.version for release in found.bases_for(made)] == ["1.0.0+1"]
+    assert not found.is_trusted(made)
+    assert upstream.git("status", "--porcelain") != "", "the directory itself stays as it was"
+    assert upstream.git("rev-parse", "HEAD") == head
+
+
+def test_filters_and_monitors_of_the_directory_do_not_run(tmp_path: Path, upstream: Upstream) -> None:
+    (upstream.path / ".gitattributes").write_text("* filter=evil\n")
+    head = upstream.commit("one")
+    evil = f"touch {tmp_path}/pwned"
+    for name in ("filter.evil.clean", "filter.evil.smudge", "filter.evil.process", "core.fsmonitor", "core.sshCommand"):
+        upstream.git("config", name, evil)
+    (upstream.path / "compose.yml").write_text("changed")
+    found = cloned(tmp_path, upstream.path)
+    assert worktree.uncommitted(found.path, upstream.path, head) == ["compose.yml"]
+    found.checkout(worktree.commit_as_it_is(found.path, upstream.path, head))
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_nothing_committed_and_no_work_tree(tmp_path: Path, upstream: Upstream) -> None:
+    with pytest.raises(UnverifiedError, match="demo is empty"):
+        cloned(tmp_path, upstream.path)
+    head = upstream.commit("one")
+    upstream.git("clone", "--quiet", "--bare", ".", str(tmp_path / "demo.git"))
+    with pytest.raises(UsageError, match="bare repository"):
+        worktree.commit_as_it_is(upstream.path, Path(tmp_path / "demo.git"), head)
+
+
+def test_many_changes_are_counted() -> None:
+    assert worktree.told(list("abcdefg")) == "a, b, c, d, e and 2 more"
