@@ -87,6 +87,7 @@ $(VENV)/bin/pip:
 $(VENV)/.runtime: $(VENV)/bin/pip pyproject.toml requirements/runtime.txt
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements/runtime.txt
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	$(BIN)/python -m compileall -q src # else each start compiles it anew where PYTHONDONTWRITEBYTECODE is set
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt

@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+import where
 from page import row, write_section
 from warmci.base import docker_cli, netns
 from warmci.base.settings import Settings, default_docker_host
@@ -91,14 +92,19 @@ def main() -> None:
     work = options.root / "bench"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(mode=0o700)
-    quick, plain = [], []
+    quick, plain, profiles = [], [], []
+    load = os.getloadavg()[0]
     try:
         shell_env = {**rendered_files(settings, work), "DOCKER_HOST": settings.docker_host}
         for number in range(options.runs + 1):
-            a = timed([str(BIN / "run_recipe_ci.py"), RECIPE, "--ref", HEAD, "--pr", "1", "--quick"], {})
+            profile = where.profile(
+                [RECIPE, "--ref", HEAD, "--pr", "1", "--quick"], settings.docker_host, work / "notes"
+            )
+            a = profile.seconds
             b = timed([str(HERE / "plain.sh")], shell_env)
             print(f"pair {number}: warmci {a:.2f} s, shell {b:.2f} s, shell/warmci {b / a:.2f}", file=sys.stderr)
             if number:
+                profiles.append(profile)
                 quick.append(a)
                 plain.append(b)
     finally:
@@ -110,7 +116,8 @@ def main() -> None:
     lines = [
         f"Engine {engine.version()}, Linux {platform.release()}, {os.cpu_count()} cores, Python "
         f"{platform.python_version()}; recipe miniflux 0.1.1 → 0.2.0+2.2.13, {options.runs} pairs in turn after one"
-        " uncounted.",
+        f" uncounted; load {load:.1f} before the start, {os.getloadavg()[0]:.1f} at the end. On another machine: `make"
+        " bench`.",
         "",
         "The script copies the data, deploys, waits for healthy, upgrades, waits for `completed`, removes and waits."
         " WarmCI does that and also makes a realm, runs the recipe's tests with a login through Keycloak, and proves"
@@ -121,8 +128,10 @@ def main() -> None:
         row("`run_recipe_ci.py miniflux --quick`", quick),
         row("`benchmarks/plain.sh`", plain),
         row("ratio shell / WarmCI", ratios),
+        "",
+        *where.table(profiles),
     ]
-    write_section("A whole quick run beside a plain shell script", "\n".join(lines))
+    write_section(f"A whole quick run beside a plain shell script, engine {engine.version()}", "\n".join(lines))
 
 
 if __name__ == "__main__":

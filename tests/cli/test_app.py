@@ -19,7 +19,7 @@ from warmci.store.canonical import CanonicalStore
 if TYPE_CHECKING:
     from pathlib import Path
 
-SLOW = {"docker", "requests", "httpx", "pytest", "pydantic", "asyncio", "warmci.swarm.engine"}
+SLOW = {"rich", "docker", "requests", "httpx", "pytest", "pydantic", "asyncio", "warmci.swarm.engine"}
 
 
 @pytest.mark.parametrize("module", ["warmci.cli.app", "warmci.run_recipe_ci"])

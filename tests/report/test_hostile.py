@@ -189,7 +189,7 @@ def on_a_terminal(work: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> 
     reader.start()
     with os.fdopen(slave, "w") as terminal:
         monkeypatch.setattr("sys.stderr", terminal)
-        assert Console()._live
+        assert Console()._terminal.is_live
         work()
     reader.join(10)
     os.close(master)

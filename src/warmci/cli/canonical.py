@@ -7,20 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from warmci.base.errors import InfraError
-from warmci.cli.common import (
-    DryRun,
-    Json,
-    Named,
-    Recipe,
-    Yes,
-    agreed,
-    as_json,
-    group,
-    load_settings,
-    read_settings,
-    size,
-)
-from warmci.report.console import Console, print_data
+from warmci.cli.common import DryRun, Json, Named, Recipe, Yes, agreed, as_json, group, load_settings, read_settings
+from warmci.report.console import Console, print_data, size
 
 if TYPE_CHECKING:
     from warmci.base.models import Canonical

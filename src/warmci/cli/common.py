@@ -7,7 +7,6 @@ import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.filesize import decimal
 
 from warmci.base.errors import InterruptedRunError, UsageError
 from warmci.base.netns import enter
@@ -90,10 +89,6 @@ def agreed(question: str, *, yes: bool) -> bool:
     if not said_yes:
         raise InterruptedRunError("nothing was changed")
     return True
-
-
-def size(count: int) -> str:
-    return decimal(count)
 
 
 def say_notes(console: Console, notes: Sequence[str]) -> None:

@@ -19,9 +19,8 @@ from warmci.cli.common import (
     load_settings,
     read_settings,
     say_notes,
-    size,
 )
-from warmci.report.console import Console, print_data
+from warmci.report.console import Console, print_data, size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,0 +1,77 @@
+"""All that needs rich, which takes as long to import as --help takes: imported when the first word is said."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console as RichConsole
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from rich.status import Status
+
+_LOG_WIDTH = 150
+
+
+class _Stderr(RichConsole):
+    def on_broken_pipe(self) -> None:
+        """Whoever read our talk has gone; the work goes on without it (rich would end the program with 1)."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
+class Terminal:
+    """stderr. What is shown is cleaned before, and stands as it is: rich's markup is never read."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._rich = _Stderr(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+        if not self._rich.is_terminal:
+            self._rich.width = _LOG_WIDTH
+        self.is_live = self._rich.is_terminal and not quiet
+        self._status: Status | None = None
+
+    def show(self, *parts: tuple[str, str]) -> None:
+        """One line of (text, style)."""
+        self._rich.print(Text.assemble(*parts))
+
+    @contextmanager
+    def spinning(self, text: str) -> Iterator[None]:
+        with self._rich.status(Text(text)) as status:
+            self._status = status
+            try:
+                yield
+            finally:
+                self._status = None
+
+    def spun(self, text: str) -> bool:
+        """Put a text beside the spinner; whether there is one."""
+        if self._status is None:
+            return False
+        self._status.update(Text(text))
+        return True
+
+    @contextmanager
+    def bar(self, name: str, total: int) -> Iterator[Callable[[int], None]]:
+        """Bytes of total; yields what is to be told how many are done."""
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=self._rich) as bar:
+            task = bar.add_task(name, total=total or None)
+            yield lambda done: bar.update(task, completed=done)
+
+    def clear(self) -> None:
+        if self._rich.is_terminal:
+            self._rich.clear()
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        table = Table(*columns, title=Text(title), title_justify="left", title_style="bold")
+        for row in rows:
+            table.add_row(*(Text(cell) for cell in row))
+        self._rich.print(table)
