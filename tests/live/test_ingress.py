@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
+import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import SecretStr
 
+from warmci.base import authority, trust
 from warmci.base.errors import InfraError
 from warmci.base.labels import INGRESS_RUN, INSTANCE_LABEL, RUN_LABEL
 from warmci.base.models import Ingress
 from warmci.base.settings import Settings
 from warmci.base.state import open_state
-from warmci.live import ingress, ingress_json
+from warmci.live import host_traefik, ingress, ingress_json
 from warmci.live.host_traefik import find_others, why_not
 from warmci.live.ingress_json import IngressRecord
 from warmci.live.traefik import TraefikStack
@@ -110,12 +115,38 @@ def test_auto_takes_the_hosts_own_where_its_certificate_is_trusted(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ingress, "distrusted", lambda _: "")
+    monkeypatch.setattr(ingress, "is_public", lambda _: True)
     chosen = choose(settings, FakeEngine([TRAEFIK]))
     assert (chosen.kind, chosen.api, chosen.is_live) == (Ingress.TRAEFIK, None, False)
     assert chosen.said == "traefik, the host's own: traefik_example_com_app (traefik:v3.6.1)"
     monkeypatch.setattr(ingress, "distrusted", lambda _: "self-signed certificate")
     with pytest.raises(InfraError, match=r"not trusted for names under .*: self-signed certificate"):
         choose(settings, FakeEngine([TRAEFIK]))
+
+
+def test_what_any_image_trusts_is_asked_of_what_is_presented(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ca = authority.served(settings).ca
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(settings.tls_dir / "served.pem")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        monkeypatch.setattr(host_traefik, "HTTPS", listener.getsockname()[1])
+
+        def answer() -> None:
+            for _ in range(2):
+                with suppress(OSError), server.wrap_socket(listener.accept()[0], server_side=True):
+                    pass
+
+        answering = threading.Thread(target=answer, daemon=True)
+        answering.start()
+        assert not host_traefik.is_public(settings)
+        known = ssl.create_default_context(cadata=ca)
+        monkeypatch.setattr(trust, "public_context", lambda: known)
+        assert host_traefik.is_public(settings)
+        answering.join()
+    with pytest.raises(InfraError, match="does not answer"):
+        host_traefik.is_public(settings)
 
 
 def test_auto_without_a_traefik_is_direct_and_says_why(settings: Settings) -> None:

@@ -116,14 +116,16 @@ def _operators(settings: Settings, certificate: Path, key: Path) -> Served:
     return Served(chain, SecretStr(secret), "")
 
 
-def refused(base_domain: str, certificate: Path, key: Path | None, *, ca: str) -> str:
+def refused(
+    base_domain: str, certificate: Path, key: Path | None, *, ca: str = "", client: ssl.SSLContext | None = None
+) -> str:
     """Why a client would refuse that certificate for a name under base_domain; empty when it takes it.
 
     A handshake in memory between the TLS library as server and as client, so that chain, names, dates and key are
-    judged as they will be.
+    judged as they will be. client: who trusts whom; without it Python's usual CAs and `ca`.
     """
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    client = ssl.create_default_context(cadata=ca or None)
+    client = client or ssl.create_default_context(cadata=ca or None)
     try:
         server.load_cert_chain(certificate, key)
         to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()

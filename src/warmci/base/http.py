@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import httpcore
 import httpx
 
-from warmci.base import bounded
+from warmci.base import bounded, trust
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,9 +44,7 @@ class _MappedTransport(httpx.HTTPTransport):
 
     def __init__(self, base_domain: str, address: str, ca: str, bounds: bounded.Bounds) -> None:
         # Proxies are not for these names, but an operator's CA (SSL_CERT_FILE) is.
-        context = httpx.create_ssl_context(trust_env=True)
-        if ca:
-            context.load_verify_locations(cadata=ca)
+        context = trust.client_context(ca)
         super().__init__(verify=context, trust_env=False)
         self._pool.close()
         self._pool = httpcore.ConnectionPool(

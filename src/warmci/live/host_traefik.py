@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from typing import TYPE_CHECKING
 
 import httpx
 
-from warmci.base import authority, http
+from warmci.base import authority, http, trust
 from warmci.base.errors import InfraError
 from warmci.base.labels import INGRESS_RUN, INSTANCE_LABEL, RUN_LABEL
 from warmci.recipe.ingress import PROXY_NETWORK
@@ -51,6 +53,21 @@ def distrusted(settings: Settings) -> str:
     except httpx.HTTPError as error:
         raise InfraError(f"{url} does not answer: {error}", hint="warmci doctor") from error
     return ""
+
+
+def is_public(settings: Settings) -> bool:
+    """Whether any image trusts what answers for a name under base_domain."""
+    try:
+        with (
+            socket.create_connection((settings.ingress_address, HTTPS), _TIMEOUT_S) as plain,
+            trust.public_context().wrap_socket(plain, server_hostname=f"probe.{settings.base_domain}"),
+        ):
+            return True
+    except ssl.SSLError:
+        return False
+    except OSError as error:
+        where = f"{settings.ingress_address}:{HTTPS}"
+        raise InfraError(f"{where} does not answer: {error}", hint="warmci doctor") from error
 
 
 def why_not(found: Publisher) -> str:

@@ -6,13 +6,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from warmci.base import trust
 from warmci.base.errors import InfraError
 from warmci.base.findings import Check
 from warmci.base.labels import INGRESS_RUN
 from warmci.base.locks import Holder, app_lock
 from warmci.base.models import Ingress, Record
 from warmci.base.state import open_state
-from warmci.live.host_traefik import distrusted, find_others, why_not
+from warmci.live.host_traefik import distrusted, find_others, is_public, why_not
 from warmci.live.infrastructure import TRAEFIK
 from warmci.live.ingress_json import load_ingress
 from warmci.live.ingress_reconcile import IngressReconciler
@@ -47,6 +48,8 @@ class Chosen:
     api: TraefikApi | None = None
     """Of the live-warm one; how others' is asked is not known."""
     is_live: bool = False
+    is_public: bool = False
+    """Whether any image trusts the certificate that it serves."""
 
 
 def choose(settings: Settings, engine: Engine, instance: str) -> Chosen:
@@ -56,14 +59,15 @@ def choose(settings: Settings, engine: Engine, instance: str) -> Chosen:
     ingress then would make each canonical anew.
     """
     if settings.ingress == "direct":
-        return Chosen(Ingress.DIRECT, "direct, as the settings say")
+        return Chosen(Ingress.DIRECT, "direct, as the settings say", is_public=trust.is_public(settings))
     record = load_ingress(settings)
     if record is not None:
         reason = TraefikStack(engine, settings, instance, Console(quiet=True)).unhealthy(record)
         if reason is not None:
             raise InfraError(f"the live Traefik does not serve: {reason}", hint=TRAEFIK.reconcile)
         api = TraefikApi.of(settings, record)
-        return Chosen(Ingress.TRAEFIK, f"traefik, live-warm {record.version} at {record.url}", api, is_live=True)
+        said = f"traefik, live-warm {record.version} at {record.url}"
+        return Chosen(Ingress.TRAEFIK, said, api, is_live=True, is_public=trust.is_public(settings))
     others = find_others(engine, instance)
     for found in others:
         if not why_not(found):
@@ -71,7 +75,7 @@ def choose(settings: Settings, engine: Engine, instance: str) -> Chosen:
     because = why_not(others[0]) if others else "no Traefik publishes port 443 here"
     if settings.ingress == "traefik":
         raise InfraError(f"there is no Traefik that recipes could use: {because}", hint=TRAEFIK.reconcile)
-    return Chosen(Ingress.DIRECT, f"direct, because: {because}")
+    return Chosen(Ingress.DIRECT, f"direct, because: {because}", is_public=trust.is_public(settings))
 
 
 def _hosts_own(settings: Settings, found: Publisher) -> Chosen:
@@ -80,7 +84,8 @@ def _hosts_own(settings: Settings, found: Publisher) -> Chosen:
             f"the certificate of {found.name} is not trusted for names under {settings.base_domain}: {reason}",
             hint=f"give it one for *.{settings.base_domain}; a CA of your own is trusted by SSL_CERT_FILE",
         )
-    return Chosen(Ingress.TRAEFIK, f"traefik, the host's own: {found.name} ({found.image.partition('@')[0]})")
+    said = f"traefik, the host's own: {found.name} ({found.image.partition('@')[0]})"
+    return Chosen(Ingress.TRAEFIK, said, is_public=is_public(settings))
 
 
 class IngressStatus(Record):

@@ -12,6 +12,7 @@ from warmci.base.errors import UsageError
 from warmci.base.mistakes import told
 from warmci.base.models import Record
 from warmci.recipe.ingress import ROUTE, Ask
+from warmci.recipe.own_ca import USUAL, Way
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -146,6 +147,8 @@ class RecipeConfig(Record):
     """`service:port`, `https://service:port` or `none`, in place of what the labels say."""
     scheme: Literal["http", "https"] = "http"
     """What the ingress direct speaks with the app's users. Behind Traefik it is https."""
+    trust: tuple[Way, ...] = USUAL
+    """How the app's containers come to trust a CA of ours where its names are served by one; empty: not at all."""
     attach: Literal["overlay", "copy"] = "overlay"
     allow: tuple[str, ...] = ()
     test_timeout_s: float = Field(600.0, gt=0)

@@ -12,7 +12,7 @@ from warmci.base import names
 from warmci.base.errors import RecipeFailedError
 from warmci.base.labels import COMMIT_LABEL, INSTANCE_LABEL, LIVE_RUN, RECIPE_LABEL, RUN_LABEL
 from warmci.base.models import Ingress
-from warmci.recipe import checkout_files, compose, healthcheck, ingress, limits, overlay, secret, trust_gate
+from warmci.recipe import checkout_files, compose, healthcheck, ingress, limits, overlay, own_ca, secret, trust_gate
 from warmci.recipe.envfile import EnvFile, parse_env
 from warmci.recipe.exports import parse_exports
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from warmci.base.docker_cli import DockerCli
     from warmci.recipe.compose_text import Document
+    from warmci.recipe.own_ca import OwnCa
 
 _VERSION_LABEL = re.compile(r"coop-cloud\..*\.version")
 
@@ -44,6 +45,8 @@ class Placement:
     secure: bool = False
     """Whether that proxy speaks https."""
     hosts: Mapping[str, str] = field(default_factory=dict)
+    own_ca: OwnCa | None = None
+    """What its containers must trust beside what their images do."""
     own_stack: str = ""
     """Where the stack is not called by the domain."""
 
@@ -62,9 +65,9 @@ class Placement:
             return f"https://{name}"
         return f"{'https' if self.secure else 'http'}://{name}:{self.port}"
 
-    def at_hosts(self, hosts: Mapping[str, str]) -> Placement:
-        """The same, with names that its containers resolve to these addresses."""
-        return replace(self, hosts=hosts)
+    def at_hosts(self, hosts: Mapping[str, str], own_ca: OwnCa | None = None) -> Placement:
+        """The same, with names that its containers resolve to these addresses, and a CA that they trust."""
+        return replace(self, hosts=hosts, own_ca=own_ca)
 
     @property
     def labels(self) -> dict[str, str]:
@@ -208,6 +211,8 @@ def _lay_over(document: Document, placement: Placement, routing: ingress.Routing
     if placement.quick:
         deviations += overlay.quick_profile(document)
     overlay.add_hosts(document, placement.hosts)
+    if placement.own_ca is not None:
+        deviations += own_ca.give(document, placement.stack, placement.own_ca)
     chaos = {
         f"coop-cloud.{placement.stack}.chaos": "true",
         f"coop-cloud.{placement.stack}.chaos-version": commit[:8],

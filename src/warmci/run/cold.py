@@ -63,7 +63,7 @@ def run_cold(context: Context, *, may_seed: bool) -> ColdEnd:
             later = context.place(home) if context.trusted and not may_seed else None
             context.realm = open_realm(context, [item for item in (fresh, aged, later) if item])
             stage.detail = context.dependencies.get("keycloak", "")
-    seed = _fresh_half(context, context.with_hosts(fresh), may_seed=fresh_home)
+    seed = _fresh_half(context, context.at_home(fresh), may_seed=fresh_home)
     if bases and base is None:
         raise UnverifiedError(
             f"fresh is green, the upgrade is not verified: the base's image is gone ({bases[0].version})",
@@ -73,7 +73,7 @@ def run_cold(context: Context, *, may_seed: bool) -> ColdEnd:
         with context.recorder.stage("upgrade") as stage:
             stage.skipped, stage.detail = True, "a first release has no older one"
         return ColdEnd(None, context.last_images, seed)
-    seed = _aged_half(context, context.with_hosts(aged), base, may_seed=may_seed)
+    seed = _aged_half(context, context.at_home(aged), base, may_seed=may_seed)
     return ColdEnd(base, context.last_images, seed)
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from warmci.base import http, interrupts, names
+from warmci.base import authority, http, interrupts, names, trust
 from warmci.base.errors import InfraError
 from warmci.base.models import Ingress
 from warmci.live.host_traefik import HTTPS
 from warmci.live.infrastructure import TRAEFIK
+from warmci.recipe.own_ca import OwnCa
 from warmci.recipe.render import Placement
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager, ExitStack
     from pathlib import Path
 
@@ -120,12 +122,22 @@ class Context:
             return replace(placed, secure=True)
         return placed
 
-    def with_hosts(self, placement: Placement) -> Placement:
-        """The same, its containers knowing themselves and the run's Keycloak by their public names."""
-        domains = [placement.domain]
+    def at_home(self, placement: Placement) -> Placement:
+        """The same, its containers knowing themselves and the run's Keycloak by their URLs, and trusting their CA."""
+        domains, urls = [placement.domain], [placement.url]
         if self.realm and http.is_mapped(self.realm.provider.domain, self.settings.base_domain):
             domains.append(self.realm.provider.domain)  # a Keycloak that others run has a name of its own
-        return placement.at_hosts(dict.fromkeys(domains, self.gateway))
+            urls.append(self.realm.provider.url)
+        return placement.at_hosts(dict.fromkeys(domains, self.gateway), self._own_ca(urls))
+
+    def _own_ca(self, urls: Sequence[str]) -> OwnCa | None:
+        """What containers must trust to reach these; None where any image does."""
+        if self.ingress.is_public or not self.config.trust or not any(url.startswith("https:") for url in urls):
+            return None
+        # Of a host's own Traefik we know no CA; what we serve ourselves has one from now on.
+        ours = self.ingress.kind is Ingress.DIRECT or self.ingress.is_live
+        ca = authority.served(self.settings).ca if ours else authority.authority(self.settings)
+        return OwnCa(trust.provide(self.work_dir / "trust", ca), self.config.trust)
 
     def deviate(self, *said: str) -> None:
         self.deviations += [text for text in said if text not in self.deviations]

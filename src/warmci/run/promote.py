@@ -39,7 +39,7 @@ def advance(context: Context, current: Canonical) -> Canonical:
         snapshot.copy_from(snapshot.snapshot_dir(state_dir, recipe, current.snapshot), staging)
         stage.detail = f"snapshot {current.snapshot}"
     volumes = {path.name: path for path in (staging / "volumes").iterdir()}
-    placement = context.with_hosts(context.place(current.domain, quick=True))
+    placement = context.at_home(context.place(current.domain, quick=True))
     env_commit = current.env_commit or current.commit
     provide_aged(context, placement, env_commit, current.commit, head=context.head)
     app = App(context, placement, "advance", volumes, staging / "volumes", env_commit, dict(current.secrets))

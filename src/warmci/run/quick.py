@@ -118,7 +118,7 @@ def _place(context: Context, canonical: Canonical, *, head: str = "") -> Placeme
         with context.recorder.stage("realm") as stage:
             context.realm = open_realm(context, [placement])
             stage.detail = context.dependencies.get("keycloak", "")
-    return context.with_hosts(placement)
+    return context.at_home(placement)
 
 
 def _on_canonical(
