@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from warmci.base.errors import UsageError
 from warmci.cli import exits
-from warmci.cli.common import HELP_NAMES, Named, Version, load_settings
+from warmci.cli.common import HELP_NAMES, KEEP_FOR, KeepFor, Named, Version, load_settings, seconds_of
 from warmci.cli.completion import completing
 from warmci.report.console import Console, print_data
 
@@ -44,6 +44,12 @@ def run(
         float | None, typer.Option(min=0, help="seconds to wait for the recipe's lock and a slot; default: lock_wait_s")
     ] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="end with 75 at once when somebody else is at it")] = False,
+    keep: Annotated[
+        bool,
+        typer.Option("--keep", help="leave the app up for people to look at, with its realm and data; no promotion"),
+    ] = False,
+    keep_on_failure: Annotated[bool, typer.Option("--keep-on-failure", help="the same where the run is red")] = False,
+    keep_for: KeepFor = KEEP_FOR,
     as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON on standard output")] = False,
     _version: Version = False,
 ) -> None:
@@ -54,14 +60,27 @@ def run(
     from warmci.report.trigger import job_link  # noqa: PLC0415
     from warmci.run import record  # noqa: PLC0415
     from warmci.run.announce import announced  # noqa: PLC0415  (--help must not wait for the engine's SDK)
+    from warmci.run.apart import run_apart  # noqa: PLC0415
     from warmci.run.checkout import require_consistent  # noqa: PLC0415
     from warmci.run.context import Request  # noqa: PLC0415
     from warmci.run.run import run_recipe  # noqa: PLC0415
 
     if no_wait and wait is not None:
         raise UsageError("--wait and --no-wait exclude each other", hint="run_recipe_ci.py --help")
+    if quick and reseed:
+        raise UsageError("--reseed starts the canonical's data afresh: only a cold run does", hint="leave out --quick")
     console = Console()
-    request = Request(recipe, Mode.QUICK if quick else Mode.COLD, ref, pr, reseed, worktree=worktree)
+    wanted: Literal["", "failure", "always"] = "always" if keep else "failure" if keep_on_failure else ""
+    request = Request(
+        recipe,
+        Mode.QUICK if quick else Mode.COLD,
+        ref,
+        pr,
+        reseed,
+        worktree=worktree,
+        keep=wanted,
+        keep_s=seconds_of(keep_for),
+    )
     state_dir: Path | None = None
     try:
         loaded = load_settings(lock_wait_s=0.0 if no_wait else wait)
@@ -74,7 +93,11 @@ def run(
         result = record.refused(state_dir, console, request, error)
     else:
         state_dir, link = loaded.state_dir, job_link(os.environ)
-        result = announced(loaded, console, request, lambda: run_recipe(loaded, console, request), link=link)
+
+        def tested() -> RunResult:
+            return run_apart(loaded, request) if request.keep else run_recipe(loaded, console, request)
+
+        result = announced(loaded, console, request, tested, link=link)
     if as_json:
         print_data(result.model_dump_json(indent=2))
     _say_verdict(console, result, state_dir / ".runs" / result.run / "result.json")

@@ -205,3 +205,18 @@ def test_a_recipe_source_without_the_recipes_name(given: str, monkeypatch: pytes
     monkeypatch.setenv("WARMCI_RECIPE_SOURCE", given)
     with pytest.raises(UsageError, match="recipe_source"):
         settings.load()
+
+
+def test_all_mistakes_are_told_at_once_with_what_was_meant(file: Path) -> None:
+    file.write_text(
+        'max_test = 3\ningress = "trafik"\ndisk_low_mb = "x"\nforge_url = "https://ci:pw-canary@forge"\n',
+        encoding="utf-8",
+    )
+    with pytest.raises(UsageError) as caught:
+        settings.load()
+    said = caught.value.message
+    assert "max_test: unknown; did you mean max_tests?" in said
+    assert "ingress: must be 'auto', 'traefik' or 'direct'" in said
+    assert "disk_low_mb: must be a whole number" in said
+    assert "forge_url: does not match" in said
+    assert "pw-canary" not in said

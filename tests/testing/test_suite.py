@@ -108,6 +108,7 @@ def test_the_reason_is_the_assertion_and_the_output_the_tests_own(bench: Bench) 
     title, chained, good = bench.outcomes()
     assert title.reason == "AssertionError: no title"
     assert "fetched the page" in title.output
+    assert "Captured Err" not in title.output  # nothing was written there
     assert chained.reason == "ValueError: outer"
     assert (good.reason, good.output) == ("", "")
     for said in ("fetched the page", 'assert "title" in "", "no title"', "test_it.py:3: "):

@@ -38,6 +38,8 @@ class Holder(Record):
     command: str
     phase: str = ""
     pr: str = ""
+    until: datetime | None = None
+    """When a kept run ends by itself; none while it is under way."""
 
     @classmethod
     def here(cls, run: str, recipe: str, command: str, phase: str = "", pr: str = "") -> Self:
@@ -65,14 +67,14 @@ class Lock:
     """For pass_fds of a child that writes under this lock and must not outlive it unnoticed."""
     holder: Holder
 
-    def set_phase(self, phase: str) -> None:
-        self.holder = self.holder.model_copy(update={"phase": phase})
+    def set_phase(self, phase: str, until: datetime | None = None) -> None:
+        self.holder = self.holder.model_copy(update={"phase": phase, "until": until})
         _write_holder(self.fd, self.holder)
 
 
-def show_phase(held_locks: Iterable[Lock], phase: str) -> None:
+def show_phase(held_locks: Iterable[Lock], phase: str, until: datetime | None = None) -> None:
     for lock in held_locks:
-        lock.set_phase(phase)
+        lock.set_phase(phase, until)
 
 
 @contextmanager
@@ -182,10 +184,11 @@ def _acquire(
                 return Lock(path, fd, holder)
         left = deadline - time.monotonic()
         if left <= 0:
-            held = "; ".join(str(read_holder(path) or "someone who has not said who") for path in paths)
-            raise BusyError(
-                f"{what}: busy after {wait_s:.0f} s, held by {held}", hint="warmci locks says who holds what; try later"
-            )
+            holders = [read_holder(path) for path in paths]
+            held = "; ".join(str(other or "someone who has not said who") for other in holders)
+            kept = next((other.run for other in holders if other and other.until), "")
+            hint = f"warmci run clean {kept} ends it" if kept else "warmci locks says who holds what; try later"
+            raise BusyError(f"{what}: busy after {wait_s:.0f} s, held by {held}", hint=hint)
         if on_wait and wait_s > 0:
             on_wait(read_holder(paths[0]))
             on_wait = None

@@ -33,22 +33,26 @@ _WORDS = {
     "string_too_short": "must not be empty",
 }
 """Kinds of pydantic's errors (docs.pydantic.dev, validation errors); others keep its words."""
+_MOST_NAMES = 20
 _BRANCHES = {"str", "bool", "int", "float"}
 """What pydantic puts at the end of a place where a value may be of several types."""
 
 
-def told(error: ValidationError, model: type[BaseModel]) -> str:
-    """All mistakes in one line: `health_pth: unknown; did you mean health_path? test_timeout_s: must be a number`."""
-    return "; ".join(dict.fromkeys(_one(found, model) for found in error.errors()))
+def told(error: ValidationError, model: type[BaseModel], *, values: bool = True) -> str:
+    """All mistakes in one line: `health_pth: unknown; did you mean health_path? test_timeout_s: must be a number`.
+
+    values: whether what was written may be shown; no secret is among it.
+    """
+    return "; ".join(dict.fromkeys(_one(found, model, values=values) for found in error.errors()))
 
 
-def _one(found: ErrorDetails, model: type[BaseModel]) -> str:
+def _one(found: ErrorDetails, model: type[BaseModel], *, values: bool) -> str:
     loc = found["loc"]
     if loc and loc[-1] == "[key]":
         loc = loc[:-1]
     elif len(loc) > 1 and loc[-1] in _BRANCHES:
         return f"{_place(loc[:-1])}: must be text, a number, true or false"
-    said = _unknown(loc, model) if found["type"] == "extra_forbidden" else _words(found)
+    said = _unknown(loc, model) if found["type"] == "extra_forbidden" else _words(found, values=values)
     return f"{_place(loc)}: {said}" if loc else said
 
 
@@ -56,12 +60,13 @@ def _place(loc: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in loc)
 
 
-def _words(found: ErrorDetails) -> str:
+def _words(found: ErrorDetails, *, values: bool) -> str:
     kind, context = found["type"], found.get("ctx", {})
     if kind == "literal_error":
-        return f"must be {context['expected']}, not {found['input']!r}"
+        return f"must be {context['expected']}" + (f", not {found['input']!r}" if values else "")
     if kind == "string_pattern_mismatch":
-        return f"{found['input']!r} does not match {context['pattern']}"
+        shown = f"{found['input']!r} " if values else ""
+        return f"{shown}does not match {context['pattern']}"
     said = found["msg"].removeprefix("Value error, ")
     return _WORDS.get(kind) or re.sub(r"^Input should be", "must be", said)
 
@@ -74,7 +79,8 @@ def _unknown(loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
     for table, inner in _tables("", model):
         if name in inner.model_fields:
             return f"unknown here; it belongs into [{table}]" if table else "unknown here; it belongs above all tables"
-    return f"unknown; known: {', '.join(_model_at(above, model).model_fields)}"
+    known = list(_model_at(above, model).model_fields)
+    return f"unknown; known: {', '.join(known)}" if len(known) <= _MOST_NAMES else "unknown"
 
 
 def _model_at(above: list[str], model: type[BaseModel]) -> type[BaseModel]:

@@ -26,6 +26,8 @@ class Mode(StrEnum):
     QUICK = "quick"
     DRILL = "drill"
     """The canonical booted from its snapshot as it is: proof that it can be gone back to."""
+    OPEN = "open"
+    """The canonical's app on a throw-away copy of its data, for people to look at; no test runs."""
 
 
 class Ingress(StrEnum):
@@ -225,5 +227,7 @@ class RunResult(Record):
     log_excerpt: Block = ""
     kept: tuple[Line, ...] = ()
     """Files of the run's directory that tell more: logs, health checks, tasks, the compose file and its diff."""
+    kept_until: datetime | None = None
+    """While the run's app is kept for people to look at (--keep): when that ends. None before and afterwards."""
     cause: Cause | None = None
     """The kind of what is wrong, where its words are known; none for a run that is green."""

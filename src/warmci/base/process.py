@@ -12,7 +12,7 @@ import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO, cast
+from typing import TYPE_CHECKING, NoReturn, TextIO, cast
 
 from warmci.base.errors import InfraError
 
@@ -181,10 +181,12 @@ def start(
     daemon: bool = False,
     bare: bool = False,
     into: Path | None = None,
+    talks: bool = False,
 ) -> subprocess.Popen[str]:
     """Start a tool that dies with us; its output goes to log_file, if there is one. For daemons see start_daemon.
 
     Bare: env is its whole environment, and argv[0] a path. With a directory `into`, its output goes to files there.
+    Talks: its standard error is ours, and signals that a terminal sends reach us alone.
     """
     prefix = [] if daemon else ["setpriv", "--pdeathsig", "KILL", "--"]
     command = [*prefix, *argv]
@@ -198,13 +200,13 @@ def start(
                 executable=shutil.which(command[0]) if bare else None,
                 cwd=cwd,
                 env=dict(env or {}) if bare else base_env(env),
-                stdin=subprocess.DEVNULL if stdout else subprocess.PIPE,
+                stdin=subprocess.DEVNULL if stdout or talks else subprocess.PIPE,
                 stdout=stdout or subprocess.PIPE,
-                stderr=stderr or subprocess.PIPE,
+                stderr=stderr or (None if talks else subprocess.PIPE),
                 text=True,
                 errors="replace",
                 pass_fds=tuple(pass_fds),
-                start_new_session=daemon,
+                start_new_session=daemon or talks,
                 umask=_DAEMON_UMASK if daemon else -1,
             )
         except FileNotFoundError as error:
@@ -215,6 +217,11 @@ def start_daemon(argv: Sequence[str], *, env: Mapping[str, str], log_file: Path)
     """Start what outlives us, in a session of its own and as nobody's child; its output goes to log_file."""
     with start(["setsid", "--fork", *argv], env=env, log_file=log_file, daemon=True) as forked:
         forked.wait()
+
+
+def become(argv: Sequence[str]) -> NoReturn:
+    """Go on as this tool, at our own terminal; argv[0] is a path."""
+    os.execve(argv[0], list(argv), base_env())  # noqa: S606  (its words are ours, not a shell's)
 
 
 def interrupt(process: subprocess.Popen[str]) -> None:

@@ -16,6 +16,7 @@ from pydantic_settings import (
 )
 
 from warmci.base.errors import UsageError
+from warmci.base.mistakes import told
 from warmci.base.names import recipe_name
 from warmci.base.recipe_sources import CO_OP_CLOUD, RecipeSources
 
@@ -226,9 +227,9 @@ def load(**flags: Any) -> Settings:
         _refuse_open_secret(path)
         return Settings(**{name: value for name, value in flags.items() if value is not None})
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "settings"
-        raise UsageError(f"settings: {field}: {first['msg']}", hint=f"see docs/settings.md and {path}") from error
+        raise UsageError(
+            f"settings: {told(error, Settings, values=False)}", hint=f"see docs/settings.md and {path}"
+        ) from error
     except ValueError as error:
         raise UsageError(f"settings file {path}: {error}", hint="see docs/settings.md") from error
 

@@ -14,12 +14,12 @@ from warmci.cli import (
     demo,
     exits,
     ingress,
+    kept,
     keycloak,
     locks,
     metrics,
     prune,
     realms,
-    runs,
     snapshot,
     status,
     sweep,
@@ -43,7 +43,7 @@ app.add_typer(ingress.app, name="ingress", help="The live-warm Traefik, and its 
 app.add_typer(realms.app, name="realms", help="The throw-away realms at the live Keycloak.")
 app.add_typer(canonical.app, name="canonical", help="The registry of known-good recipes.")
 app.add_typer(snapshot.app, name="snapshot", help="The data of canonicals.")
-app.add_typer(runs.app, name="run", help="The runs that are kept.")
+app.add_typer(kept.app, name="run", help="One run: what it said, and its app while that is kept.")
 app.command()(status.status)
 app.command()(sweep.sweep)
 app.add_typer(demo.app, name="demo")

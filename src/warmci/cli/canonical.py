@@ -7,7 +7,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from warmci.base.errors import InfraError
-from warmci.cli.common import DryRun, Json, Named, Recipe, Yes, agreed, as_json, group, load_settings, read_settings
+from warmci.cli.common import (
+    KEEP_FOR,
+    DryRun,
+    Json,
+    KeepFor,
+    Named,
+    Recipe,
+    Yes,
+    agreed,
+    as_json,
+    group,
+    load_settings,
+    read_settings,
+    seconds_of,
+)
 from warmci.report.console import Console, print_data, size
 
 if TYPE_CHECKING:
@@ -162,6 +176,24 @@ def _fate(problem: Problem) -> str:
 
 def _public(canonical: Canonical) -> dict[str, object]:
     return {**canonical.model_dump(mode="json"), "secrets": sorted(canonical.secrets)}
+
+
+@app.command("open")
+def open_canonical(recipe: Recipe, keep_for: KeepFor = KEEP_FOR) -> None:
+    """Run a canonical's app on a throw-away view of its data, to look at and play with; gone at Ctrl-C."""
+    from warmci.base.models import Mode, Verdict  # noqa: PLC0415
+    from warmci.operate.registry import find_canonical, open_store  # noqa: PLC0415
+    from warmci.run.context import Request  # noqa: PLC0415
+    from warmci.run.run import run_recipe  # noqa: PLC0415
+
+    loaded, console = load_settings(), Console()
+    found = find_canonical(open_store(loaded), recipe)
+    request = Request(recipe, Mode.OPEN, found.commit, keep="always", keep_s=seconds_of(keep_for))
+    result = run_recipe(loaded, console, request, told=lambda _: console.say("Ctrl-C ends it", style="bold"))
+    if result.verdict is not Verdict.PASS:
+        console.error(result.summary, result.hint or f"warmci run show {result.run}")
+        raise typer.Exit(result.exit_code)
+    console.say(f"closed: the canonical of {recipe} is as it was")
 
 
 @app.command()

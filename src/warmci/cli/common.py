@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -41,6 +42,10 @@ Recipe = Annotated[
 ]
 
 
+KEEP_FOR = "2h"
+MOST_KEPT_S = 12 * 3600
+"""A realm is anybody's to reap after a day (realm_ttl_s)."""
+KeepFor = Annotated[str, typer.Option("--keep-for", help="how long at most: 2h, 90m, 1h30m")]
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
 
@@ -89,6 +94,15 @@ def agreed(question: str, *, yes: bool) -> bool:
     if not said_yes:
         raise InterruptedRunError("nothing was changed")
     return True
+
+
+def seconds_of(text: str) -> float:
+    """Of "2h", "90m", "1h30m" or "600s". Raises UsageError for anything else, and beyond MOST_KEPT_S."""
+    found = re.fullmatch(r"(?:(\d{1,4})h)?(?:(\d{1,4})m)?(?:(\d{1,5})s?)?", text.strip())
+    total = sum(int(part or 0) * size for part, size in zip(found.groups(), (3600, 60, 1), strict=True)) if found else 0
+    if not 1 <= total <= MOST_KEPT_S:
+        raise UsageError(f"{ascii(text)[:40]} is no time to keep an app for", hint="as 2h, 90m or 1h30m; 12h at most")
+    return float(total)
 
 
 def say_notes(console: Console, notes: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from warmci.base.errors import UsageError
-from warmci.cli.common import Yes, as_json, group, load_settings
+from warmci.cli.common import Yes, agreed, as_json, group, load_settings
 from warmci.report.console import Console, print_data
 
 if TYPE_CHECKING:
@@ -89,7 +89,6 @@ def down(yes: Yes = False) -> None:
 
     loaded, console = load_settings(), Console()
     console.say(f"to be removed: the live Keycloak, its realms and its data in {loaded.live_dir}")
-    if not yes:
-        typer.confirm("remove it?", abort=True, err=True)
+    agreed("Remove it?", yes=yes)
     for line in take_down(loaded, console):
         console.say(f"removed {line}")

@@ -47,6 +47,7 @@ def _held_lock(name: str, holder: Holder | None, results: Sequence[RunResult]) -
     if holder is None:
         return HeldLock(lock=name, holder="someone who has not said who")
     length = expected_s(results, holder.recipe, holder.command.removeprefix("run "))
+    ended = None if length is None else holder.since + timedelta(seconds=round(length, 1))
     return HeldLock(
         lock=name,
         holder=holder.command,
@@ -57,5 +58,5 @@ def _held_lock(name: str, holder: Holder | None, results: Sequence[RunResult]) -
         pid=holder.pid,
         host=holder.host,
         since=holder.since,
-        expected_end=None if length is None else holder.since + timedelta(seconds=round(length, 1)),
+        expected_end=holder.until or ended,
     )

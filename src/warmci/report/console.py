@@ -14,6 +14,7 @@ from warmci.base.text import block, line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
 _MARKS = {"ok": ("✓", "green"), "failed": ("✗", "red"), "skipped": ("-", "yellow")}
 _PROGRESS_GAP_S = 5.0
@@ -32,6 +33,15 @@ class Console:
         self.redact = redactor or Redactor()
         self._started = time.monotonic()
         self._last_progress = 0.0
+
+    def move_to(self, log: Path) -> None:
+        """From now on talk, and whatever else goes to standard error, goes to this file."""
+        fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        sys.stderr.flush()
+        os.dup2(fd, sys.stderr.fileno())
+        os.close(fd)
+        self._rich = _Stderr(stderr=True, highlight=False, soft_wrap=True, width=_LOG_WIDTH)
+        self._live = False
 
     def say(self, text: str, style: str = "") -> None:
         self._terminal.show((block(self.redact(text)), style))

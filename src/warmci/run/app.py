@@ -278,7 +278,7 @@ class App:
         with self._stage(f"tests ({phase})") as stage:
             outcomes = suite.run_suite(
                 context.tests_dir,
-                self._test_context(phase),
+                self.test_context(phase),
                 self.deployment.work_dir,
                 context.config.test_timeout_s,
             )
@@ -301,7 +301,7 @@ class App:
         down = [str(state) for state in states if not state.settled]
         stage.check("everything still runs", bool(states) and not down, "; ".join(down) or "the services are gone")
 
-    def _test_context(self, phase: str) -> suite.TestContext:
+    def test_context(self, phase: str) -> suite.TestContext:
         settings, realm = self.context.settings, self.context.realm
         return suite.TestContext.model_validate(
             {

@@ -12,6 +12,7 @@ from warmci.base import names
 from warmci.base.errors import UnverifiedError
 from warmci.run.app import App
 from warmci.run.dependencies import open_realm
+from warmci.run.keeping import at_end
 from warmci.run.pulls import provide_cold
 from warmci.store import snapshot
 
@@ -63,7 +64,7 @@ def run_cold(context: Context, *, may_seed: bool) -> ColdEnd:
             later = context.place(home) if context.trusted and not may_seed else None
             context.realm = open_realm(context, [item for item in (fresh, aged, later) if item])
             stage.detail = context.dependencies.get("keycloak", "")
-    seed = _fresh_half(context, context.at_home(fresh), may_seed=fresh_home)
+    seed = _fresh_half(context, context.at_home(fresh), may_seed=fresh_home, last=not bases)
     if bases and base is None:
         raise UnverifiedError(
             f"fresh is green, the upgrade is not verified: the base's image is gone ({bases[0].version})",
@@ -86,12 +87,13 @@ def _volumes_root(context: Context, placement: Placement, *, may_seed: bool) -> 
     return context.work_dir / f"{placement.stack}.volumes"
 
 
-def _fresh_half(context: Context, placement: Placement, *, may_seed: bool) -> Seed | None:
+def _fresh_half(context: Context, placement: Placement, *, may_seed: bool, last: bool) -> Seed | None:
     volumes = _volumes_root(context, placement, may_seed=may_seed)
     app = App(context, placement, "fresh", {}, volumes, context.head, watch_s=context.settings.watch_s)
-    app.install(context.head, "install the head")
-    app.test("install")
-    context.last_images = app.images()
+    with at_end(context, app, "install", last=last):
+        app.install(context.head, "install the head")
+        app.test("install")
+        context.last_images = app.images()
     killed = app.undeploy(keep_data=may_seed)
     versions = ((app.version, context.head),)
     return _seed(app, volumes, versions, killed) if may_seed else None
@@ -100,11 +102,12 @@ def _fresh_half(context: Context, placement: Placement, *, may_seed: bool) -> Se
 def _aged_half(context: Context, placement: Placement, base: Release, *, may_seed: bool) -> Seed | None:
     volumes = _volumes_root(context, placement, may_seed=may_seed)
     app = App(context, placement, "upgrade", {}, volumes, base.commit, watch_s=context.settings.watch_s)
-    app.install(base.commit, "install the base")
-    app.test("base")
-    app.upgrade(context.head)
-    app.test("upgrade")
-    context.last_images = app.images()
+    with at_end(context, app, "upgrade"):
+        app.install(base.commit, "install the base")
+        app.test("base")
+        app.upgrade(context.head)
+        app.test("upgrade")
+        context.last_images = app.images()
     killed = app.undeploy(keep_data=may_seed)
     versions = ((base.version, base.commit), (app.version, context.head))
     return _seed(app, volumes, versions, killed) if may_seed else None

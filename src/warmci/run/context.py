@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from warmci.base import authority, http, interrupts, names, trust
 from warmci.base.errors import InfraError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from warmci.recipe.repository import Repository
     from warmci.report.console import Console
     from warmci.report.stages import Recorder
+    from warmci.run.kept_app import Keeping
     from warmci.sso.run_realm import RunRealm
     from warmci.store.canonical import CanonicalStore
     from warmci.swarm.direct import Direct
@@ -46,6 +47,9 @@ class Request:
     """The directory or URL that the recipe was named by; empty: wherever the settings say it is."""
     worktree: bool = False
     """Whether that directory is tested as it is, with what is not committed."""
+    keep: Literal["", "failure", "always"] = ""
+    """Whether the app stays up for people to look at before it is taken away: when the run is red, or in any case."""
+    keep_s: float = 7200.0
 
     @property
     def command(self) -> str:
@@ -84,6 +88,7 @@ class Context:
     """Image ids of the head as last seen running."""
     ways: list[Direct] = field(default_factory=list)
     """The proxies before this run's apps."""
+    keeping: Keeping | None = None
     deviations: list[str] = field(default_factory=list)
     dependencies: dict[str, str] = field(default_factory=dict)
 

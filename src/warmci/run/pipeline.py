@@ -64,20 +64,21 @@ class Pipeline:
                 return
             self._facts["because"] = because
             self._say(f"requested: quick, ran: cold, because: {because}", style="bold yellow")
-        if context.request.mode is Mode.DRILL:
-            self._drill(canonical)
+        if context.request.mode in (Mode.DRILL, Mode.OPEN):
+            self._look_back(canonical, context.request.mode)
             return
         self._facts["ran"] = Mode.COLD
         self._note(Mode.COLD, lambda: self._cold(canonical))
 
-    def _drill(self, canonical: Canonical | None) -> None:
+    def _look_back(self, canonical: Canonical | None, mode: Mode) -> None:
+        """The canonical as it is: a drill, or opened to look at."""
         context = self._context
         because = quick.why_not(canonical, context)
         if because or canonical is None:
-            raise UnverifiedError(f"no drill: {because}", hint=context.request.command)
-        self._facts |= {"ran": Mode.DRILL, "base_commit": canonical.commit, "base_version": canonical.version}
+            raise UnverifiedError(f"no {mode}: {because}", hint=context.request.command)
+        self._facts |= {"ran": mode, "base_commit": canonical.commit, "base_version": canonical.version}
         try:
-            quick.run_drill(context, canonical)
+            (quick.run_drill if mode is Mode.DRILL else quick.run_open)(context, canonical)
         except RecipeFailedError:
             context.require_infrastructure()
             raise
@@ -115,7 +116,7 @@ class Pipeline:
             self._say(f"{moved}: it is made anew", style="bold yellow")
             context.deviate(f"{moved}: it is made anew")
         healthy = canonical is not None and canonical.state == "good" and not moved
-        may_seed = context.trusted and (context.request.reseed or not (healthy or (named and self._stranger)))
+        may_seed = not self._unfit and (context.request.reseed or not (healthy or (named and self._stranger)))
         end = cold.run_cold(context, may_seed=may_seed)
         if end.base is not None:
             self._facts |= {"base_commit": end.base.commit, "base_version": end.base.version}
@@ -124,10 +125,18 @@ class Pipeline:
         else:
             self._promote(canonical, end)
 
+    @property
+    def _unfit(self) -> str:
+        """Why this run's data can become no canonical's, whatever its verdict."""
+        request = self._context.request
+        if not self._context.trusted:
+            return "not committed" if request.worktree else "not trusted code"
+        return "its app was kept for people to play with (--keep)" if request.keep == "always" else ""
+
     def _why_not_promoted(self, canonical: Canonical | None, end: cold.ColdEnd) -> str:
         context = self._context
-        if not context.trusted:
-            return "not committed" if context.request.worktree else "not trusted code"
+        if self._unfit:
+            return self._unfit
         if end.seed is not None or canonical is None:
             return ""
         if self._stranger:

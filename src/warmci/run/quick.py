@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from warmci.base.errors import InfraError, RecipeFailedError, RollbackError, UnverifiedError, WarmciError
 from warmci.run.app import App
 from warmci.run.dependencies import open_realm
+from warmci.run.keeping import at_end
 from warmci.run.pulls import provide_aged
 from warmci.store import attach, quiesce, snapshot
 from warmci.store.manifest import compare
@@ -53,7 +54,7 @@ def run_quick(context: Context, canonical: Canonical) -> None:
     context.deviate(f"late faults: not watched for (cold watches for {context.settings.watch_s:.0f} s)")
     placement = _place(context, canonical, head=context.head)
     try:
-        changed = _upgraded(context, canonical, placement, "quick", context.config.attach)
+        changed = _upgraded(context, canonical, placement, "quick", context.config.attach, again=True)
     except RecipeFailedError as red:
         if context.attached != "overlay":
             raise
@@ -71,18 +72,40 @@ def run_quick(context: Context, canonical: Canonical) -> None:
 
 
 def _upgraded(
-    context: Context, canonical: Canonical, placement: Placement, title: str, prefer: Literal["overlay", "copy"]
+    context: Context,
+    canonical: Canonical,
+    placement: Placement,
+    title: str,
+    prefer: Literal["overlay", "copy"],
+    *,
+    again: bool = False,
 ) -> bool:
-    """Attach, deploy, upgrade, test, roll back; whether the head changed any service."""
+    """Attach, deploy, upgrade, test, roll back; whether the head changed any service.
+
+    again: where it is red on an overlay it is tried once more, so that nothing is kept of it.
+    """
     app = _on_canonical(context, canonical, placement, title, _attach(context, canonical, prefer))
     try:
-        app.install(canonical.commit, "deploy the canonical")
-        changed = app.upgrade(context.head)
-        app.test("quick")
-        context.last_images = app.images()
+        with at_end(context, app, "quick", red=not (again and context.attached == "overlay")):
+            app.install(canonical.commit, "deploy the canonical")
+            changed = app.upgrade(context.head)
+            app.test("quick")
+            context.last_images = app.images()
     finally:
         _roll_back(context, app, canonical)
     return changed
+
+
+def run_open(context: Context, canonical: Canonical) -> None:
+    """The canonical's app on a throw-away view of its data, until whoever opened it has seen enough."""
+    placement = _place(context, canonical)
+    app = _on_canonical(context, canonical, placement, "open", _attach(context, canonical, context.config.attach))
+    try:
+        with at_end(context, app, "quick"):
+            app.install(canonical.commit, "boot the canonical")
+            context.last_images = app.images()
+    finally:
+        _roll_back(context, app, canonical)
 
 
 def run_drill(context: Context, canonical: Canonical) -> None:

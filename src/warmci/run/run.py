@@ -27,6 +27,7 @@ from warmci.run import kept, record
 from warmci.run.checkout import check_out
 from warmci.run.context import Context, Request
 from warmci.run.ingress import take as take_ingress
+from warmci.run.kept_app import Keeping
 from warmci.run.pipeline import Pipeline
 from warmci.store import snapshot
 from warmci.store.canonical import CanonicalStore
@@ -35,6 +36,8 @@ from warmci.swarm import direct, haproxy
 from warmci.swarm.engine import Engine
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from warmci.base.locks import Lock
     from warmci.base.settings import Settings
     from warmci.base.state import State
@@ -60,6 +63,8 @@ class Run:
             "verdict": Verdict.BUG,
         }
         self._context: Context | None = None
+        self._held: list[Lock] = []
+        self.keeping = Keeping(self._result_of_kept, lambda phase, until: show_phase(self._held, phase, until))
 
     def execute(self) -> RunResult:
         """The whole run. What went wrong is the result's verdict, a bug of ours too; nothing is raised for it."""
@@ -73,6 +78,7 @@ class Run:
             home = record.home(self.settings.state_dir, self.id)
             log = bug.keep(f"run {self.id}: {self.request}", home, self.console.redact)
             outcome, verdict = WarmciError(bug.message(error, log), hint=bug.HINT), Verdict.BUG
+        self._facts["kept_until"] = None
         result = self._result(outcome, verdict)
         with suppress(InterruptedRunError), shielded():  # the verdict stands, whoever is impatient now
             if (home := record.home(self.settings.state_dir, self.id)) is not None:
@@ -95,7 +101,7 @@ class Run:
             locks.enter_context(run_lock(self.dir))
             locks.callback(self._drop_unused_work)
             (self.dir / "work").mkdir(mode=0o700)
-            held: list[Lock] = []
+            held = self._held
             if self._needs_app_lock():
                 wait = claimed(self.settings, self.request.recipe, holder, wait_s=wait_s, say=self._say_yellow)
                 held.append(locks.enter_context(wait))
@@ -198,6 +204,7 @@ class Run:
             ingress=chosen,
             dependencies={"ingress": chosen.said},
             trusted=found.trusted,
+            keeping=self.keeping,
             deviations=list(found.said),
         )
 
@@ -218,6 +225,13 @@ class Run:
             snapshot.remove(self.dir / "work")
             stage.detail = "nothing left behind"
 
+    def _result_of_kept(self, outcome: WarmciError | None, until: datetime) -> RunResult:
+        """As it stands before the clean-up, which will write it again."""
+        self._facts["kept_until"] = until
+        result = self._result(outcome, record.verdict_of(outcome) if outcome else Verdict.PASS)
+        record.write(self.dir, result, self.console)
+        return result
+
     def _result(self, outcome: WarmciError | None, verdict: Verdict) -> RunResult:
         redact, context = self.console.redact, self._context
         if context is not None:
@@ -231,7 +245,7 @@ class Run:
             "verdict": verdict,
             "exit_code": EXIT_CODES[verdict],
             "stages": tuple(self.recorder.stages),
-            "seconds": round(time.monotonic() - self._began, 3),
+            "seconds": round(time.monotonic() - self._began - self.keeping.seconds, 3),
             "summary": redact(outcome.message) if outcome else "",
             "hint": redact(outcome.hint or "") if outcome else "",
             "log_excerpt": (log := redact(getattr(outcome, "log", "")) if outcome else ""),
@@ -241,8 +255,16 @@ class Run:
         return RunResult.model_validate(self._facts)
 
 
-def run_recipe(settings: Settings, console: Console, request: Request) -> RunResult:
-    """Test a recipe and say the verdict, whatever it is; never raises for it."""
-    result = Run(settings, console, request).execute()
+def run_recipe(
+    settings: Settings, console: Console, request: Request, *, told: Callable[[RunResult], None] | None = None
+) -> RunResult:
+    """Test a recipe and say the verdict, whatever it is; never raises for it.
+
+    told: of a run whose app is kept, called with its result as soon as the app can be used.
+    """
+    run = Run(settings, console, request)
+    if told is not None:
+        run.keeping.told = told
+    result = run.execute()
     metrics.write(settings, lambda text: console.say(text, style="yellow"))
     return result

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import xml.etree.ElementTree as ET
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, SecretStr
 
@@ -17,6 +17,9 @@ from warmci.base import fs, process
 from warmci.base.models import Record, TestOutcome
 from warmci.base.redaction import Redactor
 from warmci.base.text import block, line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 CONTEXT_VARIABLE = "WARMCI_TEST_CONTEXT"
 INFRASTRUCTURE = "warmci-infrastructure"
@@ -32,6 +35,8 @@ _RAN = (0, 1)
 """pytest's exit codes: all passed, some failed. 5 is: none selected; others tell that the run itself broke."""
 _FRAMES = 8
 _RUNNING_TEST = re.compile(r"^(\S+\.py::\S+) ", re.MULTILINE)
+_HEADING = re.compile(r"-+ Captured \w+ -+$")
+"""Above what a test printed or logged, nothing perhaps."""
 _PLACE = re.compile(r"\S+\.py:\d+: ")
 _UNUSED_PLUGINS = ("cacheprovider", "doctest", "pastebin", "stepwise", "setuponly", "setupplan", "legacypath")
 
@@ -82,25 +87,38 @@ class TestContext(Record):
     """Dependency to its URL."""
 
 
-def run_suite(tests_dir: Path, context: TestContext, work_dir: Path, timeout_s: float) -> tuple[TestOutcome, ...]:
+def run_suite(
+    tests_dir: Path, context: TestContext, work_dir: Path, timeout_s: float, options: Sequence[str] = ()
+) -> tuple[TestOutcome, ...]:
     """Run tests_dir's pytest files in the context's phase; () when there are none for it.
+
+    options: of pytest, beside ours.
 
     Never raises for what tests do: a broken collection, a crash or no end within timeout_s is one failed outcome.
     The last MiB of the output stays in work_dir/pytest-PHASE.log, secrets masked; nothing is written into tests_dir.
     """
     if not any(tests_dir.glob("**/test_*.py")) and not any(tests_dir.glob("**/*_test.py")):
         return ()
-    redact = _redactor(context)
+    redact = redactor(context)
     work_dir.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f"pytest-{context.phase}-", dir=work_dir))
     try:
         log = scratch / "log"
-        code = _run_pytest(tests_dir.resolve(), context, scratch, log, timeout_s)
+        code = _run_pytest(tests_dir.resolve(), context, scratch, log, timeout_s, options)
         text = redact(_said(log))
         fs.write_atomic(work_dir / log_name(context.phase), text)
         return _outcomes(code, scratch / "junit.xml", text, redact, timeout_s)
     finally:
         fs.remove_tree(scratch)
+
+
+def with_secrets(record: Record) -> str:
+    """As JSON that is read back in full; for files of 0600 alone."""
+    return json.dumps(record.model_dump(mode="python"), default=_plain)
+
+
+def _plain(value: object) -> object:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
 def log_name(phase: str) -> str:
@@ -114,19 +132,21 @@ def _said(log: Path) -> str:
         return block(file.read(_LOG_MAX).decode(errors="replace"), _LOG_MAX)
 
 
-def _run_pytest(tests_dir: Path, context: TestContext, scratch: Path, log: Path, timeout_s: float) -> int | None:
+def _run_pytest(
+    tests_dir: Path, context: TestContext, scratch: Path, log: Path, timeout_s: float, options: Sequence[str]
+) -> int | None:
     """The exit code; None without an end in time. The log goes to a file, so that a hanging test is seen in it."""
     context_file = scratch / "context.json"
-    fs.write_atomic(context_file, json.dumps(context.model_dump(), default=SecretStr.get_secret_value))
+    fs.write_atomic(context_file, with_secrets(context))
     log.touch(mode=0o600)
-    running = process.start(_command(tests_dir, scratch), cwd=tests_dir, env=_env(context_file), log_file=log)
+    running = process.start(_command(tests_dir, scratch, options), cwd=tests_dir, env=_env(context_file), log_file=log)
     try:
         return process.wait(running, timeout_s=timeout_s)
     finally:
         process.stop(running)
 
 
-def _command(tests_dir: Path, scratch: Path) -> list[str]:
+def _command(tests_dir: Path, scratch: Path, options: Sequence[str]) -> list[str]:
     switched_off = [argument for plugin in _UNUSED_PLUGINS for argument in ("-p", f"no:{plugin}")]
     return [
         *(sys.executable, "-P", "-m", "pytest", "-p", "warmci.testing.pytest_plugin", *switched_off),
@@ -134,6 +154,7 @@ def _command(tests_dir: Path, scratch: Path) -> list[str]:
         *("--verbose", "--color=no", "--tb=short", "--capture=sys"),
         *("-o", "junit_logging=all", "-o", "junit_log_passing_tests=false"),
         *(f"--basetemp={scratch / 'tmp'}", f"--junitxml={scratch / 'junit.xml'}"),
+        *options,
         str(tests_dir),
     ]
 
@@ -209,7 +230,12 @@ def _outcome(case: ET.Element, redact: Redactor) -> TestOutcome:
 
 def _output(case: ET.Element, redact: Redactor) -> str:
     said = (case.findtext(tag) or "" for tag in ("system-out", "system-err"))
-    return block(redact("\n".join(text.strip() for text in said if text.strip())), _OUTPUT_MAX)
+    lines = [line for text in said for line in text.strip().splitlines() if line.strip()]
+    following = [*lines, "--- "][1:]
+    kept = [
+        line for line, after in zip(lines, following, strict=True) if not (_HEADING.match(line) and "--- " in after)
+    ]
+    return block(redact("\n".join(kept)), _OUTPUT_MAX)
 
 
 def _failure(element: ET.Element) -> str:
@@ -232,11 +258,11 @@ def _clipped(text: str) -> str:
     return f"{first}\n…\n{text[-(_MESSAGE_MAX - len(first) - 3) :]}"
 
 
-def _redactor(context: TestContext) -> Redactor:
+def redactor(context: TestContext) -> Redactor:
     values = [*context.secrets.values()]
     if context.sso:
         values += [context.sso.client_secret, *context.sso.clients.values()]
         values += [user.password for user in context.sso.users]
-    redactor = Redactor()
-    redactor.add(*(value.get_secret_value() for value in values))
-    return redactor
+    found = Redactor()
+    found.add(*(value.get_secret_value() for value in values))
+    return found

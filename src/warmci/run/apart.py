@@ -1,0 +1,88 @@
+"""A run whose app may be kept goes in a process of its own, which stays when the command that started it ends."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import ValidationError
+
+from warmci.base import process
+from warmci.base.errors import InfraError, InterruptedRunError
+from warmci.base.models import Mode, Record, RunResult
+from warmci.report.console import Output, print_data
+from warmci.run.context import Request
+from warmci.run.run import run_recipe
+
+if TYPE_CHECKING:
+    from warmci.base.settings import Settings
+    from warmci.report.console import Console
+
+MODULE = "warmci.cli.apart"
+_OURS = ("WARMCI_", "DOCKER_", "CREDENTIALS_DIRECTORY", "NO_COLOR", "COLUMNS")
+_PR_SET_PDEATHSIG = 1
+_STOP_GRACE_S = 120.0
+_LOG = "kept.log"
+
+
+class Order(Record):
+    """What the other process is asked to do."""
+
+    recipe: str
+    mode: Mode
+    ref: str
+    pr: str
+    reseed: bool
+    source: str
+    worktree: bool
+    keep: Literal["", "failure", "always"]
+    keep_s: float
+    lock_wait_s: float
+
+    def request(self) -> Request:
+        return Request(**{name: value for name, value in dict(self).items() if name != "lock_wait_s"})
+
+
+def run_apart(settings: Settings, request: Request) -> RunResult:
+    """Start it and wait until it ends, or is kept; its talk goes where ours goes.
+
+    It dies with us until it is kept. An interrupt is handed on, and its clean-up waited for.
+    """
+    facts = {name: getattr(request, name) for name in Order.model_fields if name != "lock_wait_s"}
+    order = Order(**facts, lock_wait_s=settings.lock_wait_s)
+    argv, env = process.own_program(MODULE, order.model_dump_json())
+    env |= {name: value for name, value in os.environ.items() if name.startswith(_OURS)}
+    env["WARMCI_MAX_TESTS"] = str(settings.max_tests)
+    child = process.start(argv, env=env, talks=True)
+    if child.stdout is None:
+        raise AssertionError("started with a pipe")
+    try:
+        said = child.stdout.read()
+    except InterruptedRunError:
+        process.interrupt(child)
+        said = child.stdout.read()
+    try:
+        return RunResult.model_validate_json(said)
+    except ValidationError:
+        code = process.wait(child, timeout_s=_STOP_GRACE_S)
+        raise InfraError(
+            f"the run ended without a result ({code})", hint="warmci recover; then start it again"
+        ) from None
+
+
+def run_here(settings: Settings, console: Console, order: Order) -> RunResult:
+    """In the process of its own: run, and let go of whoever started us once the app is kept."""
+
+    def let_go(result: RunResult) -> None:
+        # First outlive it: it ends as soon as it has read the result.
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, 0, 0, 0, 0)
+        print_data(result.model_dump_json())
+        for descriptor in (0, 1):
+            os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
+        console.move_to(settings.runs_dir / result.run / _LOG)
+
+    result = run_recipe(settings, console, order.request(), told=let_go)
+    if not Output.printed:
+        print_data(result.model_dump_json())
+    return result
