@@ -93,6 +93,7 @@ def test_a_red_run_is_kept_and_its_tests_run_again(bench: Bench) -> None:
     ended = bench.call("warmci", "run", "clean", run)
     assert ended.code == 0, ended.stderr
     assert not secret.exists()
+    assert "nothing left behind" in (bench.settings.runs_dir / run / "kept.log").read_text(encoding="utf-8")
     assert bench.ledger() == Ledger()
     after = RunResult.model_validate_json((bench.settings.runs_dir / run / "result.json").read_bytes())
     assert (after.verdict, after.kept_until, after.leftovers) == ("fail", None, ())

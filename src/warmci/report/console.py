@@ -40,8 +40,9 @@ class Console:
         sys.stderr.flush()
         os.dup2(fd, sys.stderr.fileno())
         os.close(fd)
-        self._rich = _Stderr(stderr=True, highlight=False, soft_wrap=True, width=_LOG_WIDTH)
-        self._live = False
+        from warmci.report.terminal import Terminal  # noqa: PLC0415  (--help stays quick)
+
+        self._terminal = Terminal(quiet=False)
 
     def say(self, text: str, style: str = "") -> None:
         self._terminal.show((block(self.redact(text)), style))
