@@ -22,6 +22,7 @@ in
       default = "15min";
       description = "Several hosts do not ask the same forge in the same second.";
     };
+    shard = lib.mkEnableOption "sharing the night with the other workers of the swarm (docs/scale.md)";
     timeout = lib.mkOption {
       type = lib.types.str;
       default = "10h";
@@ -62,7 +63,7 @@ in
         restartIfChanged = false;
         serviceConfig = {
           Type = "oneshot";
-          ExecStart = "${lib.getExe cfg.package} sweep";
+          ExecStart = "${lib.getExe cfg.package} sweep${lib.optionalString cfg.sweep.shard " --shard"}";
           ExecStartPost = "-${cfg.alertCommand} clear ${cfg.settings.state_dir} %N";
           TimeoutStartSec = cfg.sweep.timeout;
         };

@@ -129,7 +129,7 @@ def test_the_state_directory_is_waited_for_and_reaches_the_alert(library: Path) 
 
 
 def test_options_of_the_sweep_reach_its_timer(library: Path) -> None:
-    values = 'calendar = "Mon 02:00"; randomizedDelay = "0"; timeout = "3h";'
+    values = 'calendar = "Mon 02:00"; randomizedDelay = "0"; timeout = "3h"; shard = true;'
     units = host(f"{{ {ENABLED} services.warmci.sweep = {{ enable = true; {values} }}; }}", library=library).units
     assert sections(units["warmci-sweep.timer"])["Timer"] == {
         "OnCalendar": ["Mon 02:00"],
@@ -137,6 +137,7 @@ def test_options_of_the_sweep_reach_its_timer(library: Path) -> None:
         "RandomizedDelaySec": ["0"],
     }
     assert sections(units["warmci-sweep.service"])["Service"]["TimeoutStartSec"] == ["3h"]
+    assert sections(units["warmci-sweep.service"])["Service"]["ExecStart"][0].endswith("/warmci sweep --shard")
 
 
 def test_a_network_namespace_may_be_entered_only_where_one_is_set(library: Path) -> None:

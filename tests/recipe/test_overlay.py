@@ -164,3 +164,15 @@ def test_hosts_are_added_to_the_recipes_own() -> None:
     ours = ["a.example:10.0.0.1", "b.example:10.0.0.1"]
     assert changed["services"]["app"]["extra_hosts"] == ["own:1.2.3.4", *ours]
     assert changed["services"]["db"]["extra_hosts"] == ours
+
+
+def test_every_service_is_placed_on_the_node_beside_its_own_constraints() -> None:
+    app = "{image: a, deploy: {placement: {constraints: [node.role == manager]}}}"
+    changed = document(f"services: {{app: {app}, db: {{image: b}}}}")
+    (said,) = overlay.place_on(changed, "n0de")
+    assert changed["services"]["app"]["deploy"]["placement"]["constraints"] == [
+        "node.role == manager",
+        "node.id==n0de",
+    ]
+    assert changed["services"]["db"]["deploy"] == {"placement": {"constraints": ["node.id==n0de"]}}
+    assert said.endswith("hold beside it: app: node.role == manager")

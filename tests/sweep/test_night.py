@@ -45,7 +45,7 @@ def night(tmp_path: Path) -> Iterator[sweep._Sweep]:
     old.mkdir(parents=True)
     record = Sweep(id=new_id(), started=datetime.now(UTC), max_tests=1, items=())
     save_sweep(settings.state_dir, record)
-    yield sweep._Sweep(settings, Console(), "0123456789ab", record)
+    yield sweep._Sweep(settings, Console(), "0123456789ab", record, None)
     os.umask(mask)
 
 

@@ -21,7 +21,7 @@ from warmci.report import alerts, history
 from warmci.report.console import Console
 from warmci.report.history import History
 from warmci.report.sweep_record import SweepItem, load_sweeps
-from warmci.sweep import night, runs
+from warmci.sweep import beginning, night, runs
 from warmci.sweep.children import Children
 from warmci.sweep.runs import run_all
 
@@ -149,7 +149,7 @@ def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
         raise InfraError(f"no Docker engine answers at {host}")
 
     monkeypatch.setattr(night, "Engine", down)
-    monkeypatch.setattr(night, "default_head", lambda *_: "")
+    monkeypatch.setattr(beginning, "default_head", lambda *_: "")
     known = History(recipe="x", last_promoted=result().started.replace(year=2999))
     monkeypatch.setattr(history, "history_of", lambda recipe, _: known.model_copy(update={"recipe": recipe}))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,8 @@ from warmci.cli.common import Json, load_settings
 from warmci.report.console import Console, print_data
 
 if TYPE_CHECKING:
+    from warmci.base.settings import Settings
+    from warmci.operate.everywhere import NodeStatus
     from warmci.operate.status import IngressState, Status
 
 _WATCH_S = 2.0
@@ -19,11 +22,17 @@ _WATCH_S = 2.0
 def status(
     json: Json = False,
     watch: Annotated[bool, typer.Option("--watch", help="look again every two seconds, until Ctrl-C")] = False,
+    everywhere: Annotated[
+        bool, typer.Option("--all", help="every worker of the swarm: this node now, the others as of their last sweep")
+    ] = False,
 ) -> None:
     """Canonicals, Keycloak, ingress, what runs and ran, slots, disk, the last sweep, alerts: one screen."""
     from warmci.operate.status import look  # noqa: PLC0415
 
     loaded, console = load_settings(), Console()
+    if everywhere:
+        _show_everywhere(loaded, console, json=json)
+        return
     while True:
         seen = look(loaded)
         if watch:
@@ -59,6 +68,33 @@ def _show(console: Console, seen: Status) -> None:
         console.say(f"hint: {alert.hint}")
     for problem in seen.problems:
         console.say(f"not known: {problem}", style="yellow")
+
+
+def _show_everywhere(settings: Settings, console: Console, *, json: bool) -> None:
+    from warmci.operate.everywhere import look_everywhere  # noqa: PLC0415
+    from warmci.swarm.engine import Engine  # noqa: PLC0415
+
+    engine = Engine(settings.docker_host)
+    engine.require_swarm()
+    seen = look_everywhere(settings, engine)
+    if json:
+        print_data(seen.model_dump_json(indent=2))
+        return
+    columns = ("node", "swarm", "seen", "canonicals", "not good", "sweep", "alerts")
+    console.table("workers", columns, [_row(node) for node in seen.nodes])
+    for node in seen.nodes:
+        for alert in node.status.alerts if node.status else ():
+            console.say(f"{node.name}: alert: {alert.subject} since {alert.since:%F %T} UTC: {alert.message}")
+
+
+def _row(node: NodeStatus) -> tuple[str, ...]:
+    state, status = "ready" if node.live else "away", node.status
+    if status is None:
+        return (node.name, state, "never (warmci sweep --shard there)", "", "", "", "")
+    seen = "now" if node.here else f"{age((datetime.now(UTC) - status.at).total_seconds())} ago"
+    bad = ", ".join(item.recipe for item in status.canonicals if item.state != "good")
+    sweep = status.sweep.verdict if status.sweep else "none yet"
+    return (node.name, state, seen, str(len(status.canonicals)), bad, sweep, str(len(status.alerts)))
 
 
 def _live_traefik(ingress: IngressState) -> str:

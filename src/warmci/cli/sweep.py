@@ -14,6 +14,9 @@ def sweep(
     max_tests: Annotated[
         int | None, typer.Option(min=1, max=64, help="runs at once, fewer than the setting max_tests")
     ] = None,
+    shard: Annotated[
+        bool, typer.Option("--shard", help="only this node's share, where the swarm's workers share a night")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Run every enrolled recipe cold, at most MAX_TESTS at once; go on where a stopped sweep ended.
@@ -27,7 +30,7 @@ def sweep(
     if max_tests is not None:
         # Never more than the setting: CI jobs count the same slots by it.
         loaded = loaded.model_copy(update={"max_tests": min(max_tests, loaded.max_tests)})
-    done = run_sweep(loaded, console)
+    done = run_sweep(loaded, console, sharded=shard)
     if json:
         print_data(done.model_dump_json(indent=2))
     style = "bold red" if done.exit_code else "bold green"

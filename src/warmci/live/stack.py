@@ -20,7 +20,7 @@ from warmci.sso import keycloak_app
 from warmci.store.copying import copy_volumes
 from warmci.store.manifest import compare, new_manifest
 from warmci.store.tree import walk
-from warmci.swarm import reap
+from warmci.swarm import nodes, reap
 from warmci.swarm.deployment import undeploy_stack
 
 if TYPE_CHECKING:
@@ -94,7 +94,8 @@ class LiveStack:
         mode = self.settings.endpoint_mode
         dnsrr = mode == "dnsrr" or (mode == "auto" and not has_ipvs())
         hosts = {self.domain: self.engine.gateway()}
-        return Placement(keycloak_app.RECIPE, self.domain, port, LIVE_RUN, self.instance, dnsrr, hosts=hosts)
+        node = nodes.home(self.engine)
+        return Placement(keycloak_app.RECIPE, self.domain, port, LIVE_RUN, self.instance, dnsrr, hosts=hosts, node=node)
 
     def undeploy(self, *, keep_data: bool) -> list[str]:
         """Take it down, whatever of it is there; with keep_data, services that had to be killed all the same."""

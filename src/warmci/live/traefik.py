@@ -17,7 +17,7 @@ from warmci.live.traefik_api import TraefikApi
 from warmci.recipe.config import filled, load_config
 from warmci.recipe.render import Placement, Rendered, has_ipvs, read_env, render
 from warmci.recipe.repository import Repository, clone
-from warmci.swarm import reap
+from warmci.swarm import nodes, reap
 from warmci.swarm.deployment import Deployment
 from warmci.swarm.evidence import last_line
 
@@ -105,7 +105,15 @@ class TraefikStack:
         mode = self.settings.endpoint_mode
         dnsrr = mode == "dnsrr" or (mode == "auto" and not has_ipvs())
         return Placement(
-            RECIPE, self.domain, 443, INGRESS_RUN, self.instance, dnsrr, ingress=Ingress.TRAEFIK, is_proxy=True
+            RECIPE,
+            self.domain,
+            443,
+            INGRESS_RUN,
+            self.instance,
+            dnsrr,
+            ingress=Ingress.TRAEFIK,
+            is_proxy=True,
+            node=nodes.home(self.engine),
         )
 
     def _rendered(self, repository: Repository, commit: str) -> Rendered:

@@ -73,6 +73,19 @@ def publish_in_host_mode(document: Document) -> list[str]:
     return []
 
 
+def place_on(document: Document, node: str) -> list[str]:
+    """Every service on one node, where the run's volumes are; the recipe's own constraints hold as well."""
+    own = []
+    for name, service in document["services"].items():
+        deploy = service["deploy"] = dict(service.get("deploy") or {})
+        placement = deploy["placement"] = dict(deploy.get("placement") or {})
+        constraints = [str(item) for item in placement.get("constraints") or []]
+        own += [f"{name}: {item}" for item in constraints]
+        placement["constraints"] = [*constraints, f"node.id=={node}"]
+    kept = f"; the recipe's own constraints hold beside it: {', '.join(own)}" if own else ""
+    return [f"every service is placed on this host's node, {node}{kept}"]
+
+
 def add_labels(document: Document, labels: Mapping[str, str], app_labels: Mapping[str, str]) -> None:
     """Labels on every object of the stack, so that each can be found and told from others; `app` gets abra's."""
     for name, service in document["services"].items():

@@ -49,6 +49,8 @@ class Placement:
     """What its containers must trust beside what their images do."""
     own_stack: str = ""
     """Where the stack is not called by the domain."""
+    node: str = ""
+    """Id of the swarm's node that all of it must run on; empty where the swarm has no other."""
 
     @property
     def stack(self) -> str:
@@ -210,6 +212,8 @@ def _lay_over(document: Document, placement: Placement, routing: ingress.Routing
         deviations += overlay.without_ipvs(document)
     if placement.quick:
         deviations += overlay.quick_profile(document)
+    if placement.node:
+        deviations += overlay.place_on(document, placement.node)
     overlay.add_hosts(document, placement.hosts)
     if placement.own_ca is not None:
         deviations += own_ca.give(document, placement.stack, placement.own_ca)

@@ -44,6 +44,8 @@ class Sweep(Record):
     finished: datetime | None = None
     max_tests: int
     items: tuple[SweepItem, ...]
+    node: Line = ""
+    """Of the swarm, where several share the night; empty where this host has all."""
     keycloak: Line = ""
     keycloak_ok: bool = True
     drill: SweepItem | None = None

@@ -79,6 +79,8 @@ class Context:
     gateway: str
     dnsrr: bool
     ingress: Chosen
+    node: str = ""
+    """Id of this engine's node where the swarm has several."""
     fronted: bool = False
     """Ingress direct: whether a proxy of ours leads to apps, or they publish a port themselves (swarm/direct.py)."""
     trusted: bool = False
@@ -116,7 +118,16 @@ class Context:
         port = HTTPS if kind is Ingress.TRAEFIK else self.ports.take(domain)
         recipe, run, instance = self.request.recipe, self.run_id, self.instance
         placed = Placement(
-            recipe, domain, port, run, instance, self.dnsrr, quick=quick, ingress=kind, fronted=self.fronted
+            recipe,
+            domain,
+            port,
+            run,
+            instance,
+            self.dnsrr,
+            quick=quick,
+            ingress=kind,
+            fronted=self.fronted,
+            node=self.node,
         )
         if kind is Ingress.DIRECT and self.config.scheme == "https":
             if not self.fronted:

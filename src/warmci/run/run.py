@@ -32,7 +32,7 @@ from warmci.run.pipeline import Pipeline
 from warmci.store import snapshot
 from warmci.store.canonical import CanonicalStore
 from warmci.store.recipe_lock import claimed
-from warmci.swarm import direct, haproxy
+from warmci.swarm import direct, haproxy, nodes
 from warmci.swarm.engine import Engine
 
 if TYPE_CHECKING:
@@ -199,6 +199,7 @@ class Run:
             cleanup=cleanup,
             ports=ports,
             gateway=engine.gateway(),
+            node=nodes.home(engine),
             fronted=chosen.kind is Ingress.DIRECT and direct.is_possible(engine) and bool(haproxy.require()),
             dnsrr=mode == "dnsrr" or (mode == "auto" and not has_ipvs()),
             ingress=chosen,

@@ -92,6 +92,16 @@ class Connection:
         with self._asking("info"):
             return bool(self._client.info()["Swarm"].get("ControlAvailable"))
 
+    def node_id(self) -> str:
+        """Of this engine in its swarm; empty where it is in none."""
+        with self._asking("info"):
+            return str(self._client.info()["Swarm"].get("NodeID") or "")
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """All of the swarm, as a manager sees them."""
+        with self._asking("nodes"):
+            return list(self._api.nodes())
+
     def require_swarm(self) -> None:
         if not self.is_swarm_manager():
             raise InfraError(

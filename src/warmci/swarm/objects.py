@@ -110,6 +110,17 @@ class Objects(Connection):
         with self._asking(f"secret {name}"):
             self._api.create_secret(name, value.encode(), labels)
 
+    def create_config(self, name: str, data: bytes, labels: Mapping[str, str]) -> bool:
+        """Whether it was made: the swarm makes each name once, whichever of its managers is asked."""
+        try:
+            with self._asking(f"config {name}"):
+                self._api.create_config(name, data, dict(labels))
+        except InfraError as error:
+            if "already exists" in error.message:
+                return False
+            raise
+        return True
+
     def ensure_overlay(self, name: str) -> None:
         """The shared network that recipes call external (`proxy`); stays, as on a production host."""
         with self._asking(f"network {name}"):

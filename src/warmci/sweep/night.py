@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from warmci.base import fs, names
+from warmci.base import fs
 from warmci.base.errors import InfraError, InterruptedRunError, WarmciError
 from warmci.base.locks import Holder, host_lock
 from warmci.base.state import open_state
 from warmci.live import ingress, keycloak, keycloak_json
 from warmci.live.ingress_json import load_ingress
-from warmci.operate import metrics, prune
+from warmci.operate import everywhere, metrics, prune
 from warmci.operate.recover import recover
 from warmci.recipe.config import load_config
-from warmci.recipe.repository import default_head
 from warmci.report import alerts, history, sweep_html
-from warmci.report.sweep_record import Sweep, SweepItem, postponed_last, save_sweep, sweep_dir, unfinished
+from warmci.report.sweep_record import Sweep, SweepItem, save_sweep, sweep_dir, unfinished
 from warmci.store.canonical import CanonicalStore
 from warmci.swarm.engine import Engine
-from warmci.sweep import plan
+from warmci.sweep.beginning import begin, planned
 from warmci.sweep.children import Children
 from warmci.sweep.runs import call, run_all, say_end
+from warmci.sweep.shard import Shard
 from warmci.sweep.verdict import judge
 
 if TYPE_CHECKING:
@@ -32,45 +33,39 @@ if TYPE_CHECKING:
     from warmci.report.console import Console
 
 SUBJECT = "sweep"
+_LOOK_S = 2.0
 
 
-def run_sweep(settings: Settings, console: Console) -> Sweep:
+def run_sweep(settings: Settings, console: Console, *, sharded: bool = False) -> Sweep:
     """Sweep, or go on with the sweep that was stopped. Raises BusyError while another one runs on this host.
 
-    Whatever goes wrong in one part is said in the end and stops no other part.
+    Whatever goes wrong in one part is said in the end and stops no other part. sharded: only what falls to this node
+    of the swarm, and what other nodes leave that die meanwhile; InfraError where this node is no worker.
     """
     state = open_state(settings.state_dir, floor_bytes=0)
     holder = Holder.here("sweep", "sweep", "sweep")
     with host_lock(state.dir, "sweep", holder):
         found = unfinished(state.dir, datetime.now(UTC))
-        sweep = _Sweep(settings, console, state.instance, found or _begin(settings))
+        shard = Shard(Engine(settings.docker_host), settings.recipes) if sharded else None
+        sweep = _Sweep(settings, console, state.instance, found or begin(settings, shard), shard)
         if found is not None:
             sweep.resume()
         return sweep.run()
 
 
-def _begin(settings: Settings) -> Sweep:
-    now = datetime.now(UTC)
-    results = history.read_results(settings.runs_dir, now)
-    waited = postponed_last(settings.state_dir)
-    candidates = [
-        plan.Candidate(history.history_of(recipe, results), default_head(settings, recipe), recipe in waited)
-        for recipe in settings.recipes
-    ]
-    items = tuple(SweepItem(recipe=planned.recipe, reason=planned.reason) for planned in plan.order(candidates, now))
-    return Sweep(id=names.new_id(), started=now, max_tests=settings.max_tests, items=items)
-
-
 class _Sweep:
-    def __init__(self, settings: Settings, console: Console, instance: str, sweep: Sweep) -> None:
+    def __init__(self, settings: Settings, console: Console, instance: str, sweep: Sweep, shard: Shard | None) -> None:
         self._settings, self._console, self._instance = settings, console, instance
-        self._sweep = sweep
+        self._sweep, self._shard = sweep, shard
         self._children = Children(settings)
 
     def resume(self) -> None:
         """What is done stays done; what is no longer enrolled is left out."""
         self._console.say(f"going on with sweep {self._sweep.id}")
         kept = [item for item in self._sweep.items if item.recipe in self._settings.recipes]
+        if self._shard is not None:
+            left = self._shard.resume(self._sweep.id, [item.recipe for item in kept if item.state != "done"])
+            kept = [item for item in kept if item.state == "done" or item.recipe in left]
         items = tuple(item if item.state == "done" else item.model_copy(update={"state": "planned"}) for item in kept)
         self._sweep = self._sweep.model_copy(
             update={"items": items, "resumed": self._sweep.resumed + 1, "troubles": ()}
@@ -85,15 +80,44 @@ class _Sweep:
         self._part("ingress", self._ingress)
         self._part("Keycloak", self._keycloak)
         try:
-            planned = [item for item in self._sweep.items if item.state == "planned"]
-            run_all(self._settings, self._console, self._sweep.id, planned, self._children, self._note)
+            self._run_all()
+            self._part("other nodes", self._take_over)
             self._part("drill", self._drill)
         except BaseException:
             self._children.stop()
+            self._leave()
             raise
         self._part("prune", self._prune)
         self._finish()
         return self._sweep
+
+    def _run_all(self) -> None:
+        left = [item for item in self._sweep.items if item.state == "planned"]
+        run_all(self._settings, self._console, self._sweep.id, left, self._children, self._note)
+
+    def _take_over(self) -> None:
+        """Recipes of nodes that die while others of the swarm are still at their share; not beyond the budget."""
+        if self._shard is None:
+            return
+        end = self._sweep.started + timedelta(seconds=self._settings.sweep_budget_s)
+        with self._console.working("other nodes' sweeps"):
+            while datetime.now(UTC) < end:
+                if fallen := self._shard.fallen(self._sweep.id):
+                    self._console.say(f"fallen to this node: {', '.join(fallen)}")
+                    known = [item for item in self._sweep.items if item.recipe not in fallen]
+                    self._update(items=(*known, *planned(self._settings, fallen)))
+                    self._run_all()
+                elif at_work := self._shard.others_at_work():
+                    self._console.progress(f"still at work: {', '.join(at_work)}")
+                    time.sleep(_LOOK_S)
+                else:
+                    return
+
+    def _leave(self) -> None:
+        """A stopped sweep lets the others know; one that cannot is taken for stopped after a while."""
+        if self._shard is not None:
+            with suppress(WarmciError, OSError):
+                self._shard.stop()
 
     def _part(self, name: str, part: Callable[[], None]) -> None:
         """A part that fails is a trouble to be told, and stops no other."""
@@ -107,6 +131,12 @@ class _Sweep:
 
     def _note(self, item: SweepItem) -> None:
         self._update(items=self._sweep.with_item(item).items)
+        if self._shard is not None and item.state == "done":
+            self._part("the swarm's notice board", lambda: self._shard_done(item.recipe))
+
+    def _shard_done(self, recipe: str) -> None:
+        if self._shard is not None:
+            self._shard.done(self._sweep.id, recipe)
 
     def _update(self, **facts: object) -> None:
         self._sweep = self._sweep.model_copy(update=facts)
@@ -138,9 +168,8 @@ class _Sweep:
 
     def _keycloak(self) -> None:
         """Live-warm infrastructure first: the runs of this night are to use what is newest."""
-        if keycloak_json.load_live(self._settings) is None and not any(
-            map(self._needs_keycloak, self._settings.recipes)
-        ):
+        recipes = [item.recipe for item in self._sweep.items]
+        if keycloak_json.load_live(self._settings) is None and not any(map(self._needs_keycloak, recipes)):
             return
         try:
             done = keycloak.reconcile(self._settings, self._console)
@@ -209,10 +238,14 @@ class _Sweep:
         with suppress(OSError):
             fs.write_atomic(report, sweep_html.as_html(self._sweep))
         metrics.write(self._settings, lambda text: self._console.say(text, style="yellow"))
+        if self._shard is not None:
+            with suppress(WarmciError, OSError):
+                everywhere.put_up(self._settings, Engine(self._settings.docker_host), self._shard.node.id)
 
     def _stale(self) -> tuple[str, ...]:
         now = datetime.now(UTC)
         limit = now - timedelta(days=self._settings.sweep_stale_days)
         results = history.read_results(self._settings.runs_dir, now)
-        promoted = {recipe: history.history_of(recipe, results).last_promoted for recipe in self._settings.recipes}
+        mine = self._settings.recipes if self._shard is None else [item.recipe for item in self._sweep.items]
+        promoted = {recipe: history.history_of(recipe, results).last_promoted for recipe in mine}
         return tuple(recipe for recipe, last in promoted.items() if last is None or last < limit)
