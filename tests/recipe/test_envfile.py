@@ -60,6 +60,11 @@ def test_real_conventions() -> None:
     assert env.warnings == ()
 
 
+def test_hints_between_commas() -> None:
+    hints = read("SECRET_A_VERSION=v1 # length=20, charset=default,special; see below").hints
+    assert hints == {"SECRET_A_VERSION": {"length": "20", "charset": "default,special"}}
+
+
 def test_overrides_are_seen_by_later_lines_and_new_ones_added() -> None:
     env = parse_env(SAMPLE, origin=".env.sample", overrides={"DOMAIN": "warm-x.test", "NEW": "1", "RULE": "$DOMAIN"})
     assert env.values["DOMAIN"] == "warm-x.test"

@@ -94,15 +94,21 @@ def test_a_routed_service_must_be_on_the_proxys_network() -> None:
     app = web("a", HOME, 8080) | {"networks": {"internal": None}}
     with pytest.raises(RecipeFailedError, match=r"services\.app is routed, but not on the network proxy"):
         found(app=app)
+    by_name = document(app=app) | {"networks": {"outside": {"external": True, "name": "proxy"}, "internal": None}}
+    with pytest.raises(RecipeFailedError, match="not on the network proxy"):
+        find_route(by_name, DOMAIN)
+    app["networks"]["outside"] = None
+    assert find_route(by_name, DOMAIN).route == route()
+    del app["networks"]["outside"]
     alone = document(app=app)
     del alone["networks"]["proxy"]
     assert find_route(alone, DOMAIN).route == route()
 
 
 def test_the_scheme_is_the_labels() -> None:
-    for scheme in ("https", "h2c"):
+    for scheme in ("https", "h2c", "HTTPS"):
         app = web("a", HOME, 8080, f"http.services.a.loadbalancer.server.scheme={scheme}")
-        assert found(app=app) == route(scheme=scheme)
+        assert found(app=app) == route(scheme=scheme.lower())
     with pytest.raises(RecipeFailedError, match="none of Traefik's: 'ftp'"):
         found(app=web("a", HOME, 8080, "http.services.a.loadbalancer.server.scheme=ftp"))
 
@@ -154,6 +160,14 @@ def test_a_path_leaves_the_rest_to_another_service() -> None:
     assert found(**services) == route("web", 2)
 
 
+def test_the_path_that_is_asked_decides() -> None:
+    services = document(app=web("a", f"{HOME} && PathPrefix(`/api`)", 1), web=web("w", HOME, 2))
+    assert find_route(services, DOMAIN, Ask(path="/api/health?deep=1")).route == route(port=1)
+    assert find_route(services, DOMAIN, Ask(path="/health")).route == route("web", 2)
+    alone = document(app=web("a", f"{HOME} && PathPrefix(`/api`)", 1))
+    assert find_route(alone, DOMAIN, Ask(path="/x")).because.startswith(f"no Traefik rule routes {DOMAIN}/x: ")
+
+
 def test_the_secure_entry_point_is_asked_first() -> None:
     plain = web("p", f"{HOME} && PathPrefix(`/`)", 1, "http.routers.p.entrypoints=web")
     secure = web("s", HOME, 2, "http.routers.s.entryPoints=web-secure")
@@ -177,6 +191,11 @@ def test_a_stream_alone_is_not_asked() -> None:
     routing = find_route(document(app=app | {"ports": [{"target": 22}]}), DOMAIN)
     assert (routing.route, routing.because) == (None, "it has only TCP routers: HostSNI(`*`)")
     assert found(app=app, web=web("w", HOME, 80)) == route("web", 80)
+
+
+def test_datagrams_alone_are_not_asked() -> None:
+    app = service("udp.routers.turn.entrypoints=turn", "udp.services.turn.loadbalancer.server.port=3478")
+    assert find_route(document(app=app), DOMAIN).because == "it has only UDP routers: turn"
 
 
 @pytest.mark.parametrize("truth", ["true", "True", "TRUE", "1", "t", True])
@@ -216,6 +235,13 @@ services:
   app: {ports: [{target: 53, protocol: udp}, {target: 80, published: 8080, protocol: tcp}, {target: 81}]}
 """
     assert find_route(yaml.safe_load(text), DOMAIN).route == Route("app", 80, "ports", host=DOMAIN)
+
+
+def test_a_port_of_another_protocol_is_not_asked() -> None:
+    text = "services: {db: {ports: [{target: 5432}]}, app: {ports: [{target: 22, published: 2222}, {target: 3000}]}}"
+    assert find_route(yaml.safe_load(text), DOMAIN).route == Route("app", 3000, "ports", host=DOMAIN)
+    because = find_route(yaml.safe_load(text.replace("3000", "25")), DOMAIN).because
+    assert because == "it has no Traefik labels and publishes only ports of other protocols: app:22, app:25, db:5432"
 
 
 def test_a_recipe_that_publishes_nothing() -> None:

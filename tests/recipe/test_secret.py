@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 
 import pytest
@@ -40,7 +41,7 @@ def test_a_later_file_replaces_and_what_is_no_yaml_is_passed_over() -> None:
 @pytest.mark.parametrize(
     ("hints", "length", "alphabet"),
     [
-        ({}, 32, ALNUM),
+        ({"generate": "true", "charset": "default"}, 32, ALNUM),
         ({"length": "128"}, 128, ALNUM),
         ({"length": "64", "charset": "hex"}, 64, "0123456789abcdef"),
         ({"length": "64", "charset": "numeric"}, 64, string.digits),
@@ -59,6 +60,14 @@ def test_secrets_follow_the_hints(hints: dict[str, str], length: int, alphabet: 
         seen |= set(value)
     assert seen == set(alphabet)
     assert generate_secret(hints, where="secret x") != generate_secret(hints, where="secret x")
+
+
+def test_without_a_length_it_is_a_passphrase() -> None:
+    """What fits a column of 32 characters, or a key that must have 32, is not seen with a shorter one."""
+    made = {generate_secret(hints, where="secret x") for hints in ({}, {"generate": "true"}) for _ in range(200)}
+    assert len(made) == 400
+    for value in made:
+        assert re.fullmatch("[a-z]{3,9}(-[a-z]{3,9}){5}", value)
 
 
 def test_a_charset_that_nobody_knows_is_said() -> None:

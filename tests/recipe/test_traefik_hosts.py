@@ -75,6 +75,26 @@ def test_streams() -> None:
     assert hosts("HostSNIRegexp(`.*`)", "tcp") == [".*"]
 
 
+@pytest.mark.parametrize(
+    ("rule", "more", "refused"),
+    [
+        ("HostSNI(`*`)", {}, True),
+        ("HostSNI(`*`)", {"traefik.tcp.routers.A.entryPoints": "ssh, web-secure"}, True),
+        ("HostSNI(`*`)", {"traefik.tcp.routers.a.entrypoints": "ssh"}, False),
+        ("HostSNI(`*`)", {"traefik.tcp.routers.b.entrypoints": "ssh"}, True),
+        ("ClientIP(`10.0.0.0/8`)", {}, True),
+        (f"!HostSNI(`{DOMAIN}`)", {}, True),
+        (f"HostSNI(`{DOMAIN}`) && ClientIP(`10.0.0.0/8`)", {}, False),
+    ],
+)
+def test_a_stream_that_takes_all_of_a_shared_entry_point(rule: str, more: dict[str, str], refused: bool) -> None:
+    """Traefik asks its TCP routers before those of web sites: such a one would answer for everybody on port 80."""
+    made = document(rule, "tcp")
+    made["services"]["app"]["deploy"]["labels"] |= more
+    assert list(foreign_hosts(made, DOMAIN)) == []
+    assert ("*" in [host for _, host in foreign_hosts(made, DOMAIN, shared=True)]) is refused
+
+
 def test_the_gate_refuses_it_by_its_label_and_lets_it_in_by_its_word() -> None:
     made = document("Host(`other.org`)")
     with pytest.raises(

@@ -171,7 +171,7 @@ class RecipeConfig(Record):
 
     def ask(self, domain: str) -> Ask:
         """What is to be asked of an app at that domain."""
-        return Ask(self.route, self.health_host.replace("{domain}", domain))
+        return Ask(self.route, self.health_host.replace("{domain}", domain), self.health_path)
 
 
 def _check_placeholders(values: dict[str, str], known: frozenset[str]) -> dict[str, str]:

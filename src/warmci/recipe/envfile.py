@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from warmci.recipe.godotenv import Statement
 
-_HINT = re.compile(r"(\w+)=(\S+)")
+_HINT = re.compile(r"(\w+)=(\S*[^\s,;])")
 _LONE_HINTS = re.compile(r"^[ \t]*#[ \t]*(?:(?:length|charset|generate)=\S+[ \t]*)+$", re.MULTILINE)
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 _OPERATOR = re.compile(r"(?<!\\)\$\{[A-Z0-9_]+(?::?[-+?])")

@@ -7,19 +7,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from warmci.base.errors import RecipeFailedError
-from warmci.recipe.traefik_labels import Labels, Router, read_labels
+from warmci.recipe.traefik_labels import PLAIN, SECURE, Labels, Router, listens, read_labels
 from warmci.recipe.traefik_match import Request, readings
 from warmci.recipe.traefik_rules import RuleError
+from warmci.recipe.trust_gate import real_name
 
 if TYPE_CHECKING:
     from warmci.recipe.compose_text import Document
 
 PROXY_NETWORK = "proxy"
-SECURE = frozenset({"websecure", "https", "secure"})
-PLAIN = frozenset({"web", "http"})
-"""Entry points of a web site, by their usual names without - and _; another one is a port of its own."""
 _OWN_PROVIDERS = frozenset({"swarm", "docker"})
 _SCHEMES = frozenset({"http", "https", "h2c"})
+_NO_WEB = frozenset(
+    {21, 22, 23, 25, 53, 110, 143, 389, 465, 587, 636, 873, 993, 995, 1883, 3306, 3478, 4190, 5222, 5269, 5349, 5432}
+    | {5672, 6379, 6667, 6697, 8883, 11211, 27017, 64738}
+)
+"""Ports of protocols that are no HTTP: a request there would say nothing of the app."""
 NONE = "none"
 ROUTE = re.compile(rf"{NONE}|(?:(?P<scheme>https?|h2c)://)?(?P<service>[A-Za-z0-9][\w.-]*):(?P<port>[1-9]\d{{0,4}})")
 """What recipe.toml's `route` may be."""
@@ -45,6 +48,7 @@ class Ask:
     """`service:port`, `https://service:port`, or `none`; empty: as the labels say."""
     host: str = ""
     """The host to ask; empty: the app's domain."""
+    path: str = "/"
 
 
 AS_LABELLED = Ask()
@@ -69,11 +73,19 @@ def find_route(document: Document, domain: str, ask: Ask = AS_LABELLED) -> Routi
         return _asked_for(document, ask.route, ask.host or domain)
     labels = read_labels(dict(_app_first(document)))
     if labels.enabled or labels.faults:
-        return _by_labels(document, labels, ask.host or domain)
-    for name, service in _app_first(document):
-        for port in service.get("ports", []):
-            if port.get("protocol", "tcp") == "tcp":
-                return Routing(Route(name, int(port["target"]), "ports", host=ask.host or domain))
+        return _by_labels(document, labels, Request(ask.host or domain, ask.path.partition("?")[0]))
+    published = [
+        (name, int(port["target"]))
+        for name, service in _app_first(document)
+        for port in service.get("ports", [])
+        if port.get("protocol", "tcp") == "tcp"
+    ]
+    for name, target in published:
+        if target not in _NO_WEB:
+            return Routing(Route(name, target, "ports", host=ask.host or domain))
+    if published:
+        others = ", ".join(f"{name}:{target}" for name, target in published)
+        return Routing(None, f"it has no Traefik labels and publishes only ports of other protocols: {others}")
     if misplaced := [name for name, service in _app_first(document) if _has_misplaced(service)]:
         return Routing(None, f"the Traefik labels of {misplaced[0]} are not in deploy.labels, where swarm reads them")
     return Routing(None, "no service has traefik.enable=true or publishes a TCP port")
@@ -106,11 +118,11 @@ def _has_misplaced(service: dict[str, Any]) -> bool:
     return any(str(label).lower().startswith("traefik.enable") for label in service.get("labels") or ())
 
 
-def _by_labels(document: Document, labels: Labels, host: str) -> Routing:
-    matching = []
+def _by_labels(document: Document, labels: Labels, request: Request) -> Routing:
+    matching, host = [], request.host
     for router in labels.routers:
         try:
-            if any(reading.matches(Request(host)) for reading in readings(router.rule, router.syntax)):
+            if any(reading.matches(request) for reading in readings(router.rule, router.syntax)):
                 matching.append(router)
         except RuleError as error:
             labels.faults.append(f"{router}: {error}")
@@ -122,31 +134,29 @@ def _by_labels(document: Document, labels: Labels, host: str) -> Routing:
             f"Traefik makes no route to {host} of these labels: {labels.faults[0]}",
             hint="the rule reads Host(`${DOMAIN}`) in deploy.labels, with one loadbalancer.server.port",
         )
-    return Routing(None, _why_none(labels, matching, host))
+    return Routing(None, _why_none(labels, matching, host, request.path))
 
 
-def _why_none(labels: Labels, matching: list[Router], host: str) -> str:
+def _why_none(labels: Labels, matching: list[Router], host: str, path: str) -> str:
     if matching:
         others = ", ".join(f"{router.name} on {'/'.join(router.entry_points)}" for router in matching)
         return f"{host} is routed on no web entry point, only: {others}"
     if labels.routers:
-        return f"no Traefik rule routes {host}/: {'; '.join(router.rule for router in labels.routers)}"
+        return f"no Traefik rule routes {host}{path}: {'; '.join(router.rule for router in labels.routers)}"
     if labels.tcp_routers:
         return f"it has only TCP routers: {'; '.join(router.rule for router in labels.tcp_routers)}"
-    return "its Traefik labels have no router"
+    if labels.udp_routers:
+        return f"it has only UDP routers: {', '.join(labels.udp_routers)}"
+    return "its Traefik labels have no router with a rule"
 
 
 def _first(matching: list[Router]) -> Router | None:
     """The router that Traefik takes on its https entry point, else on the plain one."""
     for names in (SECURE, PLAIN):
-        here = [router for router in matching if not router.entry_points or _listens(router, names)]
+        here = [router for router in matching if listens(router.entry_points, names)]
         if here:
             return max(here, key=lambda router: router.priority or len(router.rule.encode()))
     return None
-
-
-def _listens(router: Router, names: frozenset[str]) -> bool:
-    return any(re.sub("[-_]", "", name.lower()) in names for name in router.entry_points)
 
 
 def _to_backend(document: Document, labels: Labels, router: Router, host: str) -> Routing:
@@ -168,6 +178,7 @@ def _to_backend(document: Document, labels: Labels, router: Router, host: str) -
     if backend.scheme not in _SCHEMES:
         raise RecipeFailedError(f"services.{backend.owner}: {where}.scheme is none of Traefik's: {backend.scheme!r}")
     networks, own = document.get("networks") or {}, document["services"][backend.owner].get("networks") or {}
-    if PROXY_NETWORK in networks and PROXY_NETWORK not in own:
+    proxies = {key for key, body in networks.items() if real_name(key, body or {}) == PROXY_NETWORK}
+    if proxies and proxies.isdisjoint(own):
         raise RecipeFailedError(f"services.{backend.owner} is routed, but not on the network {PROXY_NETWORK}")
     return Routing(Route(backend.owner, int(backend.port), "traefik", backend.scheme, host), "", said)

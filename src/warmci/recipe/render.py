@@ -153,7 +153,9 @@ def render(
         deviations.append(
             f"Docker's CLI {cli} reads yes, no, dates and double keys of YAML otherwise than 28 and newer"
         )
-    deviations += trust_gate.check(document, placement.stack, placement.domain, allow)
+    deviations += trust_gate.check(
+        document, placement.stack, placement.domain, allow, shared=placement.ingress is Ingress.TRAEFIK
+    )
     compose.place_binds(document, tree)
     limits.require_short_names(document, placement.stack)
     asked_s, wrong = limits.asked_seconds(document, placement.stack, scope)

@@ -12,7 +12,7 @@ import yaml
 from warmci.base.errors import RecipeFailedError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 _LETTERS_AND_DIGITS = string.ascii_letters + string.digits
@@ -33,6 +33,8 @@ _CHARSETS = {
 }
 _DEFAULT_LENGTH = 32
 _LENGTHS = range(1, 4097)
+_WORDS, _WORD_LENGTHS = 6, range(3, 10)
+"""Of a passphrase: as many words as passgen's default, of a length as in its list (the EFF's long one)."""
 _NO = {"0", "f", "false"}
 
 
@@ -76,7 +78,7 @@ def doubts(name: str, hints: Mapping[str, str]) -> list[str]:
 
 
 def generate_secret(hints: Mapping[str, str], *, where: str) -> str:
-    """A secret as the recipe's `# length= charset=` hints ask; 32 letters and digits without hints.
+    """A secret as the recipe's `# length= charset=` hints ask; without them words with - between, as abra makes it.
 
     Raises RecipeFailedError for a length that is none, UsageError where the recipe leaves the secret to the operator.
     """
@@ -85,9 +87,15 @@ def generate_secret(hints: Mapping[str, str], *, where: str) -> str:
             f"{where}: the recipe says generate=false, and nobody gave it",
             hint="give it a value under [secrets] in the recipe's recipe.toml",
         )
+    if not {"length", "charset"} & set(hints):
+        return "-".join(_letters(string.ascii_lowercase, secrets.choice(_WORD_LENGTHS)) for _ in range(_WORDS))
     length = hints.get("length", str(_DEFAULT_LENGTH))
     if not re.fullmatch("[0-9]{1,4}", length) or int(length) not in _LENGTHS:
         raise RecipeFailedError(f"{where}: length {length!r} is not a number from 1 to {_LENGTHS[-1]}")
     names = hints.get("charset", "default").lower().split(",")
     alphabet = sorted(set().union(*(_CHARSETS.get(name, _LETTERS_AND_DIGITS) for name in names)))
-    return "".join(secrets.choice(alphabet) for _ in range(int(length)))
+    return _letters(alphabet, int(length))
+
+
+def _letters(alphabet: Sequence[str], length: int) -> str:
+    return "".join(secrets.choice(alphabet) for _ in range(length))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from warmci.recipe import traefik_match
+from warmci.recipe import traefik_labels, traefik_match
 from warmci.recipe.traefik_rules import RuleError, calls, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from warmci.recipe.compose_text import Document
+    from warmci.recipe.traefik_rules import Call
 
 _RULE = re.compile(r"traefik\.(http|tcp)\.routers\..*\.rule", re.IGNORECASE)
 _HOST = re.compile(r"[A-Za-z0-9._-]+")
@@ -20,17 +21,22 @@ _NEIGHBOURS = ("neighbour.invalid", "www.neighbour.invalid")
 ANY = "*"
 
 
-def foreign_hosts(document: Document, domain: str) -> Iterator[tuple[str, str]]:
+def foreign_hosts(document: Document, domain: str, *, shared: bool = False) -> Iterator[tuple[str, str]]:
     """(label, host) of each host that a rule names or matches outside the domain; * for any host at all.
 
-    A service's labels count whether or not it is enabled: a Traefik may expose all by default.
+    A service's labels count whether or not it is enabled: a Traefik may expose all by default. shared: others are
+    behind the same Traefik, so that a stream that takes all that comes must keep to an entry point of its own.
     """
     for name, service in document["services"].items():
-        for key, value in ((service.get("deploy") or {}).get("labels") or {}).items():
+        labels = (service.get("deploy") or {}).get("labels") or {}
+        for key, value in labels.items():
             found = _RULE.fullmatch(str(key))
             if found is None:
                 continue
-            hosts = _of_tcp(str(value), domain) if found[1].lower() == "tcp" else _of_http(str(value), domain)
+            if found[1].lower() == "tcp":
+                hosts = _of_tcp(str(value), domain, among_sites=shared and _is_among_sites(labels, str(key)))
+            else:
+                hosts = _of_http(str(value), domain)
             yield from ((f"services.{name}.deploy.labels.{key}", host) for host in sorted(hosts))
 
 
@@ -65,7 +71,14 @@ def _keeps_to(pattern: str, syntax: str, domain: str) -> bool:
     return _is_own(pattern, domain) or not _HOST.fullmatch(pattern)
 
 
-def _of_tcp(rule: str, domain: str) -> set[str]:
+def _is_among_sites(labels: Mapping[str, str], key: str) -> bool:
+    """Whether a stream's router stands where web sites are asked for: there it goes before all of theirs."""
+    wanted = f"{key.lower().removesuffix('.rule')}.entrypoints"
+    said = next((str(value) for name, value in labels.items() if str(name).lower() == wanted), "")
+    return traefik_labels.listens(traefik_labels.entry_points(said), traefik_labels.SECURE | traefik_labels.PLAIN)
+
+
+def _of_tcp(rule: str, domain: str, *, among_sites: bool) -> set[str]:
     """HostSNI(`*`) alone is how a stream without TLS is routed, at an entry point of its own."""
     try:
         tree = parse(rule, traefik_match.TCP)
@@ -77,7 +90,13 @@ def _of_tcp(rule: str, domain: str) -> set[str]:
             found |= {host.lower() for host in call.values if host != ANY and not _is_own(host, domain)}
         elif call.name == "HostSNIRegexp":
             found |= {value for value in call.values if not _keeps_to(value, "v3", domain)}
-    return found
+    return found | {ANY} if among_sites and traefik_match.holds(tree, _may_take_all) else found
+
+
+def _may_take_all(call: Call) -> bool:
+    if call.name == "HostSNI":
+        return ANY in call.values
+    return call.name != "HostSNIRegexp" and not call.negated
 
 
 def requires(pattern: str, domain: str) -> bool:

@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
+SECURE = frozenset({"websecure", "https", "secure"})
+PLAIN = frozenset({"web", "http"})
+"""Entry points of a web site, by their usual names without - and _; another one is a port of its own."""
 _ROOT = "traefik"
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
@@ -53,6 +56,7 @@ class Labels:
     routers: list[Router] = field(default_factory=list)
     backends: dict[str, Backend] = field(default_factory=dict)
     tcp_routers: list[Router] = field(default_factory=list)
+    udp_routers: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     """What Traefik would log as an error, and leave out."""
     enabled: list[str] = field(default_factory=list)
@@ -78,6 +82,16 @@ class _Node:
 
     def __iter__(self) -> Iterator[_Node]:
         return iter(self.children.values())
+
+
+def listens(entry_points: Iterable[str], names: frozenset[str]) -> bool:
+    """Whether a router with these entry points is at one of those names; without any it is at all of them."""
+    said = list(entry_points)
+    return not said or any(re.sub("[-_]", "", name.lower()) in names for name in said)
+
+
+def entry_points(value: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
 def read_labels(services: Mapping[str, Mapping[str, Any]]) -> Labels:
@@ -127,6 +141,7 @@ def _read_service(name: str, tree: _Node, found: Labels) -> None:
     streams = any(part.at(kind).children for part in (tcp, udp) for kind in ("routers", "services"))
     for kind in (tcp, udp):
         _require_ports(kind)
+    found.udp_routers += [node.name for node in udp.at("routers")]
     raw = [router for node in tcp.at("routers") if (router := _router(name, node, "")).rule]
     if streams and not any(http.at(part).children for part in ("routers", "services", "middlewares")):
         found.tcp_routers += raw
@@ -165,7 +180,7 @@ def _backend(owner: str, node: _Node, fields: frozenset[str] = _SERVER) -> Backe
     port, url = server.at("port").value, server.at("url").value
     if not port and not url:
         raise _LabelError(f"service {node.name}: port is missing (loadbalancer.server.port)")
-    return Backend(owner, port or url, server.at("scheme").value or "http")
+    return Backend(owner, port or url, server.at("scheme").value.lower() or "http")
 
 
 def _router(owner: str, node: _Node, only: str) -> Router:
@@ -178,7 +193,7 @@ def _router(owner: str, node: _Node, only: str) -> Router:
         owner=owner,
         rule=node.at("rule").value,
         service=node.at("service").value or only,
-        entry_points=tuple(part.strip() for part in node.at("entrypoints").value.split(",") if part.strip()),
+        entry_points=entry_points(node.at("entrypoints").value),
         priority=int(priority),
         tls=tls is not None and tls.value.lower() in {"", "true"},
         syntax=node.at("rulesyntax").value,

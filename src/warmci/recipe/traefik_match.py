@@ -49,12 +49,12 @@ class Rule:
     syntax: Syntax
 
     def matches(self, request: Request) -> bool:
-        return _holds(self.tree, lambda call: _test(call, self.syntax)(request))
+        return holds(self.tree, lambda call: _test(call, self.syntax)(request))
 
     def may_match_host(self, host: str) -> bool:
         """Whether some request for that host matches, whatever its path and headers."""
         request = Request(host)
-        return _holds(
+        return holds(
             self.tree,
             lambda call: _test(call, self.syntax)(request) if call.name.startswith("Host") else not call.negated,
         )
@@ -93,9 +93,10 @@ def _every_call(tree: Tree, syntax: Syntax) -> None:
         _test(tree, syntax)
 
 
-def _holds(tree: Tree, look: Callable[[Call], bool]) -> bool:
+def holds(tree: Tree, look: Callable[[Call], bool]) -> bool:
+    """Whether the rule holds where look says so of each call, as if it were not negated."""
     if isinstance(tree, Join):
-        sides = (_holds(tree.left, look), _holds(tree.right, look))
+        sides = (holds(tree.left, look), holds(tree.right, look))
         return all(sides) if tree.every else any(sides)
     return look(tree) != tree.negated
 

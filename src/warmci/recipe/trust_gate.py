@@ -29,7 +29,7 @@ _SERVICE_KEYS = (
 )
 
 
-def findings(document: Document, stack: str, domain: str) -> Iterator[tuple[str, str]]:
+def findings(document: Document, stack: str, domain: str, *, shared: bool = False) -> Iterator[tuple[str, str]]:
     """(what, why) of each construct that reaches out of the stack; `what` is the word for recipe.toml's `allow`."""
     for name, service in document["services"].items():
         for key in _SERVICE_KEYS:
@@ -47,7 +47,7 @@ def findings(document: Document, stack: str, domain: str) -> Iterator[tuple[str,
         if service.get("build"):
             yield f"build:{name}", f"services.{name} is built; swarm deploys images only"
     yield from _external(document, stack)
-    for label, host in traefik_hosts.foreign_hosts(document, domain):
+    for label, host in traefik_hosts.foreign_hosts(document, domain, shared=shared):
         yield f"host:{host}", f"{label} routes {host}, a host outside {domain}"
 
 
@@ -105,11 +105,14 @@ def _own(name: str | None, prefix: str) -> bool:
     return name is None or str(name).startswith(prefix)
 
 
-def check(document: Document, stack: str, domain: str, allow: Sequence[str]) -> list[str]:
-    """What was allowed, for the result. Raises RefusedError, naming all that the operator did not allow."""
+def check(document: Document, stack: str, domain: str, allow: Sequence[str], *, shared: bool = False) -> list[str]:
+    """What was allowed, for the result. shared: others are behind the same Traefik.
+
+    Raises RefusedError, naming all that the operator did not allow.
+    """
     allowed: list[str] = []
     refused: dict[str, list[str]] = {}
-    for what, why in findings(document, stack, domain):
+    for what, why in findings(document, stack, domain, shared=shared):
         if what in allow:
             allowed.append(f"allowed by the operator: {what}")
         else:
