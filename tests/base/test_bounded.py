@@ -27,12 +27,21 @@ def port() -> Iterator[int]:
         yield number
 
 
-@pytest.fixture
-def client(port: int) -> Iterator[Client]:
-    url = f"http://app.warmci.localhost:{port}"
-    with http.client(
-        base_domain="warmci.localhost", address="127.0.0.2", base_url=url, total_s=TOTAL_S, most_bytes=MOST
-    ) as made:
+@pytest.fixture(params=["an app's", "outside", "outside by a proxy"])
+def client(port: int, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    for name in ("http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    if request.param == "an app's":
+        url = f"http://app.warmci.localhost:{port}"
+        made = http.client(
+            base_domain="warmci.localhost", address="127.0.0.2", base_url=url, total_s=TOTAL_S, most_bytes=MOST
+        )
+    elif request.param == "outside":
+        made = http.outside(f"http://127.0.0.2:{port}", total_s=TOTAL_S, most_bytes=MOST)
+    else:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.2:{port}")
+        made = http.outside("http://forge.nowhere.example", total_s=TOTAL_S, most_bytes=MOST)
+    with made:
         yield made
 
 
@@ -71,3 +80,10 @@ def test_each_request_has_its_own_bounds(client: Client) -> None:
     with pytest.raises(httpx.ReadTimeout):
         client.get("/slow-headers")
     assert client.get("/").text == "ok"
+
+
+def test_no_proxy_is_asked_for_a_host_that_is_excepted(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.2:9")
+    monkeypatch.setenv("no_proxy", "127.0.0.2")
+    with http.outside(f"http://127.0.0.2:{port}", total_s=TOTAL_S, most_bytes=MOST) as client:
+        assert client.get("/").text == "ok"

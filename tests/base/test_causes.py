@@ -6,6 +6,8 @@ import pytest
 
 from warmci.base.causes import CATALOGUE, find_cause
 
+CONFIGURATION = "configuration not understood"
+
 
 @pytest.mark.parametrize(
     ("message", "log", "kind"),
@@ -33,6 +35,51 @@ from warmci.base.causes import CATALOGUE, find_cause
         ("service worker crash-loops (2 tasks): bye", "bye", "crash loop"),
         ("service app failed 12 s after its start, though it had converged: bye", "bye", "late fault"),
         ("service job has failed and is not started again by its restart policy: no", "no", "crash loop"),
+        ("app crash-loops: task: non-zero exit (127)", "", "program not found"),
+        ("app crash-loops: Error: Cannot find module 'express'", "", "module not found"),
+        (
+            "app crash-loops: x",
+            "FileNotFoundError: [Errno 2] No such file or directory: '/etc/app.ini'",
+            "file not found",
+        ),
+        ("app crash-loops: x", "Error: getaddrinfo ENOTFOUND db", "name not resolved"),
+        ("app crash-loops: x", "ModuleNotFoundError: No module named 'app.wsgi'", "module not found"),
+        ("app crash-loops: ld: error while loading shared libraries: libpq.so.5", "", "module not found"),
+        (
+            "app crash-loops: unable to find user app: no matching entries",
+            "",
+            "no such user",
+        ),
+        ("app crash-loops: listen tcp :8080: bind: address already in use", "", "port in use"),
+        (
+            "app crash-loops: Get https://sso: x509: certificate signed by unknown authority",
+            "",
+            "certificate not trusted",
+        ),
+        ("app crash-loops: nginx: [emerg] unknown directive 'serverr' in /etc/nginx.conf:3", "", CONFIGURATION),
+        ("app crash-loops: error: unknown option '--datadir'", "", CONFIGURATION),
+        ("app crash-loops: task: non-zero exit (139)", "starting", "crash in native code"),
+        ("app crash-loops: task: non-zero exit (137)", "starting", "killed"),
+        ("app crash-loops: task: non-zero exit (137)", "fatal: DB_HOST is not set", "missing variable"),
+        ("no node can run app: Range of CPUs is from 0.01 to 2.00", "", "no node"),
+        ("swarm refuses the stack: invalid memory value 1048576: Must be at least 4MiB", "", "not accepted by swarm"),
+        (
+            "swarm rejects the tasks of j: invalid mount target, must be an absolute path: d:/d",
+            "",
+            "not accepted by swarm",
+        ),
+        ("serves /: http://x/ does not serve after 60 s; last: HTTP 503", "hello", "answers with an error"),
+        (
+            "serves /: http://x/ does not serve after 60 s; last: HTTP 500",
+            "no such table: y\nEACCES",
+            "permission denied",
+        ),
+        (
+            "serves /: http://x/ does not serve after 60 s; last: HTTP 503: no task answers at the",
+            "",
+            "answers nothing",
+        ),
+        ("serves /: http://x/ does not serve after 60 s; last: ReadTimeout: timed out", "", "answers nothing"),
         ("x did not converge within 600 s; last seen: app 0/1", "", "too slow"),
     ],
 )

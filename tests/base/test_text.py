@@ -65,3 +65,14 @@ def test_a_flood_costs_no_more_than_its_kept_end() -> None:
     flood = "\x1b[2J::x\x00" * 2_000_000
     assert len(text.block(flood)) == text.BLOCK_MAX
     assert len(text.line(flood)) == text.LINE_MAX
+
+
+@given(st.lists(st.text(max_size=3), max_size=30), st.integers(min_value=2, max_value=20))
+def test_a_list_says_how_much_of_it_is_left_out(values: list[str], limit: int) -> None:
+    shown = text.entries(values, limit)
+    assert len(shown) <= limit
+    assert text.entries(shown, limit) == shown
+    if len(values) > limit:
+        assert shown == (*values[: limit - 1], f"… and {len(values) - limit + 1} more")
+    else:
+        assert shown == tuple(values)

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import subprocess
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from support.own_recipes import make_recipe, web
-from support.registries import PASSWORD, SWARM_ADDRESS, USER, Registry, faulty_registry, free_port, real_registry
+from support.registries import (
+    PASSWORD,
+    SWARM_ADDRESS,
+    USER,
+    Registry,
+    faulty_registry,
+    free_port,
+    hanging_registry,
+    real_registry,
+    silent_registry,
+)
 from warmci.base.models import Ledger
+from warmci.swarm.pull import MANIFEST_S
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from support.bench import Answer, Bench
 
@@ -82,6 +96,64 @@ def test_a_registry_in_trouble_is_infrastructure(bench: Bench, status: int, body
     assert words in answer.result.summary
     assert registry.address in answer.result.summary
     is_before_any_deployment(answer)
+
+
+@pytest.mark.parametrize("kind", [silent_registry, hanging_registry])
+def test_a_registry_that_never_answers_is_infrastructure(
+    bench: Bench, kind: Callable[[], AbstractContextManager[Registry]]
+) -> None:
+    """Of the first the engine itself tires, of the second it never would; both long before pull_timeout_s."""
+    with kind() as registry:
+        recipe = make_recipe(bench, kind.__name__.replace("_", "-"), web(image=f"{registry.address}/team/app:1.0"))
+        began = time.monotonic()
+        answer = trial(bench, recipe)
+    assert answer.code == 3, answer.stderr
+    assert f"cannot be pulled from {registry.address}" in answer.result.summary
+    assert time.monotonic() - began < MANIFEST_S + 90
+    is_before_any_deployment(answer)
+
+
+def test_a_pull_has_a_deadline(bench: Bench) -> None:
+    with hanging_registry() as registry:
+        recipe = make_recipe(bench, "slow-pull", web(image=f"{registry.address}/team/app:1.0"))
+        answer = trial(bench, recipe, WARMCI_PULL_TIMEOUT_S="3")
+    assert answer.code == 3, answer.stderr
+    assert f"not pulled after 3 s; under way: {registry.address}/team/app:1.0" in answer.result.summary
+    assert "pull_timeout_s" in answer.result.hint
+
+
+def test_an_image_by_its_digest(bench: Bench, plain: Registry, tmp_path: Path) -> None:
+    """Alone, beside a tag, and one that is not there."""
+    tagged = plain.has(bench, "team/pinned:1.0", config=tmp_path)
+    name, digest = tagged.rpartition(":")[0], plain.digest("team/pinned", "1.0")
+    for kind, image in (("digest", f"{name}@{digest}"), ("both", f"{tagged}@{digest}")):
+        answer = trial(bench, make_recipe(bench, f"by-{kind}", web(image=image)))
+        assert answer.code == 0, answer.stderr
+    absent = f"{name}@sha256:{'0' * 64}"
+    answer = trial(bench, make_recipe(bench, "by-none", web(image=absent)))
+    assert answer.code == 1, answer.stderr
+    assert f"no such image: {absent}" in answer.result.summary
+
+
+def test_the_keycloak_of_a_run_is_pulled_as_any_other_image_is(bench: Bench, tmp_path: Path) -> None:
+    own, address = replace(bench, root=tmp_path), f"127.0.0.1:{free_port()}"
+    (tmp_path / "demo" / "recipes").mkdir(parents=True)
+    keycloak = web("1.0.0+26.7.3", image=f"{address}/keycloak:26")
+    make_recipe(own, "keycloak", keycloak, [("1.0.0+26.7.3", keycloak)])
+    (tmp_path / "operator" / "logs-in").mkdir(parents=True)
+    (tmp_path / "operator" / "logs-in" / "recipe.toml").write_text('needs = ["keycloak"]\n', encoding="utf-8")
+    answer = bench.run(
+        make_recipe(own, "logs-in", web()),
+        *("--ref", "pr", "--pr", "x1"),
+        WARMCI_STATE_DIR=str(tmp_path / "state"),
+        WARMCI_RECIPES_DIR=str(tmp_path / "operator"),
+        WARMCI_RECIPE_SOURCE=f"{tmp_path}/demo/recipes/{{recipe}}",
+    )
+    assert answer.code == 3, answer.stderr
+    assert f"image {address}/keycloak:26 cannot be pulled from {address}" in answer.result.summary
+    assert answer.result.cause is not None
+    assert answer.result.cause.kind == "registry in trouble"
+    assert answer.result.leftovers == ()
 
 
 def test_a_registry_that_refuses_connections_is_infrastructure(bench: Bench) -> None:

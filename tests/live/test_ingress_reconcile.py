@@ -129,7 +129,7 @@ def test_a_forge_that_is_away_stops_nothing(running: World) -> None:
     running.releases, running.stack.away = [OLD, NEW], True
     with pytest.raises(InfraError, match="the forge is away"):
         running.reconcile()
-    assert running.stack.runs == OLD.commit
+    assert (running.stack.runs, running.record.failed) == (OLD.commit, {})
 
 
 def test_an_interrupted_upgrade_is_nobodys_fault(running: World) -> None:

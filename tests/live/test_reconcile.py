@@ -41,10 +41,16 @@ class FakeStack:
     def __init__(self) -> None:
         self.runs: tuple[str, str] | None = None
         self.broken: dict[str, Exception] = {}
+        self.without_images: dict[str, Exception] = {}
         self.killed: list[str] = []
 
     def runs_as(self, record: LiveRecord) -> bool:
         return self.runs == (record.commit, record.generation)
+
+    def provide(self, generation: Path, commit: str, _kept: DeploymentRecord, _url: str) -> None:
+        (generation / "recipe").mkdir(parents=True)
+        if commit in self.without_images:
+            raise self.without_images[commit]
 
     def deploy(
         self, generation: Path, commit: str, _kept: DeploymentRecord | None, _url: str = ""
@@ -202,6 +208,30 @@ def test_no_room_for_a_copy_stops_nothing(running: World, monkeypatch: pytest.Mo
         running.reconcile()
     running.sound()
     assert "no space" in running.alert()
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [InfraError("image k:2 cannot be pulled"), RecipeFailedError("no such image: k:2"), InterruptedRunError("x")],
+)
+def test_images_that_do_not_come_stop_nothing_and_are_not_remembered(
+    running: World, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    def never(*_: object, **__: object) -> list[str]:
+        raise AssertionError("it was stopped")
+
+    running.releases = [OLD, NEW]
+    running.stack.without_images[NEW.commit] = failure
+    with monkeypatch.context() as patch:
+        patch.setattr(running.stack, "undeploy", never)
+        with pytest.raises((InfraError, InterruptedRunError)):
+            running.reconcile()
+    running.sound()
+    assert running.record.failed == {}
+    assert (str(failure) in running.alert()) != isinstance(failure, InterruptedRunError)
+    running.stack.without_images.clear()
+    assert running.reconcile().action is Action.UPGRADE
+    running.sound()
 
 
 def test_realms_that_are_lost_are_a_reason_to_go_back(running: World, monkeypatch: pytest.MonkeyPatch) -> None:

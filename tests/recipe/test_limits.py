@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from warmci.base.errors import UsageError
+from warmci.base.errors import RecipeFailedError, UsageError
 from warmci.base.names import cold_domain, cold_stack
-from warmci.recipe.limits import asked_seconds, require_short_names
+from warmci.recipe.limits import asked_seconds, require_distinct_ports, require_short_names
 
 
 def document(*labels: dict[str, str | None] | None) -> dict[str, Any]:
@@ -64,3 +64,28 @@ def test_a_cold_stack_leaves_room_for_a_service_of_fifty_characters() -> None:
     domain = cold_domain("nextcloud", "a-long-base-domain.of-a.host.example.org")
     assert domain.startswith(f"{cold_stack(domain)}.")
     require_short_names({"services": {"s" * 50: {}}}, cold_stack(domain))
+
+
+def port(published: int | None, protocol: str = "tcp", mode: str = "ingress") -> dict[str, Any]:
+    return {"target": 80, "protocol": protocol, "mode": mode, **({"published": published} if published else {})}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        (port(8000), port(8000), True),
+        (port(8000), port(8001), False),
+        (port(8000), port(8000, "udp"), False),
+        (port(8000, mode="host"), port(8000, mode="host"), False),
+        (port(None), port(None), False),
+    ],
+)
+def test_a_port_that_two_services_publish_is_told_though_we_publish_none(
+    first: dict[str, Any], second: dict[str, Any], told: bool
+) -> None:
+    wanted = {"services": {"a": {"ports": [first]}, "b": {"ports": [second]}, "c": {}}}
+    if not told:
+        require_distinct_ports(wanted)
+        return
+    with pytest.raises(RecipeFailedError, match="port 8000/tcp is published by a and by b"):
+        require_distinct_ports(wanted)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 import respx
 
+from support import hostile_server
 from warmci.base.errors import InfraError
 from warmci.base.settings import Settings
 from warmci.base.state import open_state
@@ -65,6 +67,20 @@ def test_a_webhook_that_fails_is_a_warning_without_its_url(
     assert "warning: the alert webhook did not take it" in said
     assert "canary" not in said
     assert len(alerts.standing(settings)) == 1
+
+
+def test_a_webhook_that_drips_or_floods_is_left_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(alerts, "_WEBHOOK_TIMEOUT_S", 1.0)
+    state = open_state(tmp_path / "state", floor_bytes=0)
+    with hostile_server.running() as port:
+        for path in ("slow-body", "endless"):
+            facts: dict[str, Any] = {"state_dir": state.dir, "alert_webhook": f"http://127.0.0.2:{port}/{path}"}
+            began = time.monotonic()
+            raise_it(Settings(**facts), subject=path)
+            assert time.monotonic() - began < 10  # the body alone drips for hours
+    assert capsys.readouterr().err.count("warning: the alert webhook did not take it") == 2
 
 
 def test_secrets_are_masked(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:

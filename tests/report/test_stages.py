@@ -32,6 +32,16 @@ def test_a_green_stage_counts_its_tests(capsys: pytest.CaptureFixture[str]) -> N
     assert said.out == ""
 
 
+@pytest.mark.parametrize("final", [True, False])
+def test_a_failed_check_of_the_text_alone_is_final(*, final: bool) -> None:
+    stage = Stage("upgrade")
+    stage.check("the mount stays", ok=not final, final=True)
+    stage.check("answers", ok=False)
+    with pytest.raises(RecipeFailedError) as caught:
+        stage.require_green()
+    assert caught.value.final == final
+
+
 def test_a_failed_check_makes_the_stage_red_and_ends_it(capsys: pytest.CaptureFixture[str]) -> None:
     recorder = Recorder(Console())
 

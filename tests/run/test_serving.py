@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from support import hostile_server
 from warmci.base import http
 from warmci.run import serving
+from warmci.swarm.haproxy import NO_TASK, NOBODY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,4 +57,11 @@ def test_a_look(client: Client, path: str, ok: bool, said: str) -> None:
     seen, served = serving.look(client, path)
     assert served is ok
     assert seen.startswith(said)
+    assert serving.is_the_apps(seen) == (said.startswith("HTTP") or "longer" in seen)
     assert time.monotonic() - began < 10  # of a loaded machine; the look itself has one second
+
+
+def test_our_own_proxys_answer_is_not_the_apps() -> None:
+    refused = httpx.Response(503, headers={NO_TASK: NOBODY})
+    assert serving.judged(refused) == ("HTTP 503: no task answers at the routed port", False)
+    assert not serving.is_the_apps(serving.judged(refused)[0])

@@ -7,6 +7,7 @@ import threading
 import zlib
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +55,7 @@ def running() -> Iterator[int]:
 
     def serve(connection: socket.socket) -> None:
         with connection, suppress(OSError):
-            path = connection.recv(65536).split(b" ")[1].decode()
+            path = urlsplit(connection.recv(65536).split(b" ")[1].decode()).path  # of a proxy's client: a whole URL
             for piece in answers(path, ended):
                 connection.sendall(piece)
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
+import httpx
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -34,6 +36,12 @@ class Registry:
         for argv in (["tag", image, reference], ["push", "-q", reference], ["rmi", reference]):
             subprocess.run([*docker, *argv], check=True, capture_output=True)
         return reference
+
+    def digest(self, name: str, tag: str) -> str:
+        """As the registry has it."""
+        accept = {"Accept": "application/vnd.docker.distribution.manifest.v2+json"}
+        answer = httpx.head(f"http://{self.address}/v2/{name}/manifests/{tag}", headers=accept, trust_env=False)
+        return str(answer.raise_for_status().headers["Docker-Content-Digest"])
 
 
 def free_port(host: str = "127.0.0.1") -> int:
@@ -105,6 +113,45 @@ def _await(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
             threading.Event().wait(0.05)
         else:
             return
+
+
+@contextmanager
+def silent_registry() -> Iterator[Registry]:
+    """Takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        yield Registry(f"127.0.0.1:{listener.getsockname()[1]}")
+
+
+@contextmanager
+def hanging_registry() -> Iterator[Registry]:
+    """Says that it is one, and then nothing of what it has."""
+    ended = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path != "/v2/":
+                ended.wait(600)
+                return
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        do_HEAD = do_GET  # noqa: N815  (a name of the standard library)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield Registry(f"127.0.0.1:{server.server_address[1]}")
+        finally:
+            ended.set()
+            server.shutdown()
 
 
 @contextmanager

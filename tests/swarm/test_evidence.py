@@ -17,7 +17,8 @@ class Engine:
         self.state, self.log = state, log
 
     def inspect_container(self, _container: str) -> dict[str, Any]:
-        return {"State": self.state, "HostConfig": {"Memory": 64 * 2**20}}
+        check = {"Healthcheck": {"Timeout": 2_000_000_000}}
+        return {"State": self.state, "HostConfig": {"Memory": 64 * 2**20}, "Config": check}
 
     def container_logs(self, _container: str, _tail: int) -> str:
         return self.log
@@ -57,3 +58,18 @@ def test_what_else_ended_it_is_told_as_that(state: dict[str, Any], log: str, wor
     seen = of(state, log)
     assert seen.words == words
     assert seen.hint("other") == "other"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "output", "said"),
+    [
+        (2, "", "health check (exit 137): no end within its timeout of 2 s"),
+        (3, "asking\n", "health check (exit 137): no end within its timeout of 2 s; asking"),
+        (2, "Health check exceeded timeout (2s)", "health check (exit 137): Health check exceeded timeout (2s)"),
+        (1, "", "health check (exit 137): no output"),
+    ],
+)
+def test_a_probe_that_never_ends_is_told_as_that(seconds: int, output: str, said: str) -> None:
+    began, ended = "2026-11-26T01:20:00.000000001Z", f"2026-11-26T01:20:0{seconds}.000000002Z"
+    probe = {"ExitCode": 137, "Output": output, "Start": began, "End": ended}
+    assert of({"Health": {"Status": "unhealthy", "Log": [probe]}}).check == said

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
+TOO_LONG = "the answer is longer"
 _PIECE = 16_384
 """Bytes that are read, and so unpacked, at once: gzip makes a thousandfold of them."""
 
@@ -43,7 +44,7 @@ class Bounds:
 
     @property
     def too_long(self) -> str:
-        return f"the answer is longer than {self.most_bytes} bytes"
+        return f"{TOO_LONG} than {self.most_bytes} bytes"
 
 
 class Client(httpx.Client):

@@ -34,7 +34,8 @@ CATALOGUE = (
     ),
     Kind(
         "no node",
-        r"no suitable node|no node can run",
+        r"no suitable node|no node can run|range of cpus is from|could not select device driver"
+        r"|unknown or invalid runtime",
         "the swarm has no node with these resources or labels; reserve less, or test where there is one",
         in_log=False,
     ),
@@ -86,7 +87,7 @@ CATALOGUE = (
     ),
     Kind(
         "name not resolved",
-        r"could not resolve|could not translate host name|name or service not known|ENOTFOUND|EAI_AGAIN|bad address"
+        r"could not resolve|could not translate host name|name or service not known|\bENOTFOUND\b|EAI_AGAIN|bad address"
         r"|temporary failure in name resolution|no address associated",
         "is that service in the recipe, under this name, on a network that both share?",
     ),
@@ -98,19 +99,53 @@ CATALOGUE = (
     ),
     Kind(
         "program not found",
-        r"executable file not found|exec format error|: not found$|exec: .*no such file|command not found",
+        r"executable file not found|exec format error|: not found$|exec: .*no such file|command not found"
+        r"|non-zero exit \(127\)",
         "the image has no such program: look at command and entrypoint",
     ),
     Kind(
+        "module not found",
+        r"cannot find module|no module named|ModuleNotFoundError|ClassNotFoundException|NoClassDefFoundError"
+        r"|error while loading shared libraries|cannot load such file|class \S+ not found",
+        "the image lacks a part of the app: is it the right tag, built whole, for this platform?",
+    ),
+    Kind(
+        "no such user",
+        r"unable to find user|no matching entries in (?:passwd|group) file|getpwnam\S* failed|unknown user",
+        "name a user that the image has, or its number",
+    ),
+    Kind(
+        "port in use",
+        r"address already in use|EADDRINUSE|bind: cannot assign requested address|\bbind\(\).*failed",
+        "two processes of one container want this port, or the address is none of the container's",
+    ),
+    Kind(
         "permission denied",
-        r"permission denied|EACCES|operation not permitted|read-only file system",
+        r"permission denied|EACCES|operation not permitted|read-only file system|non-zero exit \(126\)",
         "which user does the app run as, and who owns what it writes to?",
+    ),
+    Kind(
+        "certificate not trusted",
+        r"certificate verify failed|x509: |unable to get local issuer|self[- ]signed certificate|SSLHandshakeException",
+        "let the app trust that CA, or name the service by the host that its certificate is for",
+    ),
+    Kind(
+        "file not found",
+        r"FileNotFoundError|NoSuchFileException|no such file or directory|ENOENT\b|(?:cannot|can't) open",
+        "is it in the image, or in a config or volume that is mounted where the app looks?",
     ),
     Kind(
         "migration failed",
         r"migrat\w* .*(?:fail|error)|(?:fail|error)\w* .*migrat|\[Migration"
         r"|(?:relation|column|table) \S+ (?:does not|already)",
         "try it on data of the older version, with that version's schema",
+    ),
+    Kind(
+        "configuration not understood",
+        r"unknown directive|invalid (?:configuration|config|option|parameter|value)\b|syntax error|parse error"
+        r"|(?:unknown|unrecognized|illegal|invalid) (?:option|flag|argument|command)|flag provided but not defined"
+        r"|unmarshal|(?:yaml|toml|json): |unknown (?:key|field|setting)",
+        "compare the file or the arguments with what this version of the app reads",
     ),
     Kind(
         "data lost",
@@ -124,9 +159,39 @@ CATALOGUE = (
         "run the health check's command in the container; is its start_period long enough?",
     ),
     Kind(
+        "crash in native code",
+        r"segmentation fault|core dumped|SIGSEGV|SIGABRT|SIGILL|illegal instruction"
+        r"|non-zero exit \((?:132|134|135|136|139)\)",
+        "a signal ended it: is the image built for this processor, and are its libraries of one version?",
+    ),
+    Kind(
+        "killed",
+        r"non-zero exit \(137\)",
+        "SIGKILL from outside: the host's memory, mostly (dmesg), or a stop_grace_period that is too short",
+        in_log=False,
+    ),
+    Kind(
         "ends by itself",
         r"ends by itself again and again",
         "a service must stay; what is to run once needs restart_policy.condition: none, or a job",
+        in_log=False,
+    ),
+    Kind(
+        "not accepted by swarm",
+        r"swarm refuses the stack|swarm rejects the tasks|invalid mount target|working directory .* is invalid",
+        "the engine's own words say which option of the service it does not take",
+        in_log=False,
+    ),
+    Kind(
+        "answers with an error",
+        r"does not serve after .*last: HTTP [45]\d\d(?!: (?:no|the) task)",
+        "the app's log may say why; where another page tells that it is well, name it: health_path in recipe.toml",
+        in_log=False,
+    ),
+    Kind(
+        "answers nothing",
+        r"does not serve after .*last: (?:\w*Timeout|\w*Error|HTTP 50\d: (?:no|the) task)",
+        "it takes connections, and gives no answer that is HTTP: is it the right port, the right scheme?",
         in_log=False,
     ),
     Kind(
@@ -150,6 +215,21 @@ CATALOGUE = (
 )
 
 
+_HOW = frozenset(
+    {
+        "answers nothing",
+        "answers with an error",
+        "crash loop",
+        "ends by itself",
+        "killed",
+        "late fault",
+        "never healthy",
+        "too slow",
+    }
+)
+"""Kinds that only say how it showed."""
+
+
 def find_cause(message: str, log: str) -> Cause | None:
     """The kind that the error's or the log's words tell of, with the line that does."""
     for line in message.splitlines():
@@ -161,9 +241,7 @@ def find_cause(message: str, log: str) -> Cause | None:
 
 def _better(kind: Kind, line: str, log: str) -> Cause:
     """That it loops or is late only says how it showed; the log may say why."""
-    if kind.name in {"crash loop", "late fault", "too slow", "never healthy", "ends by itself"} and (
-        found := _in_log(log)
-    ):
+    if kind.name in _HOW and (found := _in_log(log)):
         return found
     return Cause(kind=kind.name, line=line.strip()[:300], help=kind.help)
 

@@ -18,15 +18,23 @@ class RecipeFailedError(WarmciError):
     """The recipe under test is at fault; a retry will not help."""
 
     exit_code = 1
+    final = False
+    """Whether another try, on whichever data, says the same: it is of the recipe's text, or a registry's word."""
 
-    def __init__(self, message: str, *, hint: str | None = None, log: str = "") -> None:
+    def __init__(self, message: str, *, hint: str | None = None, log: str = "", service: str = "") -> None:
         super().__init__(message, hint=hint)
         self.log = log
         """Last lines of the failing task, redacted by whoever renders them."""
+        self.service = service
+        """The one that failed, as the recipe calls it; empty where it is none, or not known."""
+        self.again = False
+        """Whether the run tries once more before it tells."""
 
 
 class RefusedError(RecipeFailedError):
     """The trust gate refuses what the recipe asks for (docs/security.md); the operator may allow it."""
+
+    final = True
 
 
 class UsageError(WarmciError):

@@ -1,8 +1,9 @@
-"""HTTP clients that find WarmCI's own names at this host's ingress, as a browser beside the apps would."""
+"""HTTP clients, all bounded: one that finds WarmCI's own names at this host's ingress, and one for the outside."""
 
 from __future__ import annotations
 
 import ipaddress
+import urllib.request
 from typing import TYPE_CHECKING
 
 import httpcore
@@ -11,7 +12,7 @@ import httpx
 from warmci.base import bounded, trust
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from http.cookiejar import Cookie
 
 CONNECT_TIMEOUT_S = 5.0
@@ -56,6 +57,30 @@ class _MappedTransport(httpx.HTTPTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         return bounded.response(super().handle_request(request), self._bounds)
+
+
+class _OutsideTransport(httpx.HTTPTransport):
+    """As httpx makes it, by the environment's proxy where that has one for this host, with our bounds below it."""
+
+    def __init__(self, host: httpx.URL, bounds: bounded.Bounds) -> None:
+        proxies = {} if urllib.request.proxy_bypass(host.host) else urllib.request.getproxies()
+        super().__init__(proxy=proxies.get(host.scheme) or proxies.get("all"))
+        pool = self._pool
+        pool._network_backend = bounded.Backend(pool._network_backend, bounds)  # noqa: SLF001  (a proxy's has no other way)
+        self._bounds = bounds
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return bounded.response(super().handle_request(request), self._bounds)
+
+
+def outside(url: str, *, total_s: float, most_bytes: int, headers: Mapping[str, str] | None = None) -> bounded.Client:
+    """A client for what lies at url, as the operator named it: a forge, a webhook. It follows no redirect.
+
+    total_s is for a whole request, most_bytes for its answer. Raises httpx.InvalidURL.
+    """
+    bounds, host = bounded.Bounds(total_s, most_bytes), httpx.URL(url)
+    transport = _OutsideTransport(host, bounds)
+    return bounded.Client(bounds, base_url=host, headers=headers, transport=transport, timeout=total_s)
 
 
 def is_mapped(host: str, base_domain: str) -> bool:

@@ -210,7 +210,7 @@ class RunResult(Record):
     images: dict[Line, Line] = {}
     domain: Line = ""
     attach: Line = ""
-    deviations: tuple[Line, ...] = ()
+    deviations: Annotated[tuple[Line, ...], BeforeValidator(text.entries)] = ()
     dependencies: dict[Line, Line] = {}
     canonical: CanonicalUse | None = None
     promotion: Promotion | None = None

@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 LINE_MAX = 2_000
 BLOCK_MAX = 65_536
 """Characters; of a block the end is kept, it tells the most."""
+LIST_MAX = 200
+"""Entries of a list that is shown."""
 _CUT = "…"
 # ECMA-48: CSI; OSC, DCS, SOS, PM and APC with their end on the same line; other escapes of two or three bytes.
 _SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)|[ -/]+[0-~]|[0-OQ-WYZ\\`-~])")
@@ -33,6 +39,13 @@ def line(value: str, limit: int = LINE_MAX) -> str:
     text = re.sub(r"[\n\t]+", " ", _visible(value[: 4 * limit]))
     text = _without_commands(text)
     return text if len(text) <= limit else text[: limit - 1] + _CUT
+
+
+def entries(values: Sequence[str], limit: int = LIST_MAX) -> tuple[str, ...]:
+    """The first of them; where there are too many the last entry says how many are left out."""
+    if len(values) <= limit:
+        return tuple(values)
+    return (*values[: limit - 1], f"{_CUT} and {len(values) - limit + 1} more")
 
 
 def _ended(text: str, limit: int) -> str:

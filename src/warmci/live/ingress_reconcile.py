@@ -103,6 +103,7 @@ class IngressReconciler:
         return record
 
     def _upgrade(self, record: IngressRecord, wanted: Release) -> Converged:
+        self._stack.fetch(self._home, wanted.commit)  # what does not come has stopped nothing, and is not remembered
         with self._choice.alone():
             try:
                 fresh = self._deploy(wanted.version, wanted.commit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from warmci.base import interrupts, names
@@ -133,7 +133,13 @@ class Reconciler:
         generation = names.new_id()
         home = keycloak_json.generation_dir(self._settings, generation)
         require_room(old)
-        with self._choice.alone():
+        with ExitStack() as alone:
+            try:  # images come while the old version serves: one that does not has stopped nothing
+                self._provide(record, wanted, old, home)
+                alone.enter_context(self._choice.alone())
+            except BaseException:
+                snapshot.remove(home)
+                raise
             realms = self._realms(record) if self._serves(record) else set()
             try:
                 self._move_data(record, old, home)
@@ -145,6 +151,11 @@ class Reconciler:
                     self._roll_back(record, wanted, error)
                 raise
         return Converged(Action.UPGRADE, serving.version, serving.url, f"from {record.version}")
+
+    def _provide(self, record: LiveRecord, wanted: Release, old: Path, home: Path) -> None:
+        """Its failure is not remembered: a registry may have the image, or answer, the next night."""
+        with self._stage(f"keycloak {wanted.version}: images"):
+            self._stack.provide(home, wanted.commit, load_deployment(old), record.url)
 
     def _move_data(self, record: LiveRecord, old: Path, home: Path) -> None:
         with self._stage(f"keycloak {record.version}: undeploy"):

@@ -65,11 +65,7 @@ class LiveStack:
         Returns it with its administrator's access, and what its next deployment needs.
         """
         work = generation / "recipe"
-        if (work / "repository").is_dir():
-            repository = Repository(keycloak_app.RECIPE, work / "repository")
-        else:
-            work.mkdir(mode=0o700, parents=True, exist_ok=True)
-            repository = clone(self.settings, keycloak_app.RECIPE, work)
+        repository = self._repository(work)
         secrets = kept.plain_secrets() if kept else {}
         env_commit = kept.env_commit if kept else commit
         ports = Ports(self.settings.locks_dir, self.settings.ports)
@@ -89,6 +85,19 @@ class LiveStack:
             ports.release()
         made = {"env_commit": env_commit, "secrets": deployment.secrets}
         return serving, DeploymentRecord.model_validate(made)
+
+    def provide(self, generation: Path, commit: str, kept: DeploymentRecord, url: str) -> None:
+        """Have the images of a commit here, while the one at `url` still serves."""
+        placement = self._placement(httpx.URL(url).port or 0)
+        site = keycloak_app.Site(placement, generation / "volumes", env_commit=kept.env_commit)
+        repository = self._repository(generation / "recipe")
+        keycloak_app.provide(self.engine, self.settings, site, repository, commit, console=self.console)
+
+    def _repository(self, work: Path) -> Repository:
+        if (work / "repository").is_dir():
+            return Repository(keycloak_app.RECIPE, work / "repository")
+        work.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return clone(self.settings, keycloak_app.RECIPE, work)
 
     def _placement(self, port: int) -> Placement:
         mode = self.settings.endpoint_mode

@@ -20,6 +20,7 @@ from warmci.recipe.repository import Repository, clone
 from warmci.swarm import nodes, reap
 from warmci.swarm.deployment import Deployment
 from warmci.swarm.evidence import last_line
+from warmci.swarm.pull import provide
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,15 +67,22 @@ class TraefikStack:
         return commits == {record.commit} and record.domain == self.domain and same
 
     def fetch(self, home: Path, commit: str) -> None:
-        """Have the recipe's commit here: before anything is taken down, for its forge may not answer."""
-        if (home / "recipe" / "repository").is_dir() and self._repository(home).contains(commit):
-            return
-        fresh = home / "recipe.new"
-        fs.remove_tree(fresh)
-        fresh.mkdir(mode=0o700, parents=True)
-        clone(self.settings, RECIPE, fresh)
-        fs.remove_tree(home / "recipe")
-        fs.rename_durable(fresh, home / "recipe")
+        """Have the recipe's commit and its images here: before anything is taken down, for neither need come."""
+        if not (home / "recipe" / "repository").is_dir() or not self._repository(home).contains(commit):
+            fresh = home / "recipe.new"
+            fs.remove_tree(fresh)
+            fresh.mkdir(mode=0o700, parents=True)
+            clone(self.settings, RECIPE, fresh)
+            fs.remove_tree(home / "recipe")
+            fs.rename_durable(fresh, home / "recipe")
+        provide(
+            self.engine,
+            self._rendered(self._repository(home), commit).images.values(),
+            state_dir=self.settings.state_dir,
+            run=INGRESS_RUN,
+            deadline_s=self.settings.pull_timeout_s,
+            on_change=self.console.progress,
+        )
 
     def _repository(self, home: Path) -> Repository:
         return Repository(RECIPE, home / "recipe" / "repository")

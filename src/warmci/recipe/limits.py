@@ -1,11 +1,11 @@
-"""What a recipe asks for and what Swarm sets: the seconds that a deployment may take, the length of names."""
+"""What a recipe asks for and what Swarm sets: the seconds of a deployment, the length of names, ports."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
 
-from warmci.base.errors import UsageError
+from warmci.base.errors import RecipeFailedError, UsageError
 from warmci.recipe.trust_gate import real_name
 
 if TYPE_CHECKING:
@@ -43,6 +43,22 @@ def require_short_names(document: Mapping[str, Any], stack: str) -> None:
                 f"the {what}'s name {name} has {len(name)} characters, Swarm allows {most}",
                 hint="set a shorter base_domain; it is part of a canonical's stack name, as the domain is with abra",
             )
+
+
+def require_distinct_ports(document: Mapping[str, Any]) -> None:
+    """Raise RecipeFailedError for a port that two services want: Swarm gives it to one. Ours are never published."""
+    taken: dict[tuple[str, str], str] = {}
+    for name, service in document["services"].items():
+        for entry in service.get("ports") or []:
+            wanted = str(entry.get("published") or ""), str(entry.get("protocol") or "tcp")
+            if not wanted[0] or entry.get("mode") == "host":
+                continue  # of each node's own; placement may keep them apart
+            if wanted in taken:
+                raise RecipeFailedError(
+                    f"port {'/'.join(wanted)} is published by {taken[wanted]} and by {name}: Swarm gives it to one",
+                    hint="publish it once, or each in mode: host on nodes of their own",
+                )
+            taken[wanted] = name
 
 
 def _names(document: Mapping[str, Any], stack: str) -> Iterator[tuple[str, str, int]]:

@@ -158,6 +158,7 @@ def render(
     )
     compose.place_binds(document, tree)
     limits.require_short_names(document, placement.stack)
+    limits.require_distinct_ports(document)
     asked_s, wrong = limits.asked_seconds(document, placement.stack, scope)
     deviations += wrong
     images = {name: str(service.get("image", "")) for name, service in document["services"].items()}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import httpx
 from pydantic import ValidationError
 
+from warmci.base import http
 from warmci.base.errors import InfraError
 from warmci.base.fs import write_json
 from warmci.base.models import Line, Record
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _SUBJECT = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
 _WEBHOOK_TIMEOUT_S = 10.0
+_WEBHOOK_ANSWER_MAX = 2**20
 
 
 class Alert(Record):
@@ -70,7 +72,8 @@ def _read(path: Path) -> Alert | None:
 
 def _post(url: str, raised: Alert, console: Console) -> None:
     try:
-        answer = httpx.post(url, json=raised.model_dump(mode="json"), timeout=_WEBHOOK_TIMEOUT_S)
+        with http.outside(url, total_s=_WEBHOOK_TIMEOUT_S, most_bytes=_WEBHOOK_ANSWER_MAX) as client:
+            answer = client.post(url, json=raised.model_dump(mode="json"))
         reason = "" if answer.is_success else f"HTTP {answer.status_code}"
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         reason = type(error).__name__  # its words may hold the URL, which is a secret

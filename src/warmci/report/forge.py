@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import httpx
 
+from warmci.base import http
 from warmci.base.errors import InfraError, UsageError
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 State = Literal["pending", "success", "error", "failure", "warning"]
 REQUEST_TIMEOUT_S = 10.0
+ANSWER_MAX = 16 * 2**20
+"""Bytes: a page of fifty comments that are as long as a forge allows."""
 _NAME = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}"
 _REPOSITORY = re.compile(rf"{_NAME}/{_NAME}")
 _NUMBER = re.compile(r"[1-9][0-9]{0,9}")
@@ -45,11 +48,11 @@ class Forge:
         self._repository = _checked("forge repository", _REPOSITORY, repository)
         self._url = url.rstrip("/")
         self._token = token
-        self._client = httpx.Client(
-            base_url=f"{self._url}/api/v1/",
+        self._client = http.outside(  # without redirects: one would carry the token to another host
+            f"{self._url}/api/v1/",
             headers={"Authorization": f"token {token}", "Accept": "application/json"},
-            timeout=REQUEST_TIMEOUT_S,
-            follow_redirects=False,  # a redirect would carry the token to another host
+            total_s=REQUEST_TIMEOUT_S,
+            most_bytes=ANSWER_MAX,
         )
 
     def __enter__(self) -> Self:

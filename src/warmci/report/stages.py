@@ -32,9 +32,12 @@ class Stage:
     skipped: bool = False
     hint: str = "all that was seen is in the run's directory"
     """What a reader of a failed test does next."""
+    _final: set[str] = field(default_factory=set)
 
-    def check(self, name: str, ok: bool, message: str = "", log: str = "") -> None:
-        """Record a generic test; log: what the app said, shown above the message."""
+    def check(self, name: str, ok: bool, message: str = "", log: str = "", *, final: bool = False) -> None:
+        """Record a generic test; log: what the app said, shown above the message; final: as of RecipeFailedError."""
+        if final:
+            self._final.add(name)
         if ok:
             self.tests.append(TestOutcome(name=name, outcome="passed", seconds=0.0))
             return
@@ -51,11 +54,13 @@ class Stage:
         if failed:
             first = failed[0]
             more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
-            raise RecipeFailedError(
+            error = RecipeFailedError(
                 f"{first.name}{more}: {first.reason or 'failed'}",
                 hint=self.hint,
                 log="\n".join(filter(None, (first.message, first.output))),
             )
+            error.final = any(test.name in self._final for test in failed)
+            raise error
 
 
 class Recorder:

@@ -13,7 +13,7 @@ from warmci.base.errors import InfraError, RecipeFailedError
 from warmci.base.labels import COMMIT_LABEL, NAMESPACE_LABEL
 from warmci.base.models import Ingress
 from warmci.recipe.render import changed_services
-from warmci.run import anonymous, kept, serving
+from warmci.run import anonymous, kept, overlay_faults, serving
 from warmci.run.behind_traefik import BehindTraefik
 from warmci.run.pulls import rendered_at
 from warmci.run.watch import Watch
@@ -52,6 +52,7 @@ class App:
     def __post_init__(self) -> None:
         self._base: Rendered | None = None
         self._submitted: Rendered | None = None
+        self._took = False
         work = self.context.work_dir / self.placement.stack
         work.mkdir(mode=0o700)
         self.new_volumes.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -94,15 +95,22 @@ class App:
     # --- deploying
 
     def _render(self, commit: str) -> Rendered:
+        self._took = False
         rendered = rendered_at(self.context, self.placement, self.env_commit, commit)
         self.context.deviate(*rendered.deviations)
         return rendered
+
+    def may_be_the_overlays(self, red: RecipeFailedError) -> bool:
+        """Whether this red, told just now, may come of the overlay below its data (run/overlay_faults.py)."""
+        documents = [rendered for rendered in (self._base, self._submitted) if rendered is not None]
+        with_data = {name for rendered in documents for services in mounts(rendered).values() for name in services}
+        return overlay_faults.may_be(red, ran=self._took, with_data=with_data)
 
     def _facts(self) -> dict[str, str]:
         return {"url": self.placement.url, "domain": self.placement.domain, "port": str(self.placement.port)}
 
     def _submit(self, rendered: Rendered) -> None:
-        self._base, self._submitted = self.rendered, rendered
+        self._base, self._submitted, self._took = self.rendered, rendered, False
         realm = self.context.realm
         fixed = {**self.context.config.secrets, **(realm.secrets(self._facts()) if realm else {})}
         self.context.console.redact.add(*fixed.values())
@@ -110,7 +118,7 @@ class App:
             self.deployment.deploy(rendered, fixed)
         finally:
             self.context.console.redact.add(*self.secrets.values())
-        self.rendered = rendered
+        self.rendered, self._took = rendered, True
         if self.placement.fronted:
             self.way.follow(rendered.route)
         if self.context.realm:
@@ -215,14 +223,15 @@ class App:
             word = f"mount:{name}"
             stays = bool(mounts(after).get((name, target))) or word in self.context.config.allow
             message = f"{target} of {', '.join(sorted(services))} no longer shows volume {name} (allow: {word})"
-            stage.check(f"volume {name} is still at {target}", stays, message)
+            stage.check(f"volume {name} is still at {target}", stays, message, final=True)
         for name in before.volumes:
             kept = (self.volume_dirs[name] / self._canary).is_file()
             stage.check(f"data in volume {name} survived", kept, f"a file put into {name} before the upgrade is gone")
         self.remove_canaries()
         was, now = before.route, after.route
         routed = was is None or (now is not None and (was.source, now.source) != ("traefik", "ports"))
-        stage.check("the app is still routed", routed, "the head lost the Traefik labels that it was reached by")
+        lost = "the head lost the Traefik labels that it was reached by"
+        stage.check("the app is still routed", routed, lost, final=True)
 
     def _check_serving(self, stage: Stage) -> None:
         """The app itself answers below 400 under its own name; a proxy's 404 does not pass for it."""
@@ -230,17 +239,18 @@ class App:
         if route is None:
             return  # said in the stage's detail and as a deviation
         behind = self.placement.ingress is Ingress.TRAEFIK
-        ok, message = self._ask_through_traefik(route) if behind else self._ask(route)
-        why, log = ("", "") if ok else self._watch.why_unreached(route.service, route.port)
+        ok, message, listens = self._ask_through_traefik(route) if behind else self._ask(route)
+        why, log = ("", "") if ok else self._watch.why_unreached(route.service, None if listens else route.port)
         path = self.context.config.health_path
         stage.check(f"serves {path}", ok, f"{message}; {why}" if why else message, log)
 
-    def _ask_through_traefik(self, route: Route) -> tuple[bool, str]:
+    def _ask_through_traefik(self, route: Route) -> tuple[bool, str, bool]:
         context = self.context
         asked = BehindTraefik(context.settings, self.placement, route, context.config.health_path, context.ingress.api)
-        return asked.wait(self._watch.require_alive)
+        return *asked.wait(self._watch.require_alive), False  # Traefik does not tell whose answer it is
 
-    def _ask(self, route: Route) -> tuple[bool, str]:
+    def _ask(self, route: Route) -> tuple[bool, str, bool]:
+        """(whether it serves, in words, whether a task has answered at all)."""
         began, settings = time.monotonic(), self.context.settings
         path = self.context.config.health_path
         with http.client(
@@ -259,7 +269,8 @@ class App:
                 self._watch.require_alive()
                 time.sleep(_SERVING_POLL_S)
         url = self.placement.url_at(route.host)
-        return ok, f"{url}{path} does not serve after {_SERVING_DEADLINE_S:.0f} s; last: {seen}"
+        message = f"{url}{path} does not serve after {_SERVING_DEADLINE_S:.0f} s; last: {seen}"
+        return ok, message, serving.is_the_apps(seen)
 
     def _unasked(self) -> str:
         rendered = self._require_rendered()

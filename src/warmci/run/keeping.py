@@ -51,13 +51,14 @@ def _keep(keeping: Keeping, context: Context, app: App, phase: Phase, outcome: W
 
 
 @contextmanager
-def at_end(context: Context, app: App, phase: Phase, *, last: bool = True, red: bool = True) -> Iterator[None]:
+def at_end(context: Context, app: App, phase: Phase, *, last: bool = True) -> Iterator[None]:
     """Around an app's stages: keeps it where they end red, and the last one of a run also where they end green."""
     keeping, wanted = context.keeping, context.request.keep
     try:
         yield
     except (RecipeFailedError, InfraError) as fault:
-        if keeping is not None and wanted and red:
+        is_last_try = not (isinstance(fault, RecipeFailedError) and fault.again)
+        if keeping is not None and wanted and is_last_try:
             _keep(keeping, context, app, phase, _outcome(context, fault))
         raise
     if keeping is not None and wanted == "always" and last:

@@ -8,8 +8,7 @@ from warmci.base import docker_cli
 from warmci.base.errors import RecipeFailedError, UnverifiedError
 from warmci.recipe.config import filled
 from warmci.recipe.render import kept_env, render
-from warmci.swarm import pulled
-from warmci.swarm.pull import MissingImageError, pull_images
+from warmci.swarm.pull import MissingImageError, provide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,14 +83,14 @@ def _images_of_past(context: Context, placement: Placement, commit: str) -> list
 
 
 def pull(context: Context, wanted: list[str]) -> list[str]:
-    """Those that the engine lacks; what it has is never asked for, so that images without a registry work."""
-    engine, settings = context.engine, context.settings
-    lacking = pulled.absent(engine, wanted)
-    try:
-        pull_images(engine, lacking, deadline_s=settings.pull_timeout_s, on_change=context.console.progress)
-    finally:
-        pulled.record(settings.state_dir, engine, lacking, context.run_id)
-    return lacking
+    return provide(
+        context.engine,
+        wanted,
+        state_dir=context.settings.state_dir,
+        run=context.run_id,
+        deadline_s=context.settings.pull_timeout_s,
+        on_change=context.console.progress,
+    )
 
 
 def _told(come: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from warmci.base.errors import InfraError, RecipeFailedError, RollbackError, UnverifiedError, WarmciError
@@ -13,6 +14,7 @@ from warmci.store import attach, quiesce, snapshot
 from warmci.store.manifest import compare
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from warmci.base.models import Canonical
@@ -54,9 +56,9 @@ def run_quick(context: Context, canonical: Canonical) -> None:
     context.deviate(f"late faults: not watched for (cold watches for {context.settings.watch_s:.0f} s)")
     placement = _place(context, canonical, head=context.head)
     try:
-        changed = _upgraded(context, canonical, placement, "quick", context.config.attach, again=True)
+        changed = _upgraded(context, canonical, placement, "quick", context.config.attach)
     except RecipeFailedError as red:
-        if context.attached != "overlay":
+        if not red.again:
             raise
         # A reader that has a file mapped does not see what is written to an overlay's copy of it: no fault of the head.
         context.deviate(f"red on an overlay, tried again on a copy: {red.message}")
@@ -72,21 +74,15 @@ def run_quick(context: Context, canonical: Canonical) -> None:
 
 
 def _upgraded(
-    context: Context,
-    canonical: Canonical,
-    placement: Placement,
-    title: str,
-    prefer: Literal["overlay", "copy"],
-    *,
-    again: bool = False,
+    context: Context, canonical: Canonical, placement: Placement, title: str, prefer: Literal["overlay", "copy"]
 ) -> bool:
     """Attach, deploy, upgrade, test, roll back; whether the head changed any service.
 
-    again: where it is red on an overlay it is tried once more, so that nothing is kept of it.
+    Nothing is kept of a red that is tried again.
     """
     app = _on_canonical(context, canonical, placement, title, _attach(context, canonical, prefer))
     try:
-        with at_end(context, app, "quick", red=not (again and context.attached == "overlay")):
+        with at_end(context, app, "quick"), _judged(context, app):
             app.install(canonical.commit, "deploy the canonical")
             changed = app.upgrade(context.head)
             app.test("quick")
@@ -106,6 +102,16 @@ def run_open(context: Context, canonical: Canonical) -> None:
             context.last_images = app.images()
     finally:
         _roll_back(context, app, canonical)
+
+
+@contextmanager
+def _judged(context: Context, app: App) -> Iterator[None]:
+    """Says of a red whether it is tried again."""
+    try:
+        yield
+    except RecipeFailedError as red:
+        red.again = context.attached == "overlay" and app.may_be_the_overlays(red)
+        raise
 
 
 def run_drill(context: Context, canonical: Canonical) -> None:

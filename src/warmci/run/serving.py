@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from warmci.swarm.haproxy import NO_TASK
+from warmci.base.bounded import TOO_LONG
+from warmci.swarm.haproxy import NO_TASK, NOBODY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +36,11 @@ def look(client: Client, path: str) -> tuple[str, bool]:
             return judged(response)
     except httpx.HTTPError as error:
         return f"{type(error).__name__}: {error}", False
+
+
+def is_the_apps(seen: str) -> bool:
+    """Whether what look() saw is an answer of a task, so that something listens where it is asked."""
+    return (seen.startswith("HTTP ") and NOBODY not in seen) or TOO_LONG in seen
 
 
 def judged(response: httpx.Response) -> tuple[str, bool]:

@@ -65,12 +65,16 @@ class Watch:
             f"{seen.words or state.last_error or 'no word from the task'}",
             hint=seen.hint("the task's log is in the result"),
             log=seen.text,
+            service=state.name,
         )
 
-    def why_unreached(self, service: str, port: int) -> tuple[str, str]:
-        """(what the routed service's sockets or words tell of why nothing answers on that port, its last lines)."""
+    def why_unreached(self, service: str, port: int | None) -> tuple[str, str]:
+        """(what the routed service's sockets or words tell of why nothing answers on that port, its last lines).
+
+        port: None where something listens there, so that its sockets tell nothing.
+        """
         running = self._engine.service_containers(self._stack, service)
         newest = max(running, key=lambda item: int(item["Created"]), default=None)
         sockets = listening.listeners(self._engine, str(newest["Id"])) if newest else None
         seen = evidence.of_service(self._engine, self._stack, service)
-        return listening.diagnosis(sockets, port) or seen.words, seen.text
+        return (listening.diagnosis(sockets, port) if port else "") or seen.words, seen.text

@@ -10,12 +10,11 @@ from pydantic import SecretStr
 
 from warmci.base import authority, docker_cli, http
 from warmci.base.errors import InfraError
-from warmci.base.labels import LIVE_RUN
 from warmci.recipe.config import filled, load_config
 from warmci.recipe.render import Placement, kept_env, render
 from warmci.sso import admin_rest
 from warmci.sso.admin_rest import ADMIN_SECRET
-from warmci.swarm import pulled
+from warmci.swarm import pull
 from warmci.swarm.deployment import Deployment
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     import httpx
 
     from warmci.base.settings import Settings
+    from warmci.recipe.render import Rendered
     from warmci.recipe.repository import Repository
     from warmci.report.console import Console
     from warmci.swarm.engine import Engine
@@ -87,30 +87,50 @@ def deploy(
 ) -> tuple[Provider, Deployment]:
     """Deploy the keycloak recipe and wait until it serves at its own URL; the access is the administrator's."""
     config, placement = load_config(settings.recipes_dir, RECIPE), site.placement
-    facts = {"url": placement.url, "domain": placement.domain, "port": str(placement.port)}
-    tree = repository.checkout(commit)
-    env = kept_env(repository.checkout(site.env_commit or commit), tree, placement, filled(config.env, facts))
-    cli = docker_cli.find(settings.docker_cli)
-    rendered = render(tree, commit, env, placement, config.allow, cli, config.ask(placement.domain))
+    rendered = _rendered(settings, site, repository, commit)
     site.volumes.mkdir(mode=0o700, parents=True, exist_ok=True)
     kept = {path.name: path for path in site.volumes.iterdir()}
     deployment = Deployment(engine, placement, work_dir, kept, site.volumes, dict(site.secrets), announce)
     deployment.claim()
     console.redact.add(*site.secrets.values(), *config.secrets.values())
-    lacking = pulled.absent(engine, rendered.images.values()) if placement.run != LIVE_RUN else []
+    _pull(engine, settings, rendered, placement.run, console)
     try:
         deployment.deploy(rendered, config.secrets)
     finally:
         console.redact.add(*deployment.secrets.values())
     deadline_s = rendered.deadline_s(settings.deploy_timeout_s, settings.deploy_timeout_max_s)
-    try:
-        deployment.wait(deadline_s, console.progress)
-    finally:
-        pulled.record(settings.state_dir, engine, lacking, placement.run)
+    deployment.wait(deadline_s, console.progress)
     access = admin_access(placement.url, deployment.secrets)
     with client_for(settings, placement.url) as client:
         admin_rest.wait_healthy(client, placement.url, deadline_s=deadline_s)
     return Provider(access, placement.domain, rendered.version), deployment
+
+
+def provide(
+    engine: Engine, settings: Settings, site: Site, repository: Repository, commit: str, *, console: Console
+) -> None:
+    """Have its images, before anything is taken down for it. Raises as deploy does for an image that does not come."""
+    _pull(engine, settings, _rendered(settings, site, repository, commit), site.placement.run, console)
+
+
+def _rendered(settings: Settings, site: Site, repository: Repository, commit: str) -> Rendered:
+    config, placement = load_config(settings.recipes_dir, RECIPE), site.placement
+    facts = {"url": placement.url, "domain": placement.domain, "port": str(placement.port)}
+    tree = repository.checkout(commit)
+    env = kept_env(repository.checkout(site.env_commit or commit), tree, placement, filled(config.env, facts))
+    cli = docker_cli.find(settings.docker_cli)
+    return render(tree, commit, env, placement, config.allow, cli, config.ask(placement.domain))
+
+
+def _pull(engine: Engine, settings: Settings, rendered: Rendered, run: str, console: Console) -> None:
+    pull.provide(
+        engine,
+        rendered.images.values(),
+        state_dir=settings.state_dir,
+        run=run,
+        deadline_s=settings.pull_timeout_s,
+        on_change=console.progress,
+    )
 
 
 def admin_access(url: str, secrets: Mapping[str, str]) -> admin_rest.KeycloakAccess:

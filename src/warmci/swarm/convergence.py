@@ -25,7 +25,12 @@ if TYPE_CHECKING:
     from warmci.swarm.service_state import ServiceState
 
 _POLL_S = 0.2
-_ENGINE_FAULT = re.compile(r"no space left|address pools|failed to mount local volume", re.IGNORECASE)
+# What this host has not, or has not left; another would run it.
+_ENGINE_FAULT = re.compile(
+    r"no space left|address pools|failed to mount local volume|range of cpus is from|could not select device driver"
+    r"|unknown or invalid runtime name|your kernel does not support|too many open files in system",
+    re.IGNORECASE,
+)
 
 
 def wait_converged(
@@ -76,7 +81,8 @@ def failure(engine: Engine, hopeless: Hopeless) -> RecipeFailedError | InfraErro
     if _ENGINE_FAULT.search(state.last_error):
         return InfraError(f"{what}: {state.last_error}", hint="warmci doctor")
     words = seen.words or state.last_error or "no word from the task"
-    return RecipeFailedError(f"{what}: {words}", hint=seen.hint("the task's log is in the result"), log=seen.text)
+    hint = seen.hint("the task's log is in the result")
+    return RecipeFailedError(f"{what}: {words}", hint=hint, log=seen.text, service=state.name)
 
 
 def _too_late(engine: Engine, stack: str, states: list[ServiceState], deadline_s: float) -> WarmciError:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from warmci.swarm.engine import Engine
 
 LOG_LINES = 25
+_PROBE_S = 30.0
+"""A health check's timeout where nobody set one; the engine's default."""
 CHECK_HINT = "a longer healthcheck.start_period, if it only starts slowly; else run its command in the container"
 _NOISE = re.compile(r"^\s*$|^\s*(at |goroutine |\.{3})")
 _TELLING = re.compile(
@@ -109,8 +111,16 @@ def _unhealthy(found: dict[str, Any]) -> str:
     failed = [item for item in health.get("Log") or [] if item.get("ExitCode")]
     if not failed or health.get("Status") == "healthy":
         return ""
-    output = str(failed[-1].get("Output", "")).strip() or "no output"
-    return f"health check (exit {failed[-1]['ExitCode']}): {output[-500:]}"
+    return f"health check (exit {failed[-1]['ExitCode']}): {_said(found, failed[-1])}"
+
+
+def _said(found: dict[str, Any], probe: dict[str, Any]) -> str:
+    """What a probe printed, and whether its time was over: the engine kills it then, and it says nothing."""
+    output = str(probe.get("Output", "")).strip()[-500:]
+    timeout_s = ((found.get("Config") or {}).get("Healthcheck") or {}).get("Timeout", 0) / 1e9 or _PROBE_S
+    began, ended = _moment(probe.get("Start")), _moment(probe.get("End"))
+    is_late = bool(began and ended) and ended - began >= timeout_s and "timeout" not in output.lower()
+    return "; ".join(filter(None, (f"no end within its timeout of {timeout_s:g} s" * is_late, output))) or "no output"
 
 
 def _moment(text: object) -> float:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 TOOL = "haproxy"
 NO_TASK = "x-warmci-direct"
 """Header of what HAProxy itself answers; taken off whatever a task answers."""
-_OWN_ERRORS = {502: "the task sent no answer", 503: "no task answers", 504: "the task is too slow"}
+NOBODY = "no task answers"
+_OWN_ERRORS = {502: "the task sent no answer", 503: NOBODY, 504: "the task is too slow"}
 _SLOTS = 16
 _SCHEMES = {"http": "", "https": " ssl verify none sni req.hdr(host),field(1,:)", "h2c": " proto h2"}
 _logger = logging.getLogger(__name__)

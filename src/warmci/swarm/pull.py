@@ -6,6 +6,7 @@ docker-registry): only words that say "there is no such image" blame the recipe,
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 import time
@@ -13,16 +14,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from warmci.base.errors import InfraError, RecipeFailedError
+from warmci.base.labels import LIVE_RUNS
+from warmci.swarm import pulled
 from warmci.swarm.images import PullRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
     from typing import Any
 
     from warmci.swarm.engine import Engine
 
 _AT_ONCE = 3
 _LOOK_S = 0.5
+MANIFEST_S = 90.0
+"""Without a manifest by then there is no registry, though something took the connection; the engine would wait on."""
 _HUB = "docker.io"
 _MB = 1_000_000
 _WORDS_MAX = 400
@@ -56,6 +62,8 @@ _HINTS = (
 class MissingImageError(RecipeFailedError):
     """The registry has answered: there is no such image, for nobody who uses the recipe."""
 
+    final = True
+
 
 @dataclass
 class _Pull:
@@ -66,10 +74,13 @@ class _Pull:
     layers: dict[str, tuple[int, int]] = field(default_factory=dict)
     failure: BaseException | None = None
     done: bool = False
+    begun: float = math.inf
+    has_manifest: bool = False
 
     def run(self, turn: threading.Semaphore, wake: threading.Event) -> None:
         try:
             with turn:
+                self.begun = time.monotonic()
                 self.engine.pull(self.reference, self._note)
         except BaseException as error:  # noqa: BLE001  (raised in the caller's thread)
             self.failure = error
@@ -78,6 +89,8 @@ class _Pull:
             wake.set()
 
     def _note(self, line: dict[str, Any]) -> None:
+        # That one has begun: engines differ in whether they say so before or after the manifest has come.
+        self.has_manifest |= "Pulling from" not in str(line.get("status"))
         detail = line.get("progressDetail") or {}
         if line.get("status") == "Downloading" and detail.get("total"):
             self.layers[str(line.get("id"))] = (int(detail.get("current", 0)), int(detail["total"]))
@@ -86,6 +99,29 @@ class _Pull:
         known = list(self.layers.values())
         size = f" {sum(c for c, _ in known) / _MB:.0f} of {sum(t for _, t in known) / _MB:.0f} MB" if known else ""
         return f"{self.reference}{size}"
+
+
+def provide(
+    engine: Engine,
+    references: Iterable[str],
+    *,
+    state_dir: Path,
+    run: str,
+    deadline_s: float,
+    on_change: Callable[[str], None],
+) -> list[str]:
+    """Pull those that the engine lacks, and remember for which run; returns them. Raises as pull_images.
+
+    What it has is never asked for, so that images without a registry work. Of what is live nothing is remembered: it
+    is never pruned.
+    """
+    lacking = pulled.absent(engine, references)
+    try:
+        pull_images(engine, lacking, deadline_s=deadline_s, on_change=on_change)
+    finally:
+        if run not in LIVE_RUNS:
+            pulled.record(state_dir, engine, lacking, run)
+    return lacking
 
 
 def pull_images(
@@ -111,9 +147,20 @@ def pull_images(
                 f"images are not pulled after {deadline_s:.0f} s; under way: {', '.join(map(str, left))}",
                 hint="raise pull_timeout_s if the registry is only slow",
             )
+        for pull in left:
+            if not pull.has_manifest and time.monotonic() - pull.begun > MANIFEST_S:
+                raise _silent(engine, pull.reference)
         on_change(f"pulling {', '.join(map(str, left))}")
         wake.wait(_LOOK_S)
         wake.clear()
+
+
+def _silent(engine: Engine, reference: str) -> InfraError:
+    registry = engine.registry_of(reference)
+    return InfraError(
+        f"image {reference} cannot be pulled from {registry}: no manifest after {MANIFEST_S:.0f} s",
+        hint=f"retry when {registry} answers again",
+    )
 
 
 def fault(engine: Engine, reference: str, refused: PullRefusedError) -> MissingImageError | InfraError:
