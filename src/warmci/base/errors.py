@@ -36,6 +36,11 @@ class RefusedError(RecipeFailedError):
 
     final = True
 
+    def __init__(self, message: str, *, refused: dict[str, list[str]], hint: str | None = None, log: str = "") -> None:
+        """refused: each word for recipe.toml's `allow`, with the reasons."""
+        super().__init__(message, hint=hint, log=log)
+        self.refused = refused
+
 
 class UsageError(WarmciError):
     """Wrong arguments, names or settings."""

@@ -20,6 +20,7 @@ from warmci.cli import (
     metrics,
     prune,
     realms,
+    recipe,
     snapshot,
     status,
     sweep,
@@ -42,6 +43,7 @@ app.add_typer(keycloak.app, name="keycloak", help="The live-warm Keycloak.")
 app.add_typer(ingress.app, name="ingress", help="The live-warm Traefik, and its CA.")
 app.add_typer(realms.app, name="realms", help="The throw-away realms at the live Keycloak.")
 app.add_typer(canonical.app, name="canonical", help="The registry of known-good recipes.")
+app.add_typer(recipe.app, name="recipe", help="Recipes: begin one, look at one, list them.")
 app.add_typer(snapshot.app, name="snapshot", help="The data of canonicals.")
 app.add_typer(kept.app, name="run", help="One run: what it said, and its app while that is kept.")
 app.command()(status.status)

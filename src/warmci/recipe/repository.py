@@ -133,6 +133,12 @@ class Repository:
         shown = ", ".join(tags[:_TAGS_SHOWN]) + (f" and {len(tags) - _TAGS_SHOWN} more" if tags[_TAGS_SHOWN:] else "")
         return [f"tags that are no release (x.y.z+upstream) are passed over: {shown}"] if tags else []
 
+    def lightweight_tags(self, head: str) -> list[str]:
+        """Releases in head's history whose tag is no object of its own."""
+        kinds = git("for-each-ref", "--format=%(objecttype) %(refname:lstrip=2)", "refs/tags", cwd=self.path)
+        light = {line.partition(" ")[2] for line in kinds.splitlines() if line.startswith("commit ")}
+        return [release.version for release in self.releases(head) if release.version in light]
+
     def _tags(self, head: str) -> list[str]:
         form = ("--sort=-creatordate", "--format=%(refname:lstrip=2)")
         return git("tag", "--merged", head, *form, cwd=self.path).splitlines()

@@ -105,6 +105,11 @@ def _own(name: str | None, prefix: str) -> bool:
     return name is None or str(name).startswith(prefix)
 
 
+def allowed_text(what: str) -> str:
+    """How the result says that the operator allowed it."""
+    return f"allowed by the operator: {what}"
+
+
 def check(document: Document, stack: str, domain: str, allow: Sequence[str], *, shared: bool = False) -> list[str]:
     """What was allowed, for the result. shared: others are behind the same Traefik.
 
@@ -114,13 +119,14 @@ def check(document: Document, stack: str, domain: str, allow: Sequence[str], *, 
     refused: dict[str, list[str]] = {}
     for what, why in findings(document, stack, domain, shared=shared):
         if what in allow:
-            allowed.append(f"allowed by the operator: {what}")
+            allowed.append(allowed_text(what))
         else:
             refused.setdefault(what, []).append(why)
     if refused:
         words = ", ".join(json.dumps(what, ensure_ascii=False) for what in refused)
         raise RefusedError(
             f"refused: {'; '.join(why for reasons in refused.values() for why in reasons)}",
+            refused=refused,
             hint=f"if the operator trusts this: allow = [{words}] in the recipe's recipe.toml",
             log="\n".join(f"{what}: {'; '.join(reasons)}" for what, reasons in refused.items()),
         )

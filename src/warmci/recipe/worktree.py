@@ -53,12 +53,16 @@ def told(changed: list[str]) -> str:
     return ", ".join(changed[:_SHOWN]) + more
 
 
+def is_bare(source: Path) -> bool:
+    return git("rev-parse", "--is-bare-repository", cwd=source, check=False) == "true"
+
+
 def commit_as_it_is(clone: Path, source: Path, parent: str) -> str:
     """A commit, in the clone alone, of the directory as it is, without what .gitignore names; parent where it is clean.
 
     Raises UsageError where the directory has no work tree.
     """
-    if git("rev-parse", "--is-bare-repository", cwd=source, check=False) == "true":
+    if is_bare(source):
         raise UsageError(f"{source} is a bare repository, which has no work tree", hint="leave out --worktree")
     _read_index(clone, parent)
     git(f"--work-tree={source}", "add", "--all", cwd=clone, timeout_s=CLONE_TIMEOUT_S)
