@@ -100,7 +100,7 @@ def test_bad_settings_are_a_usage_error(monkeypatch: pytest.MonkeyPatch, capsys:
 
 def test_no_canonical_is_an_empty_list_and_no_such_one(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert app.main(["canonical", "list", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == []
+    assert json.loads(capsys.readouterr().out) == {"schema_version": 1, "canonicals": []}
     assert app.main(["canonical", "show", "demo"]) == 2
     said = capsys.readouterr()
     assert "there is no canonical of demo" in said.err
@@ -113,7 +113,7 @@ def test_a_canonical_is_shown_without_its_secrets(canonical: str, capsys: pytest
         assert app.main(arguments) == 0
         said = capsys.readouterr()
         value = json.loads(said.out)
-        found = value[0] if isinstance(value, list) else value
+        found = value["canonicals"][0] if "canonicals" in value else value
         assert found["snapshot"] == canonical
         assert found["secrets"] == ["db_password"]
         assert "canary-5eCret" not in said.out + said.err

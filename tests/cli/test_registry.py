@@ -22,11 +22,11 @@ Said = pytest.CaptureFixture[str]
 def test_snapshots_are_listed_and_shown(state: Path, canonical: str, capsys: Said) -> None:
     orphan = save(state, content="orphan").id
     assert app.main(["snapshot", "list", "--json"]) == 0
-    found = {item["id"]: item for item in json.loads(capsys.readouterr().out)}
+    found = {item["id"]: item for item in json.loads(capsys.readouterr().out)["snapshots"]}
     assert {name: item["canonical"] for name, item in found.items()} == {canonical: True, orphan: False}
     assert (found[canonical]["files"], found[canonical]["bytes"]) == (6, 32)
     assert app.main(["snapshot", "show", "demo", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == found[canonical]
+    assert json.loads(capsys.readouterr().out) == {"schema_version": 1, **found[canonical]}
     assert app.main(["snapshot", "show", "demo", orphan]) == 0
     assert "canonical: no" in capsys.readouterr().err
     assert app.main(["snapshot", "show", "demo", "20200101T000000Z-000000"]) == 2
@@ -38,10 +38,13 @@ def test_an_unreadable_canonical_is_told_by_every_list(state: Path, canonical: s
     CanonicalStore(state).commit(canonical_of(save(state, "other")))
     assert app.main(["canonical", "list", "--json"]) == 3
     said = capsys.readouterr()
-    assert {item["recipe"]: item["state"] for item in json.loads(said.out)} == {"demo": "unreadable", "other": "good"}
+    assert {item["recipe"]: item["state"] for item in json.loads(said.out)["canonicals"]} == {
+        "demo": "unreadable",
+        "other": "good",
+    }
     assert "warmci canonical fsck demo" in said.err
     assert app.main(["snapshot", "list", "--json"]) == 0
-    found = {item["id"]: item["canonical"] for item in json.loads(capsys.readouterr().out)}
+    found = {item["id"]: item["canonical"] for item in json.loads(capsys.readouterr().out)["snapshots"]}
     assert found[canonical] is None
 
 
@@ -69,7 +72,7 @@ def test_nothing_is_thrown_away_unasked(state: Path, canonical: str, group: list
 def test_seed_says_in_json_that_there_was_nothing_to_do(state: Path, canonical: str, capsys: Said) -> None:
     assert app.main(["canonical", "seed", "demo", "--json"]) == 0
     said = capsys.readouterr()
-    assert json.loads(said.out) == {"recipe": "demo", "run": None}
+    assert json.loads(said.out) == {"schema_version": 1, "recipe": "demo", "run": None}
     assert "has a good canonical" in said.err
 
 
@@ -103,9 +106,11 @@ def test_fsck_tells_and_repairs(state: Path, canonical: str, capsys: Said) -> No
     save(state, content="orphan")
     assert app.main(["canonical", "fsck", "--dry-run", "--json"]) == 3
     said = capsys.readouterr()
-    assert [(item["kind"], item["repaired"]) for item in json.loads(said.out)] == [("garbage", False)]
+    assert [(item["kind"], item["repaired"]) for item in json.loads(said.out)["problems"]] == [("garbage", False)]
     assert app.main(["canonical", "fsck", "--json"]) == 0
-    assert [(item["kind"], item["repaired"]) for item in json.loads(capsys.readouterr().out)] == [("garbage", True)]
+    assert [(item["kind"], item["repaired"]) for item in json.loads(capsys.readouterr().out)["problems"]] == [
+        ("garbage", True)
+    ]
     (snapshot.snapshot_dir(state, "demo", canonical) / "volumes" / "db" / "content").unlink()
     assert app.main(["canonical", "fsck", "demo"]) == 3
     assert "warmci canonical seed demo" in capsys.readouterr().err
@@ -119,7 +124,10 @@ def test_a_plan_of_the_registry_needs_no_engine(
     monkeypatch.setenv("WARMCI_RECIPES", '["wanted"]')
     assert app.main(["canonical", "reconcile", "--dry-run", "--json"]) == 0
     said = capsys.readouterr()
-    assert [(item["do"], item["recipe"]) for item in json.loads(said.out)] == [("seed", "wanted"), ("remove", "demo")]
+    assert [(item["do"], item["recipe"]) for item in json.loads(said.out)["actions"]] == [
+        ("seed", "wanted"),
+        ("remove", "demo"),
+    ]
     assert CanonicalStore(state).recipes() == ["demo"]
     assert app.main(["canonical", "reconcile"]) == 2
     monkeypatch.setenv("WARMCI_RECIPES", '["demo"]')

@@ -45,7 +45,7 @@ def served(bench: Bench, app: kept_app.KeptApp) -> str:
 
 def holds(bench: Bench, run: str) -> list[dict[str, str]]:
     answer = bench.call("warmci", "locks", "--json")
-    return [lock for lock in json.loads(answer.stdout) if lock["run"] == run]
+    return [lock for lock in json.loads(answer.stdout)["locks"] if lock["run"] == run]
 
 
 def within(seconds: float, reached: object) -> None:

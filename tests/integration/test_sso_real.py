@@ -336,9 +336,9 @@ def test_realms_are_listed_and_reaped(bench: Bench, keycloak: admin_rest.Keycloa
     instance = open_state(bench.settings.state_dir).instance
     name = made(keycloak, run=new_id(), owner=instance)
     shown = bench.call("warmci", "realms", "list", "--json")
-    assert {row["realm"]["name"]: row["state"] for row in json.loads(shown.stdout)}[name] == "stale"
+    assert {row["realm"]["name"]: row["state"] for row in json.loads(shown.stdout)["realms"]}[name] == "stale"
     dry = bench.call("warmci", "realms", "reap", "--dry-run", "--json")
-    assert [row["realm"]["name"] for row in json.loads(dry.stdout)] == [name]
+    assert [row["realm"]["name"] for row in json.loads(dry.stdout)["realms"]] == [name]
     done = bench.call("warmci", "realms", "reap", "--json")
     assert (done.code, json.loads(done.stdout)["deleted"]) == (0, [name])
     assert json.loads(bench.call("warmci", "realms", "reap", "--json").stdout)["deleted"] == []
@@ -354,12 +354,12 @@ def test_a_keycloak_of_others_is_adopted(
     answer = bench.call(*command, WARMCI_STATE_DIR=state)
     assert answer.code == 0, answer.stderr
     checks = bench.call("warmci", "doctor", "--json", WARMCI_STATE_DIR=state)
-    found = {check["name"]: check for check in json.loads(checks.stdout)}
+    found = {check["name"]: check for check in json.loads(checks.stdout)["checks"]}
     assert "26." in found["Keycloak"]["detail"]
     assert "run by others" in found["Keycloak"]["detail"]
     assert found["Keycloak rights"]["status"] == "ok"
     theirs = made(keycloak, run=new_id(), ttl_s=60)
-    shown = json.loads(bench.call("warmci", "realms", "list", "--json", WARMCI_STATE_DIR=state).stdout)
+    shown = json.loads(bench.call("warmci", "realms", "list", "--json", WARMCI_STATE_DIR=state).stdout)["realms"]
     assert {row["realm"]["name"]: row["state"] for row in shown}[theirs] == "foreign"
     assert bench.call("warmci", "realms", "reap", WARMCI_STATE_DIR=state).code == 0
     assert theirs in {realm.name for realm in realm_lifecycle.list_realms(keycloak)}

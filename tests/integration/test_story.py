@@ -127,7 +127,7 @@ def realms_of(bench: Bench, *prs: str) -> set[str]:
     """Names of the realms that runs of these pull requests have at the live Keycloak now."""
     shown = bench.call("warmci", "realms", "list", "--json")
     assert shown.code == 0, shown.stderr
-    names = {row["realm"]["name"] for row in json.loads(shown.stdout)}
+    names = {row["realm"]["name"] for row in json.loads(shown.stdout)["realms"]}
     return {name for name in names for pr in prs if name.startswith(f"ci-miniflux-{pr}-")}
 
 

@@ -62,11 +62,11 @@ def test_the_expected_end_is_that_of_earlier_runs(settings: Settings) -> None:
 def test_locks_as_data(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     past(settings, 1, 60.0)
     assert cli.main(["locks", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == []
+    assert json.loads(capsys.readouterr().out) == {"schema_version": 1, "locks": []}
     holder = Holder.here("run-a", "miniflux", "run quick", "roll back", "7")
     with app_lock(settings.state_dir, "miniflux", holder, wait_s=0), slot(settings.state_dir, 2, holder, wait_s=0):
         assert cli.main(["locks", "--json"]) == 0
-    app, place = json.loads(capsys.readouterr().out)
+    app, place = json.loads(capsys.readouterr().out)["locks"]
     assert (app["lock"], place["lock"]) == ("app-miniflux", "slot-0")
     assert (app["run"], app["recipe"], app["pr"], app["phase"]) == ("run-a", "miniflux", "7", "roll back")
     assert app["pid"] == os.getpid()

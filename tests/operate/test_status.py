@@ -11,7 +11,7 @@ import pytest
 from support.results import result
 from support.trees import canonical_of, save
 from warmci.base import fs
-from warmci.base.locks import Holder, app_lock, slot
+from warmci.base.locks import Holder, app_lock, host_lock, slot
 from warmci.base.names import new_id
 from warmci.base.settings import Settings
 from warmci.base.state import open_state
@@ -111,3 +111,34 @@ def test_one_unreadable_file_hides_nothing_else(settings: Settings) -> None:
     assert [item.subject for item in seen.alerts] == ["sweep"]
     assert len(seen.problems) == 1
     assert "keycloak.json is not readable" in seen.problems[0]
+
+
+def test_every_enrolled_recipe_is_shown_with_what_to_do_next(
+    settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = CanonicalStore(settings.state_dir)
+    store.commit(canonical_of(save(settings.state_dir)))
+    store.mark_dirty("demo", "it broke")
+    monkeypatch.setenv("WARMCI_RECIPES", '["wanted", "demo"]')
+    assert app.main(["status"]) == 0
+    said = capsys.readouterr().err
+    assert "wanted: has no canonical; next: warmci canonical seed wanted" in said
+    assert "demo: its canonical is dirty; next: run_recipe_ci.py demo" in said
+
+
+def test_a_killed_sweep_is_called_stopped(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    save_sweep(settings.state_dir, Sweep(id=new_id(), started=datetime.now(UTC), max_tests=1, items=()))
+    assert app.main(["status"]) == 0
+    assert "stopped before its end; next: warmci sweep" in capsys.readouterr().err
+    with host_lock(settings.state_dir, "sweep", Holder.here("sweep", "sweep", "sweep")):
+        assert app.main(["status"]) == 0
+    assert "under way" in capsys.readouterr().err
+
+
+def test_nothing_that_is_copied_is_cut_on_a_narrow_terminal(
+    settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("warmci.report.terminal._LOG_WIDTH", 60)
+    version = "12.34.56+" + "x" * 60
+    Console().table("t", ("recipe", "version", "run"), [("r" * 20, version, new_id())])
+    assert "…" not in capsys.readouterr().err

@@ -100,7 +100,11 @@ def test_one_character_more_is_no_trigger(trigger: str, at: int, extra: str) -> 
 def parse(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, Any]:
     code = app.main(["trigger", "parse", *arguments])
     said = capsys.readouterr()
-    return code, json.loads(said.out) if said.out else said.err
+    if not said.out:
+        return code, said.err
+    found = json.loads(said.out)
+    assert found.pop("schema_version") == 1
+    return code, found
 
 
 def test_parse_prints_json_and_its_exit_code_says_it_too(capsys: pytest.CaptureFixture[str]) -> None:
@@ -286,6 +290,7 @@ def test_env_prints_words_or_json(
     assert app.main(["trigger", "env", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found.pop("arguments") == ["miniflux", "--pr", "7", "--quick"]
+    assert found.pop("schema_version") == 1
     assert Wanted.model_validate(found) == Wanted(ci="actions", recipe="miniflux", pr="7", mode=Mode.QUICK)
     actions(tmp_path, "issue_comment", comment_event("hello"))
     assert app.main(["trigger", "env"]) == 0

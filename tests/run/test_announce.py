@@ -15,7 +15,6 @@ import pytest
 from support.forge_server import PULL_HEAD, STRANGER, TOKEN, FakeForge, serving
 from support.results import HEAD, fallback_pass, never_ran, promotion_failed, quick_fail, result
 from warmci.base import interrupts
-from warmci.base.errors import InterruptedRunError
 from warmci.base.models import Mode, RunResult, Verdict
 from warmci.base.settings import Settings
 from warmci.base.state import open_state
@@ -208,7 +207,7 @@ def test_a_bug_does_not_leave_pending_behind(forge: FakeForge, settings: Setting
     assert states(forge) == [(PULL_HEAD, "warmci/cold", "pending"), (PULL_HEAD, "warmci/cold", "error")]
 
 
-def test_an_interrupt_before_the_run_is_not_swallowed(forge: FakeForge, settings: Settings) -> None:
+def test_an_interrupt_before_the_run_is_its_result(forge: FakeForge, settings: Settings) -> None:
     forge.drips = True
     before = {number: signal.getsignal(number) for number in interrupts._SIGNALS}
     interrupts.install()
@@ -216,8 +215,11 @@ def test_an_interrupt_before_the_run_is_not_swallowed(forge: FakeForge, settings
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
         signal.setitimer(signal.ITIMER_REAL, 0.3)
-        with pytest.raises(InterruptedRunError):
-            announced(settings, Console(), COLD, lambda: pytest.fail("it ran"))
+        result = announced(settings, Console(), COLD, lambda: pytest.fail("it ran"))
+        assert (result.verdict, result.exit_code) == (Verdict.INTERRUPTED, 130)
+        written = settings.runs_dir / result.run
+        assert RunResult.model_validate_json((written / "result.json").read_bytes()) == result
+        assert (written / "report.html").is_file()
     finally:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         for number, handler in before.items():

@@ -62,7 +62,7 @@ def program(*, _version: Version = False) -> None:
 
 
 @app.command()
-def recover() -> None:
+def recover(json: Json = False) -> None:
     """Clean up after killed runs; every run does this first."""
     from warmci.base.state import open_state  # noqa: PLC0415
     from warmci.operate.recover import recover as recover_runs  # noqa: PLC0415
@@ -73,6 +73,8 @@ def recover() -> None:
     state = open_state(loaded.state_dir, floor_bytes=0)
     console = Console()
     removed = recover_runs(Engine(loaded.docker_host), loaded, state.instance, CanonicalStore(state.dir))
+    if json:
+        print_data(as_json({"removed": removed}))
     for line in removed:
         console.say(f"removed {line}")
     if not removed:
@@ -81,12 +83,12 @@ def recover() -> None:
 
 @app.command()
 def doctor(json: Json = False) -> None:
-    """Check what a run needs: engine, swarm, state directory, ingress, Keycloak."""
+    """Check what a run needs: engine, swarm, state directory, ingress, Keycloak, settings, recipes, forge, webhook."""
     from warmci.operate.doctor import examine  # noqa: PLC0415
 
     checks = examine(load_settings())
     if json:
-        print_data(as_json([check.model_dump() for check in checks]))
+        print_data(as_json({"checks": [check.model_dump() for check in checks]}))
     else:
         rows = [(check.name, check.status, check.detail, check.hint) for check in checks]
         Console().table("doctor", ("check", "status", "what was seen", "next command"), rows)

@@ -47,7 +47,7 @@ def list_canonicals(json: Json = False) -> None:
             unreadable[recipe] = error
     if json:
         rest = [{"recipe": recipe, "state": "unreadable", "reason": str(e)} for recipe, e in unreadable.items()]
-        print_data(as_json([_public(canonical) for canonical in found] + rest))
+        print_data(as_json({"canonicals": [_public(canonical) for canonical in found] + rest}))
     else:
         rows: list[tuple[str, ...]] = [
             (c.recipe, c.version, c.state, " → ".join(past.version for past in c.lineage), c.snapshot) for c in found
@@ -107,7 +107,7 @@ def reconcile(dry_run: DryRun = False, yes: Yes = False, json: Json = False) -> 
 
     actions, done = converge(load_settings(), console, agree)
     if json:
-        print_data(as_json([action.model_dump() for action in actions]))
+        print_data(as_json({"actions": [action.model_dump() for action in actions]}))
     if not actions:
         console.say("the registry is as declared")
     codes = [action.exit_code for action in actions if action.exit_code]
@@ -132,7 +132,7 @@ def fsck(
     recipes = [require_home(open_store(loaded), recipe)] if recipe else []
     found = check_registry(loaded, console, recipes, read_data=read_data, dry_run=dry_run)
     if json:
-        print_data(as_json([problem.model_dump() for problem in found]))
+        print_data(as_json({"problems": [problem.model_dump() for problem in found]}))
     else:
         for problem in found:
             console.say(f"{problem.recipe}: {problem.what}: {_fate(problem)}")
@@ -157,14 +157,14 @@ def remove(recipe: Recipe, dry_run: DryRun = False, yes: Yes = False, json: Json
         for info in plan.snapshots:
             console.say(f"  snapshot {info.id}: {info.files} files, {size(info.bytes)}")
         if json and dry_run:
-            print_data(plan.model_dump_json(indent=2))
+            print_data(as_json(plan.model_dump(mode="json")))
         return not dry_run and agreed("Remove it?", yes=yes)
 
     done = remove_canonical(load_settings(), console, recipe, agree)
     if done is None:
         return
     if json:
-        print_data(done.model_dump_json(indent=2))
+        print_data(as_json(done.model_dump(mode="json")))
     console.say(f"removed the canonical of {recipe}")
 
 

@@ -14,7 +14,7 @@ from warmci.base.netns import enter
 from warmci.cli.completion import recipe_names
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from warmci.base.settings import Settings
     from warmci.report.console import Console
@@ -110,5 +110,6 @@ def say_notes(console: Console, notes: Sequence[str]) -> None:
         console.say(f"note: {note}", style="yellow")
 
 
-def as_json(value: object) -> str:
-    return json.dumps(value, indent=2)
+def as_json(value: Mapping[str, object]) -> str:
+    """A document with the version of its form, as every other one that --json prints."""
+    return json.dumps({"schema_version": 1, **value}, indent=2)

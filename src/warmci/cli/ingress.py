@@ -71,12 +71,15 @@ def ca() -> None:
 
 
 @app.command()
-def down(yes: Yes = False) -> None:
+def down(yes: Yes = False, json: Json = False) -> None:
     """Remove the live-warm Traefik; with `ingress = "auto"` runs then go without. The CA stays."""
     from warmci.live.ingress import take_down  # noqa: PLC0415
 
     loaded, console = load_settings(), Console()
     console.say(f"to be removed: the live Traefik and its record in {loaded.ingress_dir}")
     agreed("remove it?", yes=yes)
-    for line in take_down(loaded, console):
+    removed = take_down(loaded, console)
+    for line in removed:
         console.say(f"removed {line}")
+    if json:
+        print_data(as_json({"removed": list(removed)}))

@@ -60,7 +60,7 @@ def logs(
     engine, redact = Engine(loaded.docker_host), redactor(kept.context)
     said = {name: redact(engine.service_logs(kept.context.stack, name, tail)) for name in names}
     if json:
-        print_data(as_json({"schema_version": 1, "run": run, "logs": said}))
+        print_data(as_json({"run": run, "logs": said}))
         return
     print_data("\n".join(f"--- {name}\n{text.rstrip() or '(nothing)'}" for name, text in said.items()))
 
@@ -87,7 +87,7 @@ def again(
     outcomes, said = kept_app.test_again(loaded, kept, options, _phase(phase))
     if json:
         tests = [outcome.model_dump(mode="json") for outcome in outcomes]
-        print_data(as_json({"schema_version": 1, "run": run, "tests": tests}))
+        print_data(as_json({"run": run, "tests": tests}))
     elif said:
         print_data(said)
     _judge(console, outcomes, kept.recipe)
@@ -119,7 +119,7 @@ def _judge(console: Console, outcomes: tuple[TestOutcome, ...], recipe: str) -> 
 
 
 @app.command()
-def clean(run: Run) -> None:
+def clean(run: Run, json: Json = False) -> None:
     """End a kept run: its app, realm and data are removed, and its locks are free."""
     from warmci.base.errors import RollbackError  # noqa: PLC0415
     from warmci.base.models import Verdict  # noqa: PLC0415
@@ -129,6 +129,8 @@ def clean(run: Run) -> None:
     loaded, console = load_settings(), Console()
     kept_app.end(loaded, kept_app.find(loaded, run), console.progress)
     home, result = read_result(loaded.runs_dir, run)
+    if json and not result.leftovers and result.verdict is not Verdict.ROLLBACK_FAILED:
+        print_data(as_json({"run": run, "leftovers": []}))
     if result.verdict is Verdict.ROLLBACK_FAILED:
         raise RollbackError(result.summary, hint=result.hint)
     if result.leftovers or (home / "work").exists():

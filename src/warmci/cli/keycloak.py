@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from warmci.base.errors import UsageError
-from warmci.cli.common import Yes, agreed, as_json, group, load_settings
+from warmci.cli.common import Json, Yes, agreed, as_json, group, load_settings
 from warmci.report.console import Console, print_data
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ app = group()
 @app.command()
 def reconcile(
     accept: Annotated[str, typer.Option(help="a version that was held back and that you let through now")] = "",
-    json: Annotated[bool, typer.Option("--json", help="print what was done as JSON on standard output")] = False,
+    json: Json = False,
 ) -> None:
     """Make the live Keycloak serve, at the newest release that needs no person; upgrades have a way back."""
     from warmci.live.keycloak import reconcile as converge  # noqa: PLC0415
@@ -50,6 +50,7 @@ def bootstrap(
     password_file: Annotated[
         Path | None, typer.Option(help="file with the administrator's password, `-` for standard input; default: ask")
     ] = None,
+    json: Json = False,
 ) -> None:
     """Make the service account that runs use, by an administrator; once, or again to replace its secret.
 
@@ -65,6 +66,8 @@ def bootstrap(
         name = keycloak.adopt(loaded, console, url, administrator)
     else:
         name = keycloak.bootstrap(loaded, console, administrator)
+    if json:
+        print_data(as_json({"account": name}))
     console.say(f"service account {name}: its secret is kept in {loaded.live_dir}")
 
 
@@ -83,12 +86,15 @@ def _password(file: Path | None) -> SecretStr:
 
 
 @app.command()
-def down(yes: Yes = False) -> None:
+def down(yes: Yes = False, json: Json = False) -> None:
     """Remove the live-warm Keycloak with its data; runs then deploy their own. One of others is only forgotten."""
     from warmci.live.keycloak import take_down  # noqa: PLC0415
 
     loaded, console = load_settings(), Console()
     console.say(f"to be removed: the live Keycloak, its realms and its data in {loaded.live_dir}")
     agreed("Remove it?", yes=yes)
-    for line in take_down(loaded, console):
+    removed = take_down(loaded, console)
+    for line in removed:
         console.say(f"removed {line}")
+    if json:
+        print_data(as_json({"removed": list(removed)}))

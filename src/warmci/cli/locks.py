@@ -16,7 +16,7 @@ def locks(json: Json = False) -> None:
     loaded, console, now = read_settings(), Console(), datetime.now(UTC)
     found = look(loaded)
     if json:
-        print_data(as_json([item.model_dump(mode="json") for item in found]))
+        print_data(as_json({"locks": [item.model_dump(mode="json") for item in found]}))
         return
     if not found:
         console.say(f"no lock is held; {loaded.max_tests} slots are free")

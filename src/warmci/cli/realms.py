@@ -23,7 +23,7 @@ def list_all(json: Json = False) -> None:
 
     rows = survey(load_settings())
     if json:
-        print_data(as_json([row.model_dump(mode="json") for row in rows]))
+        print_data(as_json({"realms": [row.model_dump(mode="json") for row in rows]}))
         return
     cells = [(row.realm.name, row.state, row.realm.run, row.realm.host, f"{row.realm.created:%F %T}") for row in rows]
     Console().table("realms", ("realm", "state", "run", "host", "created (UTC)"), cells)
@@ -57,7 +57,7 @@ def reap(
 
 def _show(console: Console, stale: tuple[StaleRealm, ...], *, json: bool) -> None:
     if json:
-        print_data(as_json([item.model_dump(mode="json") for item in stale]))
+        print_data(as_json({"realms": [item.model_dump(mode="json") for item in stale]}))
         return
     for item in stale:
         console.say(f"to be deleted: {item.realm.name}: {item.reason}")

@@ -29,7 +29,7 @@ def show(
     files = [str(home / name) for name in ("report.html", "junit.xml", "result.json", *result.kept)]
     there = [name for name in files if (home / name).is_file()]
     if json:
-        print_data(as_json({"schema_version": 1, "result": result.model_dump(mode="json"), "files": there}))
+        print_data(as_json({"result": result.model_dump(mode="json"), "files": there}))
         return
     console = Console()
     console.say(words.headline(result), "bold green" if words.is_green(result) else "bold red")

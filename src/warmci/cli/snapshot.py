@@ -52,7 +52,7 @@ def list_all(recipe: One = "", json: Json = False) -> None:
         for info in list_snapshots(store, name)
     ]
     if json:
-        print_data(as_json([_with_totals(info) for info in found]))
+        print_data(as_json({"snapshots": [_with_totals(info) for info in found]}))
         return
     rows = [
         (info.recipe, info.id, _word(info.canonical), str(info.files), size(info.bytes), info.problem) for info in found
@@ -102,7 +102,7 @@ def save(
 
     def agree(plan: SavePlan) -> bool:
         if json and dry_run:
-            print_data(plan.model_dump_json(indent=2))
+            print_data(as_json(plan.model_dump(mode="json")))
             return False
         console.say(f"save {plan.stack} as the canonical of {plan.recipe} {plan.version} at {plan.domain}")
         _say_volumes(console, plan.volumes)
@@ -145,7 +145,7 @@ def restore(
 
     def agree(plan: RestorePlan) -> bool:
         if json and dry_run:
-            print_data(plan.model_dump_json(indent=2))
+            print_data(as_json(plan.model_dump(mode="json")))
             return False
         console.say(f"restore {plan.recipe} {plan.version}, snapshot {plan.snapshot}, into {plan.stack}")
         _say_volumes(console, plan.volumes)
@@ -157,7 +157,7 @@ def restore(
         return
     console.say(f"restored: {done.stack} has snapshot {done.snapshot}; deploy {recipe} {done.version}")
     if json:
-        print_data(done.model_dump_json(indent=2))
+        print_data(as_json(done.model_dump(mode="json")))
 
 
 @app.command()
@@ -168,7 +168,7 @@ def verify(recipe: Recipe, read_data: ReadData = False, json: Json = False) -> N
     console = Console()
     found = verify_canonical(read_settings(), console, recipe, read_data=read_data)
     if json:
-        print_data(found.model_dump_json(indent=2))
+        print_data(as_json(found.model_dump(mode="json")))
     else:
         for line in found.wrong:
             print_data(line)
@@ -198,14 +198,14 @@ def remove(
         for info in plan.snapshots:
             console.say(f"remove snapshot {info.id} of {recipe}: {info.files} files, {size(info.bytes)}")
         if json and dry_run:
-            print_data(plan.model_dump_json(indent=2))
+            print_data(as_json(plan.model_dump(mode="json")))
         return not dry_run and agreed("Remove it?", yes=yes)
 
     done = remove_snapshot(load_settings(), console, recipe, id, agree)
     if done is None:
         return
     if json:
-        print_data(done.model_dump_json(indent=2))
+        print_data(as_json(done.model_dump(mode="json")))
     console.say(f"removed snapshot {id} of {recipe}")
 
 

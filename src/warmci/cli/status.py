@@ -14,9 +14,10 @@ from warmci.report.console import Console, print_data
 if TYPE_CHECKING:
     from warmci.base.settings import Settings
     from warmci.operate.everywhere import NodeStatus
-    from warmci.operate.status import IngressState, Status
+    from warmci.operate.status import CanonicalState, IngressState, Status
 
 _WATCH_S = 2.0
+_MISSING = {"none": "has no canonical", "dirty": "its canonical is dirty", "unreadable": "its canonical is unreadable"}
 
 
 def status(
@@ -48,11 +49,17 @@ def status(
 
 def _show(console: Console, seen: Status) -> None:
     rows = [
-        (c.recipe, c.version, c.state, age(c.age_s), " → ".join(c.lineage), c.last_cold, c.last_quick)
+        (c.recipe, c.version, c.state, age(c.age_s) if c.version else "", *_past(c), c.last_cold, c.last_quick)
         for c in seen.canonicals
     ]
     columns = ("recipe", "version", "state", "age", "lineage", "last cold", "last quick")
-    console.table("canonicals", columns, rows)
+    if rows:
+        console.table("canonicals", columns, rows)
+    else:
+        console.say("no recipe is enrolled (setting recipes), and none has a canonical yet: run_recipe_ci.py RECIPE")
+    for one in seen.canonicals:
+        if one.next:
+            console.say(f"{one.recipe}: {_MISSING.get(one.state, one.state)}; next: {one.next}", style="yellow")
     if any(problem.startswith("keycloak: ") for problem in seen.problems):
         console.say("Keycloak: not known, see below", style="yellow")
     elif seen.keycloak is None:
@@ -120,8 +127,13 @@ def _show_work(console: Console, seen: Status) -> None:
     if seen.sweep is None:
         console.say("sweep: none yet (warmci sweep)")
     else:
-        done = seen.sweep.verdict if seen.sweep.finished else "stopped or under way"
+        unfinished = "under way" if seen.sweep.under_way else "stopped before its end; next: warmci sweep"
+        done = seen.sweep.verdict if seen.sweep.finished else unfinished
         console.say(f"sweep: {seen.sweep.id}, {done}")
+
+
+def _past(one: CanonicalState) -> tuple[str]:
+    return (" → ".join(one.lineage),)
 
 
 def age(seconds: float) -> str:

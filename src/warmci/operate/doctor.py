@@ -8,6 +8,7 @@ from warmci.base import docker_cli
 from warmci.base.findings import Check, checked
 from warmci.base.state import open_state
 from warmci.live import ingress, preflight
+from warmci.operate import doctor_host
 from warmci.recipe.render import has_ipvs
 from warmci.swarm import addresses, haproxy
 from warmci.swarm.engine import Engine
@@ -27,6 +28,7 @@ def examine(settings: Settings) -> list[Check]:
         checked("IPVS", _ipvs),
         checked("ingress", lambda: ingress.examine(settings)),
         *preflight.examine(settings),
+        *doctor_host.examine(settings),
     ]
 
 

@@ -78,7 +78,8 @@ def verify_canonical(settings: Settings, console: Console, recipe: str, *, read_
         if not wrong:
             return found
         holder = Holder.here(names.new_id(), recipe, "snapshot verify")
-        with app_lock(settings.state_dir, recipe, holder, wait_s=settings.lock_wait_s):
+        wait_s, on_wait = settings.lock_wait_s, partial(_say_waiting, console)
+        with app_lock(settings.state_dir, recipe, holder, wait_s=wait_s, on_wait=on_wait):
             if find_canonical(store, recipe).snapshot == canonical.snapshot:
                 store.mark_dirty(recipe, f"verify found {len(wrong)} differences: {wrong[0]}")
                 return found
@@ -95,7 +96,8 @@ def check_registry(
             found += fsck.examine(store, recipe, read_data=read_data)
             continue
         holder = Holder.here(names.new_id(), recipe, "canonical fsck")
-        with app_lock(settings.state_dir, recipe, holder, wait_s=settings.lock_wait_s) as lock:
+        wait_s, on_wait = settings.lock_wait_s, partial(_say_waiting, console)
+        with app_lock(settings.state_dir, recipe, holder, wait_s=wait_s, on_wait=on_wait) as lock:
             lock.set_phase("repair")
             console.progress(f"looking at {recipe}")
             found += fsck.repair_all(store, recipe, partial(recipe_lock.settle, settings, recipe), read_data=read_data)
@@ -148,6 +150,10 @@ def remove_snapshot(
 def _held(settings: Settings, console: Console, recipe: str, command: str) -> AbstractContextManager[Lock]:
     holder = Holder.here(names.new_id(), recipe, command)
     return claimed(settings, recipe, holder, wait_s=settings.lock_wait_s, say=console.say)
+
+
+def _say_waiting(console: Console, other: Holder | None) -> None:
+    console.say(f"waiting for {other or 'a lock'}", style="yellow")
 
 
 def _say_warnings(console: Console, warnings: list[str]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from warmci.base.disk import Room, Watermarks
 from warmci.base.errors import InfraError, InterruptedRunError, WarmciError
+from warmci.base.locks import held
 from warmci.base.models import Record
 from warmci.live import keycloak_json
 from warmci.live.ingress_json import load_ingress
@@ -35,6 +36,9 @@ class CanonicalState(Record):
     lineage: tuple[str, ...]
     last_cold: str
     last_quick: str
+    enrolled: bool = False
+    next: str = ""
+    """The command that helps, where something is missing or wrong."""
 
 
 class KeycloakState(Record):
@@ -70,6 +74,8 @@ class LastSweep(Record):
     finished: datetime | None
     verdict: str
     exit_code: int | None
+    under_way: bool = False
+    """Of one that is not finished: whether somebody is at it, or it was stopped."""
 
 
 class DiskState(Record):
@@ -124,7 +130,26 @@ def look(settings: Settings) -> Status:
 
 def _canonicals(settings: Settings) -> tuple[CanonicalState, ...]:
     store, now = CanonicalStore(settings.state_dir), datetime.now(UTC)
-    return tuple(_canonical(store, recipe, now) for recipe in store.recipes())
+    known = store.recipes()
+    found = [_canonical(store, recipe, now) for recipe in known]
+    found += [_nothing(recipe, "none") for recipe in settings.recipes if recipe not in known]
+    return tuple(
+        one.model_copy(update={"enrolled": one.recipe in settings.recipes, "next": _next(one)})
+        for one in sorted(found, key=lambda one: one.recipe)
+    )
+
+
+def _next(one: CanonicalState) -> str:
+    commands = {
+        "none": f"warmci canonical seed {one.recipe}",
+        "dirty": f"run_recipe_ci.py {one.recipe}",
+        "unreadable": f"warmci canonical fsck {one.recipe}",
+    }
+    return commands.get(one.state, "")
+
+
+def _nothing(recipe: str, state: str) -> CanonicalState:
+    return CanonicalState(recipe=recipe, state=state, version="", age_s=0, lineage=(), last_cold="", last_quick="")
 
 
 def _canonical(store: CanonicalStore, recipe: str, now: datetime) -> CanonicalState:
@@ -134,8 +159,7 @@ def _canonical(store: CanonicalStore, recipe: str, now: datetime) -> CanonicalSt
     except InfraError:
         found = None
     if found is None:
-        nothing = {"version": "", "age_s": 0, "lineage": (), "last_cold": "", "last_quick": ""}
-        return CanonicalState.model_validate({"recipe": recipe, "state": "unreadable", **nothing})
+        return _nothing(recipe, "unreadable")
     return CanonicalState(
         recipe=found.recipe,
         version=found.version,
@@ -202,5 +226,10 @@ def _sweep(settings: Settings) -> LastSweep | None:
         return None
     last = known[-1]
     return LastSweep(
-        id=last.id, started=last.started, finished=last.finished, verdict=last.verdict, exit_code=last.exit_code
+        id=last.id,
+        started=last.started,
+        finished=last.finished,
+        verdict=last.verdict,
+        exit_code=last.exit_code,
+        under_way=last.finished is None and "sweep" in held(settings.state_dir),
     )

@@ -65,12 +65,12 @@ class Console:
         with self._terminal.spinning(f"{line(name)}…") if self._terminal.is_live else nullcontext():
             yield
 
-    def progress(self, text: str) -> None:
-        """The state a wait is in; on a plain log at most one line in five seconds."""
+    def progress(self, text: str, *, gap_s: float | None = None) -> None:
+        """The state a wait is in; on a plain log at most one line in gap_s seconds; default: five."""
         text = line(self.redact(text))
         if self._terminal.spun(text[:120]):
             return
-        if time.monotonic() - self._last_progress > _PROGRESS_GAP_S:
+        if time.monotonic() - self._last_progress > (_PROGRESS_GAP_S if gap_s is None else gap_s):
             self._last_progress = time.monotonic()
             self._terminal.show((f"    {text}", "dim"))
 

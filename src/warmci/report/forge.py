@@ -106,6 +106,11 @@ class Forge:
             if not new:  # the last page, or a forge that knows no pages and repeats the whole list
                 return
 
+    def name(self) -> str:
+        """Whose the token is. Raises ForgeError where it is none."""
+        found = self._ask("GET", "/user")
+        return str(found.get("login", "")) if isinstance(found, dict) else ""
+
     def _user(self) -> int:
         found = self._ask("GET", "/user")
         if not isinstance(found, dict) or type(found.get("id")) is not int:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console as RichConsole
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 if TYPE_CHECKING:
@@ -71,7 +71,8 @@ class Terminal:
             self._rich.clear()
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        table = Table(*columns, title=Text(title), title_justify="left", title_style="bold")
+        shown = [Column(name, overflow="fold") for name in columns]  # cut, an id could not be copied
+        table = Table(*shown, title=Text(title), title_justify="left", title_style="bold")
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))
         self._rich.print(table)

@@ -14,6 +14,7 @@ from warmci.base.models import Verdict
 from warmci.base.state import open_state
 from warmci.report import comment, forge, words
 from warmci.report.forge import Forge
+from warmci.run import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,6 +41,10 @@ def announced(
     news = _News(settings, console, request, link)
     try:
         news.start()
+    except InterruptedRunError as error:
+        news.give_up()
+        return record.refused(settings.state_dir, console, request, error)
+    try:
         result = run()
     except BaseException:
         news.give_up()

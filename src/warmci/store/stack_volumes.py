@@ -52,10 +52,20 @@ def refuse_deployed(engine: Engine, stack: str, volumes: Collection[str], paths:
         more = f" and {len(users) - 1} more" if len(users) > 1 else ""
         raise InfraError(
             f"{stack} is in use by {users[0]}{more}",
-            hint=f"docker stack rm {stack}; wait until `docker ps -a` is quiet",
+            hint=_way_out(stack, users),
         )
     for path in paths:
         refuse_mounted(path)
+
+
+def _way_out(stack: str, users: Sequence[str]) -> str:
+    """What ends the first user: a container that somebody made by hand is no part of a stack."""
+    kind, name = users[0].split(" ")[:2]
+    if kind == "container":
+        return f"docker rm -f {name}, if it is not wanted; else stop what uses it"
+    if kind == "service" and not name.startswith(f"{stack}_"):
+        return f"docker service rm {name}, if it is not wanted"
+    return f"docker stack rm {stack}; wait until `docker ps -a` is quiet"
 
 
 def refuse_use(engine: Engine, journal: RestoreJournal) -> None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from warmci.sweep.children import Children
 
 _LOOK_S = 1.0
+_TOLD_S = 60.0
+"""Between two lines of a log that tell how far it is."""
 _RETRIED = (Verdict.BUSY, Verdict.INFRA)
 _BY_CODE = {code: verdict for verdict, code in EXIT_CODES.items() if code not in (0, 1)}
 """Of a run that left no result. One that passed or failed always does: a bare 1 is a program that did not start."""
@@ -65,7 +67,7 @@ def run_all(
                     else:
                         done += 1
                 running = ", ".join(children.titles) or "nothing"
-                console.progress(f"sweep: {done} of {len(items)} recipes, running: {running}")
+                console.progress(f"sweep: {done} of {len(items)} recipes, running: {running}", gap_s=_TOLD_S)
         except BaseException:
             children.stop()  # and the pool waits for their ends
             raise
