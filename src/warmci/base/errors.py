@@ -36,10 +36,12 @@ class RefusedError(RecipeFailedError):
 
     final = True
 
-    def __init__(self, message: str, *, refused: dict[str, list[str]], hint: str | None = None, log: str = "") -> None:
+    def __init__(
+        self, message: str, *, hint: str | None = None, log: str = "", refused: dict[str, list[str]] | None = None
+    ) -> None:
         """refused: each word for recipe.toml's `allow`, with the reasons."""
         super().__init__(message, hint=hint, log=log)
-        self.refused = refused
+        self.refused = refused or {}
 
 
 class UsageError(WarmciError):
