@@ -100,6 +100,7 @@ def test_a_recipe_of_many_ways_to_say_it(bench: Bench, recipe: Path) -> None:
     assert answer.code == 0, answer.stderr
     said = "\n".join(answer.result.deviations)
     assert "900 s" in said
+    assert f"_{WORKER} has" in said
     assert "no release (x.y.z+upstream) are passed over: 0.1.0" in said
     assert "{braces}" not in answer.stdout + answer.stderr
     assert bench.ledger() == Ledger()

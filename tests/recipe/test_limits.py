@@ -8,7 +8,7 @@ import pytest
 
 from warmci.base.errors import RecipeFailedError, UsageError
 from warmci.base.names import cold_domain, cold_stack
-from warmci.recipe.limits import asked_seconds, require_distinct_ports, require_short_names
+from warmci.recipe.limits import asked_seconds, require_distinct_ports, require_short_names, too_long_elsewhere
 
 
 def document(*labels: dict[str, str | None] | None) -> dict[str, Any]:
@@ -57,7 +57,18 @@ def test_names_are_as_long_as_swarm_allows() -> None:
     ):
         with pytest.raises(UsageError, match=said) as caught:
             require_short_names({**fits, **change}, stack)
-        assert "base_domain" in str(caught.value.hint)
+        assert "shorten it by 1; at a canonical's domain a shorter base_domain" in str(caught.value.hint)
+
+
+def test_a_name_that_will_be_too_long_at_the_canonicals_domain_is_said_before() -> None:
+    made = {
+        "services": {"s" * 40: {}, "app": {}},
+        "configs": {"c": {"name": "cold_" + "c" * 50}, "x": {"name": "y" * 64}},
+    }
+    require_short_names({"services": made["services"]}, "cold")
+    (said,) = too_long_elsewhere(made, "cold", "warm-long_ci_example_org")
+    assert said.startswith(f"at the canonical's domain the name warm-long_ci_example_org_{'s' * 40} has 65 characters")
+    assert too_long_elsewhere(made, "cold", "cold") == []
 
 
 def test_a_cold_stack_leaves_room_for_a_service_of_fifty_characters() -> None:

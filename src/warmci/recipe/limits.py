@@ -41,7 +41,7 @@ def require_short_names(document: Mapping[str, Any], stack: str) -> None:
         if len(name) > most:
             raise UsageError(
                 f"the {what}'s name {name} has {len(name)} characters, Swarm allows {most}",
-                hint="set a shorter base_domain; it is part of a canonical's stack name, as the domain is with abra",
+                hint=f"shorten it by {len(name) - most}; at a canonical's domain a shorter base_domain helps, too",
             )
 
 
@@ -59,6 +59,17 @@ def require_distinct_ports(document: Mapping[str, Any]) -> None:
                     hint="publish it once, or each in mode: host on nodes of their own",
                 )
             taken[wanted] = name
+
+
+def too_long_elsewhere(document: Mapping[str, Any], stack: str, home: str) -> list[str]:
+    """A sentence where a name that fits behind this stack's does not fit behind home's: it can't be promoted."""
+    named = [(f"{home}{name.removeprefix(stack)}", most) for _, name, most in _names(document, stack)]
+    return [
+        f"at the canonical's domain the name {name} has {len(name)} characters, Swarm allows {most}: "
+        f"a run of the default branch ends there"
+        for name, most in named
+        if len(name) > most and name.startswith(f"{home}_")
+    ][:1]
 
 
 def _names(document: Mapping[str, Any], stack: str) -> Iterator[tuple[str, str, int]]:

@@ -57,6 +57,12 @@ class Placement:
         return self.own_stack or names.stack_name(self.domain)
 
     @property
+    def home_stack(self) -> str:
+        """Of the recipe's canonical, at whose domain data is born."""
+        base_domain = self.domain.partition(".")[2]
+        return names.stack_name(names.canonical_domain(self.recipe, base_domain)) if self.own_stack else self.stack
+
+    @property
     def url(self) -> str:
         return self.url_at(self.domain)
 
@@ -159,6 +165,7 @@ def render(
     compose.place_binds(document, tree)
     limits.require_short_names(document, placement.stack)
     limits.require_distinct_ports(document)
+    deviations += limits.too_long_elsewhere(document, placement.stack, placement.home_stack)
     asked_s, wrong = limits.asked_seconds(document, placement.stack, scope)
     deviations += wrong
     images = {name: str(service.get("image", "")) for name, service in document["services"].items()}
