@@ -26,7 +26,9 @@ _RESERVED = 3
 """The network's own, its gateway and its broadcast address: an engine's count has them, too."""
 ENDED = {"complete", "shutdown", "failed", "rejected", "remove", "orphaned"}
 """States of a task past `running`: swarm has taken its addresses back."""
-_NEW_S = 10.0
+NEW_S = 10.0
+PATIENT_S = 30.0
+"""Where there is still time, for a host under load."""
 _EXHAUSTED = re.compile(
     r"ip addresses may be exhausted|missing network attachments|no available (IPv4 )?address"
     r"|could not find an available|address pools?|failed to allocate network IP",
@@ -103,14 +105,14 @@ def _age_s(task: Mapping[str, Any]) -> float:
     return time.time() - datetime.fromisoformat(f"{str(task['CreatedAt'])[:26].rstrip('Z')}+00:00").timestamp()
 
 
-def waits_in_vain(engine: Engine, stack: str) -> str:
-    """Why tasks of the stack get no address, in words; empty where they all have one."""
+def waits_in_vain(engine: Engine, stack: str, limit_s: float = NEW_S) -> str:
+    """Why tasks of the stack get no address within limit_s, in words; empty where they all have one."""
     for task in engine.tasks([f"{NAMESPACE_LABEL}={stack}"]):
         status = task["Status"]
         if is_exhaustion(str(status.get("Err", ""))):
             return str(status["Err"])
         # Each task is new for a moment, and a crash loop makes new ones all the time.
-        if status["State"] == "new" and task["DesiredState"] in {"ready", "running"} and _age_s(task) > _NEW_S:
+        if status["State"] == "new" and task["DesiredState"] in {"ready", "running"} and _age_s(task) > limit_s:
             # An allocator that has none says so in the engine's log alone.
             full = [str(usage) for usage in shared_usage(engine) if usage.share >= 1]
             return f"swarm gives a task no address{': ' if full else ''}{', '.join(full)}"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from warmci.swarm.service_state import ServiceState
 
 _POLL_S = 0.2
+_ASIDE_S = 5.0
 # What this host has not, or has not left; another would run it.
 _ENGINE_FAULT = re.compile(
     r"no space left|address pools|failed to mount local volume|range of cpus is from|could not select device driver"
@@ -39,17 +40,19 @@ def wait_converged(
     *,
     deadline_s: float,
     on_change: Callable[[str], None] = lambda _: None,
+    aside: Callable[[], WarmciError | None] = lambda: None,
 ) -> list[ServiceState]:
     """Wait until every service runs the spec last submitted, healthy, with its update settled, and stays so a while.
 
     A job, and a service that ends well by itself and is not to be restarted, counts when it has ended. Raises
     RecipeFailedError when one was rolled back or crash-loops, with the failing task's last log lines, and when
-    deadline_s passes, with the last observed state; InfraError when the engine itself is at fault, or no node will do.
+    deadline_s passes, with the last observed state; InfraError when the engine itself is at fault, or no node will do;
+    and what `aside`, asked now and then, finds.
     """
     end = time.monotonic() + deadline_s
     wake = threading.Event()
     judge = Judge(lambda container: evidence.death(engine, container))
-    shown = ""
+    shown, asked = "", time.monotonic()
     with engine.events(wake.set):
         while True:
             states = observe(engine, stack)
@@ -62,6 +65,10 @@ def wait_converged(
                 raise failure(engine, hopeless)
             if judge.has_converged(now, states) and evidence.all_up(engine, _containers(states)):
                 return states
+            if now - asked >= _ASIDE_S:
+                asked = now
+                if error := aside():
+                    raise error
             if now > end:
                 raise _too_late(engine, stack, states, deadline_s)
             wake.wait(_POLL_S)

@@ -122,11 +122,23 @@ class Deployment:
         """As convergence.wait_converged; a task that gets no address is no fault of the recipe but an InfraError."""
         stack = self.placement.stack
         try:
-            return convergence.wait_converged(self.engine, stack, deadline_s=deadline_s, on_change=on_change)
+            return convergence.wait_converged(
+                self.engine,
+                stack,
+                deadline_s=deadline_s,
+                on_change=on_change,
+                aside=lambda: self._starved(patient=True),
+            )
         except RecipeFailedError as error:
-            if reason := addresses.waits_in_vain(self.engine, stack):
-                raise InfraError(f"{stack}: {reason}", hint=addresses.WAY_OUT) from error
+            if starved := self._starved():
+                raise starved from error
             raise
+
+    def _starved(self, *, patient: bool = False) -> InfraError | None:
+        """That a task waits for an address in vain; patient: as long as it may still get one."""
+        limit_s = addresses.PATIENT_S if patient else addresses.NEW_S
+        reason = addresses.waits_in_vain(self.engine, self.placement.stack, limit_s)
+        return InfraError(f"{self.placement.stack}: {reason}", hint=addresses.WAY_OUT) if reason else None
 
     def remove_orphans(self, rendered: Rendered) -> list[str]:
         """Services that the new version dropped: abra leaves them, and they could keep a broken app green."""
