@@ -29,7 +29,7 @@ def test_begin_look_and_list(here: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert app.main(["recipe", "check", "./guestbook"]) == 0
     assert "nothing makes guestbook untestable" in capsys.readouterr().err
     assert app.main(["recipe", "list", "--json"]) == 0
-    (known,) = json.loads(capsys.readouterr().out)
+    (known,) = json.loads(capsys.readouterr().out)["recipes"]
     assert (known["recipe"], known["configured"], known["tests"], known["canonical"]) == ("guestbook", True, 1, "")
     assert app.main(["recipe", "init", "guestbook"]) == 2
     assert not (here / "state").exists()
@@ -57,7 +57,7 @@ def test_the_list_has_every_recipe_that_is_known(
     for name in ("configured", "Not a recipe"):
         (here / "operator" / name).mkdir(parents=True)
     assert app.main(["recipe", "list", "--json"]) == 0
-    found = {known["recipe"]: known for known in json.loads(capsys.readouterr().out)}
+    found = {known["recipe"]: known for known in json.loads(capsys.readouterr().out)["recipes"]}
     assert list(found) == ["configured", "demo", "enrolled"]
     assert found["enrolled"]["enrolled"]
     assert found["demo"]["canonical"].endswith(", good")

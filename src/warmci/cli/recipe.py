@@ -70,7 +70,7 @@ def list_all(json: Json = False) -> None:
 
     found = list_recipes(read_settings())
     if json:
-        print_data(as_json([known.model_dump() for known in found]))
+        print_data(as_json({"recipes": [known.model_dump() for known in found]}))
         return
     rows = [
         (
