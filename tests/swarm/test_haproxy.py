@@ -31,6 +31,8 @@ class _Handler(BaseHTTPRequestHandler):
         text = f"{port} {self.headers['X-Forwarded-Proto']} {self.headers['X-Forwarded-For']}"
         self.send_response(200)
         self.send_header(NO_TASK, "a task says so itself")
+        for number in range(200 if self.path == "/cookies" else 0):
+            self.send_header("Set-Cookie", f"name-{number}={'x' * 300}")
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text.encode())
@@ -61,10 +63,10 @@ def proxy(tmp_path: Path) -> Iterator[Haproxy]:
     made.stop()
 
 
-def get(proxy: Haproxy) -> httpx.Response:
+def get(proxy: Haproxy, path: str = "/") -> httpx.Response:
     with httpx.Client(trust_env=False) as client:
         headers = {"X-Forwarded-For": "6.6.6.6", "X-Forwarded-Proto": "gopher"}
-        return client.get(f"http://127.0.0.1:{proxy.port}/", headers=headers)
+        return client.get(f"http://127.0.0.1:{proxy.port}{path}", headers=headers)
 
 
 def test_without_a_task_its_answer_is_told_from_the_apps(proxy: Haproxy) -> None:
@@ -87,6 +89,13 @@ def test_it_leads_where_it_is_told(proxy: Haproxy) -> None:
     assert {get(proxy).text.split()[0] for _ in range(4)} == {str(second.server_port)}
     proxy.lead_to([])
     assert get(proxy).status_code == 503
+
+
+def test_an_answer_of_many_headers(proxy: Haproxy) -> None:
+    """60 KiB in 200 of them, which Traefik lets through."""
+    proxy.lead_to([Target("127.0.0.1", serve().server_port, "http")])
+    answer = get(proxy, "/cookies")
+    assert (answer.status_code, len(answer.headers.get_list("set-cookie"))) == (200, 200)
 
 
 def test_a_task_that_speaks_https(proxy: Haproxy, tmp_path: Path) -> None:

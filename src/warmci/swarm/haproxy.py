@@ -26,8 +26,10 @@ TOOL = "haproxy"
 NO_TASK = "x-warmci-direct"
 """Header of what HAProxy itself answers; taken off whatever a task answers."""
 NOBODY = "no task answers"
-_OWN_ERRORS = {502: "the task sent no answer", 503: NOBODY, 504: "the task is too slow"}
+_OWN_ERRORS = {502: "the task sent no answer that is HTTP", 503: NOBODY, 504: "the task is too slow"}
 _SLOTS = 16
+_HEADERS_BYTES, _HEADERS = 131_072, 1000
+"""Of one request or answer; Traefik takes more, HAProxy by itself 16 KiB and 101."""
 _SCHEMES = {"http": "", "https": " ssl verify none sni req.hdr(host),field(1,:)", "h2c": " proto h2"}
 _logger = logging.getLogger(__name__)
 _START_S = 15.0
@@ -182,6 +184,8 @@ def _config(port: int, tls: str) -> str:
 global
     stats socket @SOCKET@ level admin
     nbthread 1
+    tune.bufsize {_HEADERS_BYTES}
+    tune.http.maxhdr {_HEADERS}
     noreuseport
     maxconn 1000
 
