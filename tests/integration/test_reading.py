@@ -65,6 +65,39 @@ mkdir -p /www
 echo ok >/www/index.html
 exec httpd -f -p 8080 -h /www
 """
+SPELLINGS = r"""---
+# as YAML 1.1 and the CLI have it
+version: "3.8"
+services:
+  app:
+    image: warmci-demo/busybox:1.35
+    command: ["sh", "/check.sh"]
+    configs: [{source: check, target: /check.sh}]
+    environment: {OCTAL: 0755, TIME: 22:15:00, DATE: 2024-01-31, WORD: yes, NUMBER: 1.0, KEPT: base}
+    networks: [proxy, own]
+    ports: ["49160-49162:49160-49162/udp", 22:22]
+    volumes: [/cache]
+    logging: {driver: json-file, options: {max-size: 1m}}
+    deploy:
+      labels:
+        - "traefik.enable=1"
+        - "traefik.http.routers.${STACK_NAME}.rule=HostRegexp(`^(www.)?${DOMAIN}`)"
+        - "traefik.http.services.${STACK_NAME}.loadbalancer.server.port=8080"
+  idle: {image: warmci-demo/busybox:1.35, deploy: {replicas: 0}}
+networks: {proxy: {external: true}, own: {driver_opts: {encrypted: ""}}}
+configs: {check: {file: check.sh}}
+---
+"""
+OVERRIDE = """version: "3.8"
+services:
+  app:
+    environment: {KEPT: ""}
+    logging: {driver: local}
+"""
+CHECK_SPELLINGS = r"""got="$OCTAL|$TIME|$DATE|$WORD|$NUMBER|$KEPT"
+[ "$got" = "493|22:15:00|2024-01-31 00:00:00 +0000 UTC|yes|1|base" ] || { echo "$got"; exit 3; }
+mkdir -p /www; echo ok >/www/index.html; exec httpd -f -p 8080 -h /www
+"""
 
 
 @pytest.fixture
@@ -108,3 +141,22 @@ def test_a_recipe_of_many_ways_to_say_it(bench: Bench, recipe: Path) -> None:
     too_long = bench.run("read.ing")
     assert too_long.code == 2, too_long.stderr
     assert f"_{WORKER} has" in too_long.stderr
+
+
+def test_spellings_of_yaml_reach_the_engine_as_the_cli_reads_them(bench: Bench) -> None:
+    tree = bench.root / "demo" / "recipes" / "spellings"
+    tree.mkdir()
+    lines = {"compose.yml": SPELLINGS, "over.yml": OVERRIDE, ".env.sample": "COMPOSE_FILE=compose.yml:over.yml\n"}
+    for name, text in lines.items():
+        (tree / name).write_text(text, encoding="utf-8", newline="\r\n")
+    (tree / "check.sh").write_text(CHECK_SPELLINGS, encoding="utf-8")
+    git = ["git", "-C", str(tree), "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "core.autocrlf=false"]
+    for arguments in (("init", "-q", "-b", "main"), ("add", "-A"), ("commit", "-qm", "one")):
+        subprocess.run([*git, *arguments], check=True)
+    answer = bench.run("spellings", "--ref", "main", "--pr", "x1")
+    assert answer.code == 0, answer.stderr
+    said = "\n".join(answer.result.deviations)
+    assert "idle runs nowhere: replicas: 0" in said
+    assert "/cache is an anonymous volume" in said
+    assert "app:49160, app:49161, app:49162, app:22" in said
+    assert bench.ledger() == Ledger()

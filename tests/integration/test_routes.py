@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support import own_recipes
 from warmci.base.models import Ledger
+from warmci.demo import images
 
 if TYPE_CHECKING:
     from support.bench import Answer, Bench
@@ -124,12 +126,38 @@ def test_a_port_where_nothing_listens_is_red(bench: Bench) -> None:
     assert "HTTP 503: no task answers at the routed port" in answer.result.summary
 
 
-def test_an_https_backend_is_asked_over_https(bench: Bench) -> None:
-    """Busybox has no server for it: that plain HTTP does not count as an answer there is all that can be seen."""
-    labels = web(HOME, 8080, "http.services.${STACK_NAME}.loadbalancer.server.scheme=https")
-    recipe(bench, "https-wanted", {"app": App(labels)})
-    answer = run(bench, "https-wanted")
-    assert answer.code == 1, answer.stderr
+NGINX = """
+events {}
+http {
+  server {
+    listen 8443 ssl;
+    ssl_certificate /run/configs/pair.pem;
+    ssl_certificate_key /run/configs/pair.pem;
+    location / { return 200 ok; }
+  }
+}
+"""
+
+
+def test_an_https_backend_is_asked_over_https(bench: Bench, tmp_path: Path) -> None:
+    """Asked over plain HTTP nginx would have 400 for it."""
+    needed = [tag for tag, image in images.IMAGES.items() if image.name == "nginx"]
+    images.provide_images(bench.engine, needed, images.default_cache_dir(), print)
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x", "-days", "1"]
+    files = tmp_path / "key.pem", tmp_path / "cert.pem"
+    subprocess.run([*make, "-keyout", files[0], "-out", files[1]], check=True, capture_output=True)
+    nginx = own_recipes.web(
+        image=needed[0],
+        command=["nginx", "-c", "/run/configs/nginx.conf", "-g", "daemon off;"],
+        configs=[{"source": name, "target": f"/run/configs/{name}"} for name in ("nginx.conf", "pair.pem")],
+    )
+    labels = nginx["services"]["app"]["deploy"]["labels"]
+    server = "traefik.http.services.${STACK_NAME}.loadbalancer.server"
+    labels |= {f"{server}.port": "8443", f"{server}.scheme": "https"}
+    nginx["configs"] = {name: {"file": name} for name in ("nginx.conf", "pair.pem")}
+    texts = {"nginx.conf": NGINX, "pair.pem": files[0].read_text() + files[1].read_text()}
+    answer = run(bench, own_recipes.make_recipe(bench, "https-backend", nginx, files=texts))
+    assert answer.code == 0, answer.stderr
 
 
 def test_start_first_upgrades(bench: Bench) -> None:
