@@ -162,3 +162,41 @@ def test_one_whose_restart_policy_gives_up_is_told_at_once() -> None:
     when, hopeless = run(lambda _: [state("app", crashes=1, alive=False), state("db", up=1)])
     assert when <= 3
     assert hopeless is not None
+
+
+def judged(monitor_s: float, frames: list[tuple[float, ServiceState]]) -> list[str]:
+    judge = Judge(lambda _: Death(), {"app": monitor_s})
+    found = (judge.look(now, [seen, state("db", up=1)]) for now, seen in frames)
+    return [hopeless.what for hopeless in found if hopeless]
+
+
+FELL = state("app", crashes=1)
+RUNS = state("app", up=9)
+
+
+@pytest.mark.parametrize(
+    ("frames", "is_red"),
+    [
+        ([(0.0, state("app")), (1.0, FELL)], True),
+        ([(0.0, FELL)], True),  # before the first look
+        ([(0.0, state("app")), (1.0, RUNS), (2.0, RUNS)], False),
+    ],
+)
+def test_the_first_task_of_an_update_that_swarm_does_not_judge(
+    frames: list[tuple[float, ServiceState]], *, is_red: bool
+) -> None:
+    assert judged(0.5, frames) == (["update of app failed: its new task ended"] if is_red else [])
+    assert Judge(lambda _: Death()).look(1.0, [FELL]) is None
+
+
+@pytest.mark.parametrize(("ran_s", "is_red"), [(0.1, True), (0.4, True), (0.9, False)])
+def test_a_first_task_must_run_for_as_long_as_swarm_would_watch_it(ran_s: float, *, is_red: bool) -> None:
+    up = state("app", up=1, tasks=frozenset({("app-f0", "c")}))
+    said = judged(0.5, [(0.0, state("app")), (1.0, up), (1.0 + ran_s, FELL), (5.0, state("app", crashes=1, up=2))])
+    assert bool(said) == is_red
+
+
+def test_a_later_task_that_falls_is_no_failed_update() -> None:
+    up = state("app", up=1, tasks=frozenset({("app-f0", "c")}))
+    later = [(5.0, state("app", crashes=1, up=2)), (5.1, state("app", crashes=2))]
+    assert judged(0.5, [(0.0, state("app")), (1.0, up), (4.0, FELL), *later]) == []

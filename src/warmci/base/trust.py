@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import ssl
 import struct
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import httpx
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from warmci.base.settings import Settings
 
+_OPERATORS = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 PEM, JKS = "ca.pem", "ca.jks"
 _CONFIG_MAX = 500 * 1024
 """Bytes of a swarm config (moby/swarmkit, manager/controlapi: MaxConfigSize)."""
@@ -26,7 +29,13 @@ _JKS_PASSWORD = "changeit"  # noqa: S105  (Java's own for what is no secret; a t
 
 
 def client_context(ca: str) -> ssl.SSLContext:
-    """The usual CAs (Mozilla's, or those of SSL_CERT_FILE), and ours."""
+    """The usual CAs (Mozilla's, or those of SSL_CERT_FILE), and ours; one for all who ask for the same."""
+    return _trusting(ca, *(os.environ.get(name, "") for name in _OPERATORS))
+
+
+@lru_cache(maxsize=4)
+def _trusting(ca: str, *_operators: str) -> ssl.SSLContext:
+    """Kept: reading a system's certificates takes longer than most requests."""
     context = httpx.create_ssl_context(trust_env=True)
     if ca:
         context.load_verify_locations(cadata=ca)

@@ -47,7 +47,7 @@ def name_variables(texts: Iterable[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for text in texts:
         try:
-            document = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - the safest of all: nothing but strings
+            document = yaml.load(text, Loader=yaml.CBaseLoader)  # noqa: S506 - the safest of all: nothing but strings
         except (yaml.YAMLError, RecursionError, ValueError):
             continue
         section = document.get("secrets") if isinstance(document, dict) else None

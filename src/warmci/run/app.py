@@ -17,12 +17,13 @@ from warmci.run import anonymous, kept, overlay_faults, serving
 from warmci.run.behind_traefik import BehindTraefik
 from warmci.run.pulls import rendered_at
 from warmci.run.watch import Watch
+from warmci.swarm import by_zero
 from warmci.swarm.deployment import Deployment
 from warmci.swarm.direct import Direct
 from warmci.testing import suite
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from warmci.recipe.ingress import Route
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _SERVING_DEADLINE_S = 60.0
 _SERVING_POLL_S = 0.05
+_THROUGH_ZERO = "upgraded by way of zero replicas (stopped, then started), as stop-first does it, without swarm's waits"
 
 
 @dataclass
@@ -109,13 +111,13 @@ class App:
     def _facts(self) -> dict[str, str]:
         return {"url": self.placement.url, "domain": self.placement.domain, "port": str(self.placement.port)}
 
-    def _submit(self, rendered: Rendered) -> None:
+    def _submit(self, rendered: Rendered, through_zero: Collection[str] = ()) -> None:
         self._base, self._submitted, self._took = self.rendered, rendered, False
         realm = self.context.realm
         fixed = {**self.context.config.secrets, **(realm.secrets(self._facts()) if realm else {})}
         self.context.console.redact.add(*fixed.values())
         try:
-            self.deployment.deploy(rendered, fixed)
+            self.deployment.deploy(rendered, fixed, through_zero=through_zero)
         finally:
             self.context.console.redact.add(*self.secrets.values())
         self.rendered, self._took = rendered, True
@@ -124,14 +126,14 @@ class App:
         if self.context.realm:
             self.context.realm.serve(self.placement.url)
 
-    def _converge(self) -> None:
+    def _converge(self, monitors: Mapping[str, by_zero.Monitor | None] | None = None) -> None:
         settings = self.context.settings
         usual_s = deadline_s = settings.deploy_timeout_s
         if self.rendered:
             deadline_s = self.rendered.deadline_s(usual_s, settings.deploy_timeout_max_s)
         if deadline_s > usual_s:
             self.context.deviate(f"a deployment may take {deadline_s:.0f} s, as the recipe's timeout says")
-        states = self.deployment.wait(deadline_s, self.context.console.progress)
+        states = self.deployment.wait(deadline_s, self.context.console.progress, monitors)
         self._watch.begin(states)
         self.context.deviate(
             *(f"{state.name} runs nowhere: no node meets its constraints" for state in states if state.nowhere),
@@ -164,8 +166,10 @@ class App:
             self._plant_canaries()
             planted = anonymous.plant(self.context.engine, self.placement.stack, self._canary)
             after = self._render(commit)
-            self._submit(after)
-            self._converge()
+            through_zero = by_zero.services(before, after) if self.placement.quick else {}
+            self.context.deviate(*(f"{name}: {_THROUGH_ZERO}" for name in through_zero))
+            self._submit(after, through_zero)
+            self._converge(through_zero)
             if orphans := self.deployment.remove_orphans(after):
                 self.context.deviate(f"services dropped by the head were removed: {', '.join(orphans)}")
                 self._converge()

@@ -33,6 +33,8 @@ class Connection:
         except (DockerException, requests.RequestException) as error:
             raise self._silent() from error
         self._api: Any = self._client.api  # the low-level half of the SDK is only partly typed
+        if docker_host.startswith("unix://"):
+            self._api.trust_env = False  # no proxy is asked for a socket file, and looking for one is a third of a call
 
     def _dial(self) -> socket.socket:
         line = socket.socket(socket.AF_UNIX)

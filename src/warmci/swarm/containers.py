@@ -24,6 +24,7 @@ LOG_READ_MAX = 4 * 2**20
 LOG_MAX_S = 10.0
 EXEC_MAX = 16 * 2**20
 EXEC_MAX_S = 600.0
+_CHANGES = ("create", "start", "health_status", "kill", "die", "oom", "destroy", "update", "remove")
 _logger = logging.getLogger(__name__)
 
 
@@ -96,8 +97,11 @@ class Containers(Objects):
 
     @contextmanager
     def events(self, on_event: Callable[[], None]) -> Iterator[None]:
-        """Call on_event for each engine event of services and containers while the block runs."""
-        stream = self._api.events(decode=False, filters={"type": ["container", "service"]})
+        """Call on_event when a service or a container has changed while the block runs.
+
+        Not for what a health check does each time (exec_create, exec_start, exec_die): only for what it says.
+        """
+        stream = self._api.events(decode=False, filters={"type": ["container", "service"], "event": list(_CHANGES)})
 
         def pump() -> None:
             try:

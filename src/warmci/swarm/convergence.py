@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from warmci.base.errors import InfraError, RecipeFailedError
@@ -17,9 +18,10 @@ from warmci.swarm.judge import Judge
 from warmci.swarm.service_state import observe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from warmci.base.errors import WarmciError
+    from warmci.swarm.by_zero import Monitor
     from warmci.swarm.engine import Engine
     from warmci.swarm.judge import Hopeless
     from warmci.swarm.service_state import ServiceState
@@ -41,6 +43,7 @@ def wait_converged(
     deadline_s: float,
     on_change: Callable[[str], None] = lambda _: None,
     aside: Callable[[], WarmciError | None] = lambda: None,
+    monitors: Mapping[str, Monitor | None] = MappingProxyType({}),
 ) -> list[ServiceState]:
     """Wait until every service runs the spec last submitted, healthy, with its update settled, and stays so a while.
 
@@ -48,10 +51,12 @@ def wait_converged(
     RecipeFailedError when one was rolled back or crash-loops, with the failing task's last log lines, and when
     deadline_s passes, with the last observed state; InfraError when the engine itself is at fault, or no node will do;
     and what `aside`, asked now and then, finds.
+    monitors: of services that are upgraded by way of zero, whose update swarm does not judge.
     """
     end = time.monotonic() + deadline_s
     wake = threading.Event()
-    judge = Judge(lambda container: evidence.death(engine, container))
+    limits = {name: monitor.seconds for name, monitor in monitors.items() if monitor is not None}
+    judge = Judge(lambda container: evidence.death(engine, container), limits)
     shown, asked = "", time.monotonic()
     with engine.events(wake.set):
         while True:

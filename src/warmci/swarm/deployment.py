@@ -12,10 +12,10 @@ from warmci.base.process import CommandError
 from warmci.recipe import compose_text
 from warmci.recipe.secret import generate_secret
 from warmci.recipe.trust_gate import real_name
-from warmci.swarm import addresses, convergence
+from warmci.swarm import addresses, by_zero, convergence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from warmci.recipe.render import Placement, Rendered
@@ -27,7 +27,6 @@ _RELEASE_DEADLINE_S = 20.0
 """Ten times what an engine's agent takes; a node that is away would never say that its tasks have ended."""
 _POLL_S = 0.02
 _KILLED = 137
-_DEFAULT_GRACE_S = 10
 _EVENT_WAIT_S = 3.0
 _LABEL_NOISE = "only updates to Labels are allowed"
 
@@ -63,8 +62,13 @@ class Deployment:
                     hint="give this one a base_domain of its own in the settings",
                 )
 
-    def deploy(self, rendered: Rendered, fixed_secrets: Mapping[str, str]) -> None:
-        """Submit the rendered file; returns once swarm has taken it. Raises RecipeFailedError with swarm's words."""
+    def deploy(
+        self, rendered: Rendered, fixed_secrets: Mapping[str, str], *, through_zero: Collection[str] = ()
+    ) -> None:
+        """Submit the rendered file; returns once swarm has taken it. Raises RecipeFailedError with swarm's words.
+
+        through_zero: services of the version that runs which are stopped first, and then started with the new spec.
+        """
         self._provide_secrets(rendered, fixed_secrets)  # first: one that nobody gave ends the deployment
         self._provide_networks(rendered)
         self._provide_volumes(rendered)
@@ -72,7 +76,9 @@ class Deployment:
         config_dir.mkdir(exist_ok=True)
         path = self.work_dir / f"{self.placement.stack}.{rendered.commit[:8]}.yml"
         path.touch(mode=0o600)
-        path.write_text(compose_text.dump(rendered.document), encoding="utf-8")
+        document = by_zero.without_replicas(rendered.document, through_zero)
+        path.write_text(compose_text.dump(document), encoding="utf-8")
+        graces = by_zero.graces(self.engine, [f"{NAMESPACE_LABEL}={self.placement.stack}"]) if through_zero else {}
         self.announce("stack", self.placement.stack)
         try:
             self.engine.deploy_stack(rendered.cli, self.placement.stack, path, config_dir)
@@ -85,6 +91,8 @@ class Deployment:
                 hint=hint,
                 log=error.tail,
             ) from error
+        if through_zero:
+            by_zero.start_again(self.engine, self.placement.stack, through_zero, graces)
 
     def _provide_networks(self, rendered: Rendered) -> None:
         for name, body in (rendered.document.get("networks") or {}).items():
@@ -118,7 +126,12 @@ class Deployment:
             self.engine.create_secret(real, value, self.placement.labels)
             self.created_secrets.add(real)
 
-    def wait(self, deadline_s: float, on_change: Callable[[str], None]) -> list[ServiceState]:
+    def wait(
+        self,
+        deadline_s: float,
+        on_change: Callable[[str], None],
+        monitors: Mapping[str, by_zero.Monitor | None] | None = None,
+    ) -> list[ServiceState]:
         """As convergence.wait_converged; a task that gets no address is no fault of the recipe but an InfraError."""
         stack = self.placement.stack
         try:
@@ -128,6 +141,7 @@ class Deployment:
                 deadline_s=deadline_s,
                 on_change=on_change,
                 aside=lambda: self._starved(patient=True),
+                monitors=monitors or {},
             )
         except RecipeFailedError as error:
             if starved := self._starved():
@@ -242,17 +256,12 @@ def _stop_gracefully(engine: Engine, label: list[str], services: list[dict[str, 
 
     How each ended is learnt from the engine's events: swarm may have removed the container by then.
     """
-    graces = {str(item["Spec"]["Name"]): _grace_s(item) for item in services}
+    graces = {str(item["Spec"]["Name"]): by_zero.grace_s(item) for item in services}
     name_label = "com.docker.swarm.service.name"
     running = {str(i["Id"]): str(i["Labels"].get(name_label, "")) for i in engine.containers(label, running=True)}
     with engine.exit_codes(label) as codes:
-        engine.stop_containers({item: graces.get(name, _DEFAULT_GRACE_S) for item, name in running.items()})
+        engine.stop_containers({item: graces.get(name, by_zero.DEFAULT_GRACE_S) for item, name in running.items()})
         end = time.monotonic() + _EVENT_WAIT_S
         while not running.keys() <= codes.keys() and time.monotonic() < end:
             time.sleep(_POLL_S)
     return sorted({name for item, name in running.items() if codes.get(item, _KILLED) == _KILLED})
-
-
-def _grace_s(service: dict[str, Any]) -> int:
-    nanoseconds = service["Spec"]["TaskTemplate"]["ContainerSpec"].get("StopGracePeriod")
-    return _DEFAULT_GRACE_S if nanoseconds is None else max(1, round(nanoseconds / 1e9))

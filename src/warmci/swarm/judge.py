@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from warmci.swarm.service_state import ROLLED_BACK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from warmci.swarm.service_state import ServiceState
 
@@ -62,6 +63,10 @@ class _Seen:
     failed: set[str] = field(default_factory=set)
     tasks: dict[str, float] = field(default_factory=dict)
     """Running task to when it was first seen so."""
+    began: dict[str, float] = field(default_factory=dict)
+    """The same of all that ever were."""
+    first_ran_s: float | None = None
+    """For how long the first task that failed was seen running; None while none has failed."""
     longest_s: float = 0.0
     """Longest life of a task that failed."""
     ends_itself: bool = False
@@ -73,10 +78,15 @@ class _Seen:
 
 
 class Judge:
-    """Fed with looks in the order of time. `death` tells how a failed container ended."""
+    """Fed with looks in the order of time. `death` tells how a failed container ended.
 
-    def __init__(self, death: Callable[[str], Death]) -> None:
-        self._death = death
+    monitors: services whose update swarm does not judge, with the seconds for which it would have watched their first
+    task. As swarm's updater does (swarmkit, failureTriggersAction), only that one counts: it must come to run, and
+    run so long.
+    """
+
+    def __init__(self, death: Callable[[str], Death], monitors: Mapping[str, float] = MappingProxyType({})) -> None:
+        self._death, self._monitors = death, monitors
         self._seen: dict[str, _Seen] = {}
 
     def look(self, now: float, states: Sequence[ServiceState]) -> Hopeless | None:
@@ -93,12 +103,19 @@ class Judge:
         return bool(states) and all(state.settled and self._is_steady(now, state) for state in states)
 
     def _note(self, now: float, state: ServiceState) -> None:
-        seen = self._seen.setdefault(state.name, _Seen(now, frozenset(state.failed)))
+        # Of a service that came by way of zero every task of this spec is new, one that fell before the first look too.
+        old = frozenset() if state.name in self._monitors else frozenset(state.failed)
+        seen = self._seen.setdefault(state.name, _Seen(now, old))
         if set(state.failed) - seen.old - seen.failed:
+            if seen.first_ran_s is None:
+                first = next(task for task in state.failed if task not in seen.old)
+                seen.first_ran_s = now - seen.began.get(first, now)
             seen.failed |= set(state.failed) - seen.old
             death = self._death(state.failed_container) if state.failed_container else Death()
             seen.longest_s = max(seen.longest_s, death.lived_s)
             seen.ends_itself = state.failed[-1] in state.ended and not death.unhealthy
+        for task, _ in state.tasks:
+            seen.began.setdefault(task, now)
         seen.tasks = {task: seen.tasks.get(task, now) for task, _ in state.tasks}
         seen.no_node_since = (seen.no_node_since or now) if _STUCK.search(state.no_node) else None
         is_dead = state.wanted > state.running and not state.alive and bool(state.failed)
@@ -116,8 +133,8 @@ class Judge:
         self, now: float, state: ServiceState, states: Sequence[ServiceState], steady: dict[str, bool]
     ) -> Hopeless | None:
         seen = self._seen[state.name]
-        if state.update in ROLLED_BACK:
-            return Hopeless(state, f"update of {state.name} was rolled back ({state.update})")
+        if failed := self._update_failed(state):
+            return Hopeless(state, failed)
         if len(state.rejected) >= _REJECTIONS and not state.settled:
             return Hopeless(state, f"swarm rejects the tasks of {state.name}")
         if seen.no_node_since is not None and now - seen.no_node_since >= _NO_NODE_S:
@@ -128,6 +145,14 @@ class Judge:
             how = "ends by itself again and again" if seen.ends_itself else "crash-loops"
             return Hopeless(state, f"service {state.name} {how} ({len(seen.failed)} tasks)")
         return None
+
+    def _update_failed(self, state: ServiceState) -> str:
+        """By swarm's word, or by its measure."""
+        if state.update in ROLLED_BACK:
+            return f"update of {state.name} was rolled back ({state.update})"
+        ran_s, monitor_s = self._seen[state.name].first_ran_s, self._monitors.get(state.name)
+        failed = ran_s is not None and monitor_s is not None and ran_s <= monitor_s
+        return f"update of {state.name} failed: its new task ended" if failed else ""
 
     def _loops(self, now: float, state: ServiceState, states: Sequence[ServiceState], steady: dict[str, bool]) -> bool:
         """It fails on, though all that it could wait for is there, or is as hopeless as it is itself."""
