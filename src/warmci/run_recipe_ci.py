@@ -50,12 +50,16 @@ def run(
     ] = False,
     keep_on_failure: Annotated[bool, typer.Option("--keep-on-failure", help="the same where the run is red")] = False,
     keep_for: KeepFor = KEEP_FOR,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="say what would be tested and what stands in its way; deploys nothing")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print the result as JSON on standard output")] = False,
     _version: Version = False,
 ) -> None:
     """Test a recipe on a real swarm: cold (fresh and authoritative), or quick on warm data."""
     from warmci.base import settings  # noqa: PLC0415
     from warmci.base.models import Mode  # noqa: PLC0415
+    from warmci.cli.planned import tell_plan  # noqa: PLC0415
     from warmci.recipe.named import read_named  # noqa: PLC0415
     from warmci.report.trigger import job_link  # noqa: PLC0415
     from warmci.run import record  # noqa: PLC0415
@@ -87,7 +91,11 @@ def run(
         named = read_named(recipe)
         request = replace(request, recipe=named.recipe, source=named.source)
         require_consistent(request)
+        if plan:
+            raise typer.Exit(tell_plan(loaded, console, request, as_json=as_json))
     except UsageError as error:
+        if plan:
+            raise
         if (state_dir := settings.state_dir_alone()) is None:
             raise  # nobody knows where a result would be looked for
         result = record.refused(state_dir, console, request, error)

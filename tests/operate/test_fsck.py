@@ -14,7 +14,7 @@ import pytest
 from support.damage import DAMAGE
 from support.trees import canonical_of, save
 from warmci.base.errors import InfraError, InterruptedRunError, UsageError
-from warmci.base.models import Mode, VolumeSummary
+from warmci.base.models import Ingress, Mode, VolumeSummary
 from warmci.base.names import new_id
 from warmci.base.run_locks import run_lock
 from warmci.base.settings import Settings
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from warmci.base.models import Canonical
     from warmci.operate.fsck import Problem
-    from warmci.run.context import Context
+    from warmci.recipe.repository import Repository
 
 
 def _no_engine(docker_host: str) -> None:
@@ -347,9 +347,9 @@ def test_a_run_without_the_recipes_lock_marks_nothing(store: CanonicalStore, tmp
 
 
 def test_a_dirty_canonical_is_not_for_quick(store: CanonicalStore) -> None:
-    nowhere = cast("Context", None)  # not looked at before the state
+    nowhere = cast("Repository", None)  # not looked at before the state
     dirty = committed(store).model_copy(update={"state": "dirty", "reason": "verify found 3 differences"})
-    assert why_not(dirty, nowhere) == "the canonical is dirty: verify found 3 differences"
+    assert why_not(dirty, Ingress.DIRECT, nowhere) == "the canonical is dirty: verify found 3 differences"
 
 
 def test_what_a_rebuild_knows_of_dirt(store: CanonicalStore) -> None:

@@ -16,6 +16,7 @@ from warmci.base.settings import as_markdown
 from warmci.cli import app
 from warmci.report.alerts import Alert
 from warmci.report.sweep_record import Sweep
+from warmci.run.plan import Plan
 from warmci.store.manifest import SnapshotManifest
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ _FILES: dict[str, type[BaseModel]] = {
     "sweep": Sweep,
     "alert": Alert,
     "error": ErrorReport,
+    "plan": Plan,
 }
 """What stands on disk or comes from --json, by the name of its schema."""
 _CLI_HEAD = """# Commands

@@ -49,7 +49,7 @@ def check(recipe: Named, json: Json = False) -> None:
         found = examine(settings, config, repository, head)
         version = repository.version_of(head) if head == committed else "with what is not committed"
     if json:
-        facts = {"schema_version": 1, "recipe": named.recipe, "source": repository.source, "version": version}
+        facts = {"recipe": named.recipe, "source": repository.source, "version": version}
         print_data(as_json({**facts, "findings": [finding.model_dump() for finding in found]}))
     else:
         rows = [(finding.level, finding.what, finding.says, finding.hint) for finding in found]

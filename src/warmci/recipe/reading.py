@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from warmci.base import docker_cli, names
 from warmci.base.errors import RecipeFailedError, RefusedError, UsageError
+from warmci.base.models import Ingress
 from warmci.recipe import trust_gate
 from warmci.recipe.config import filled
 from warmci.recipe.render import Placement, kept_env, render
@@ -36,20 +37,25 @@ class Reading:
     """Each word for recipe.toml's `allow` that the trust gate asks for, with the reasons."""
 
 
-def placed(settings: Settings, recipe: str) -> Placement:
+def placed(settings: Settings, recipe: str, kind: Ingress) -> Placement:
     """Where the app would run, as far as that can be told without an engine."""
     domain = names.canonical_domain(recipe, settings.base_domain)
-    return Placement(recipe, domain, settings.port_first, NOT_YET, NOT_YET, dnsrr=False, fronted=True)
+    return Placement(recipe, domain, settings.port_first, NOT_YET, NOT_YET, dnsrr=False, ingress=kind, fronted=True)
 
 
 def read_commit(
-    settings: Settings, config: RecipeConfig, repository: Repository, commit: str, env_commit: str = ""
+    settings: Settings,
+    config: RecipeConfig,
+    repository: Repository,
+    commit: str,
+    env_commit: str = "",
+    kind: Ingress = Ingress.DIRECT,
 ) -> Reading:
     """Read commit with the .env of env_commit (its own where none is named).
 
     What is refused is looked into all the same: the words are all told at once. Raises InfraError without a Docker CLI.
     """
-    placement = placed(settings, repository.recipe)
+    placement = placed(settings, repository.recipe, kind)
     cli = docker_cli.find(settings.docker_cli)
     facts = {"url": placement.url, "domain": placement.domain, "port": str(placement.port)}
     overrides = filled(config.env, facts)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from warmci.base.models import Canonical
     from warmci.base.settings import Settings
     from warmci.recipe.repository import Repository
-    from warmci.run.context import Context, Request
+    from warmci.run.context import Request
 
 WORKTREE = "worktree"
 """The ref of a directory that is tested as it is."""
@@ -79,15 +79,15 @@ def _left_out(repository: Repository, head: str, warn: Callable[[str], None]) ->
     return [said]
 
 
-def stranger(canonical: Canonical | None, context: Context) -> str:
+def stranger(canonical: Canonical | None, request: Request, repository: Repository) -> str:
     """Why the canonical is not of the repository that the run tests; empty where it is, or there is none.
 
     A directory or URL on the command line is no reason to move what another repository of that name has made. By its
     name the recipe is the one that the settings say, wherever that has moved to.
     """
-    ours = context.repository.source
+    ours = repository.source
     if canonical is None or canonical.source == ours:
         return ""
-    if not context.request.source and (not canonical.source or context.repository.contains(canonical.commit)):
+    if not request.source and (not canonical.source or repository.contains(canonical.commit)):
         return ""
     return f"the canonical is that of {canonical.source or 'the recipe by its name'}, not of {ours}"

@@ -17,31 +17,32 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from warmci.base.models import Canonical
+    from warmci.base.models import Canonical, Ingress
     from warmci.recipe.render import Placement
+    from warmci.recipe.repository import Repository
     from warmci.run.context import Context
 
 _NEW_VOLUMES = "new-volumes"
 
 
-def why_not(canonical: Canonical | None, context: Context) -> str:
-    """Why quick cannot run, so that cold runs instead; empty when it can."""
+def why_not(canonical: Canonical | None, kind: Ingress, repository: Repository) -> str:
+    """Why quick cannot run under that ingress, so that cold runs instead; empty when it can."""
     if canonical is None:
-        return f"there is no canonical of {context.request.recipe}"
+        return f"there is no canonical of {repository.recipe}"
     if canonical.state != "good":
         return f"the canonical is {canonical.state}: {canonical.reason}"
-    if reason := born_elsewhere(canonical, context):
+    if reason := born_elsewhere(canonical, kind):
         return reason
-    if not context.repository.contains(canonical.commit):
+    if not repository.contains(canonical.commit):
         return f"the canonical's commit {canonical.commit[:8]} is not in the repository"
     return ""
 
 
-def born_elsewhere(canonical: Canonical, context: Context) -> str:
+def born_elsewhere(canonical: Canonical, kind: Ingress) -> str:
     """Whether the canonical's data was born under another ingress: URLs in it are wrong under this one."""
-    if canonical.ingress is context.ingress.kind:
+    if canonical.ingress is kind:
         return ""
-    return f"the canonical was born under ingress {canonical.ingress}, and runs now take {context.ingress.kind}"
+    return f"the canonical was born under ingress {canonical.ingress}, and runs now take {kind}"
 
 
 def run_quick(context: Context, canonical: Canonical) -> None:

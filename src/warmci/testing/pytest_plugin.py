@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["App", "Sso"]
 CONTEXT_VARIABLE = "WARMCI_TEST_CONTEXT"
+COLLECTED_VARIABLE = "WARMCI_COLLECTED"
 INFRASTRUCTURE = "warmci-infrastructure"
 _finished = pytest.StashKey[int]()
 
@@ -120,9 +121,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """install: all, seeding first; base: seeding only; upgrade and quick: all but seeding."""
-    phase = cast("str", json.loads(_context_text())["phase"])
     seeding = [item for item in items if item.get_closest_marker("seed")]
     others = [item for item in items if not item.get_closest_marker("seed")]
+    if into := os.environ.get(COLLECTED_VARIABLE):
+        Path(into).write_text(json.dumps([[item.nodeid for item in part] for part in (seeding, others)]), "utf-8")
+        return
+    phase = cast("str", json.loads(_context_text())["phase"])
     selected = {"install": [*seeding, *others], "base": seeding, "upgrade": others, "quick": others}[phase]
     if left_out := [item for item in items if item not in selected]:
         config.hook.pytest_deselected(items=left_out)
@@ -151,5 +155,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A session that a test ended early (pytest.exit with code 0) is not a passed one."""
+    if session.config.option.collectonly:
+        return
     if session.exitstatus == pytest.ExitCode.OK and session.config.stash[_finished] < len(session.items):
         session.exitstatus = pytest.ExitCode.INTERRUPTED

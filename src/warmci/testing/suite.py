@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 CONTEXT_VARIABLE = "WARMCI_TEST_CONTEXT"
+COLLECTED_VARIABLE = "WARMCI_COLLECTED"
+"""Where the plugin leaves what it collected, in a run that only collects."""
 INFRASTRUCTURE = "warmci-infrastructure"
 """A test's property in JUnit XML: it failed by an InfraError, of these words."""
 Phase = Literal["install", "base", "upgrade", "quick"]
@@ -30,7 +32,7 @@ _REASON_MAX = 300
 _OUTPUT_MAX = 8000
 """Characters of what one failed test printed; all of it is in the log."""
 _LOG_MAX = 2**20
-_NO_TESTS = 5
+NO_TESTS = 5
 _RAN = (0, 1)
 """pytest's exit codes: all passed, some failed. 5 is: none selected; others tell that the run itself broke."""
 _FRAMES = 8
@@ -97,7 +99,7 @@ def run_suite(
     Never raises for what tests do: a broken collection, a crash or no end within timeout_s is one failed outcome.
     The last MiB of the output stays in work_dir/pytest-PHASE.log, secrets masked; nothing is written into tests_dir.
     """
-    if not any(tests_dir.glob("**/test_*.py")) and not any(tests_dir.glob("**/*_test.py")):
+    if not has_tests(tests_dir):
         return ()
     redact = redactor(context)
     work_dir.mkdir(parents=True, exist_ok=True)
@@ -110,6 +112,10 @@ def run_suite(
         return _outcomes(code, scratch / "junit.xml", text, redact, timeout_s)
     finally:
         fs.remove_tree(scratch)
+
+
+def has_tests(tests_dir: Path) -> bool:
+    return any(tests_dir.glob("**/test_*.py")) or any(tests_dir.glob("**/*_test.py"))
 
 
 def with_secrets(record: Record) -> str:
@@ -139,7 +145,12 @@ def _run_pytest(
     context_file = scratch / "context.json"
     fs.write_atomic(context_file, with_secrets(context))
     log.touch(mode=0o600)
-    running = process.start(_command(tests_dir, scratch, options), cwd=tests_dir, env=_env(context_file), log_file=log)
+    running = process.start(
+        _command(tests_dir, scratch, options),
+        cwd=tests_dir,
+        env=environment({CONTEXT_VARIABLE: str(context_file)}),
+        log_file=log,
+    )
     try:
         return process.wait(running, timeout_s=timeout_s)
     finally:
@@ -159,9 +170,15 @@ def _command(tests_dir: Path, scratch: Path, options: Sequence[str]) -> list[str
     ]
 
 
-def _env(context_file: Path) -> dict[str, str]:
+def collecting(tests_dir: Path, scratch: Path) -> list[str]:
+    """A pytest that runs nothing."""
+    return _command(tests_dir, scratch, ("--collect-only", "--quiet"))
+
+
+def environment(facts: dict[str, str]) -> dict[str, str]:
+    """Of a pytest of ours."""
     return {
-        CONTEXT_VARIABLE: str(context_file),
+        **facts,
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
@@ -173,7 +190,7 @@ def _env(context_file: Path) -> dict[str, str]:
 def _outcomes(code: int | None, junit: Path, log: str, redact: Redactor, timeout_s: float) -> tuple[TestOutcome, ...]:
     if code is None:
         return (_broken(f"no end after {timeout_s:.0f} s{_where(log)}", ""),)
-    if code not in {*_RAN, _NO_TESTS}:
+    if code not in {*_RAN, NO_TESTS}:
         reason = f"killed by signal {-code}" if code < 0 else f"could not run all tests (exit code {code})"
         return (_broken(f"pytest {reason}", log),)
     try:
@@ -181,7 +198,7 @@ def _outcomes(code: int | None, junit: Path, log: str, redact: Redactor, timeout
         outcomes = tuple(_outcome(case, redact) for case in cases)
     except (OSError, ET.ParseError):
         return (_broken("pytest ended before its report was written", log),)
-    if code == _NO_TESTS:
+    if code == NO_TESTS:
         return ()
     if not outcomes or (code == 1 and not any(outcome.outcome == "failed" for outcome in outcomes)):
         return (*outcomes, _broken(f"pytest ended with code {code}, and its report does not tell why", log))

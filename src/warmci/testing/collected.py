@@ -1,0 +1,46 @@
+"""An operator's tests by phase, as pytest itself collects them, without an app to run them on."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from warmci.base import fs, process
+from warmci.testing import suite
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_NONE: dict[str, tuple[str, ...]] = {"install": (), "base": (), "upgrade": (), "quick": ()}
+
+
+def tests_by_phase(tests_dir: Path, work_dir: Path, timeout_s: float) -> tuple[dict[str, tuple[str, ...]], str]:
+    """(phase to its tests in their order, why they cannot be collected); the second is empty where they can be."""
+    if not suite.has_tests(tests_dir):
+        return dict(_NONE), ""
+    into = work_dir / "collected.json"
+    running = process.start(
+        suite.collecting(tests_dir.resolve(), work_dir),
+        cwd=tests_dir,
+        env=suite.environment({suite.COLLECTED_VARIABLE: str(into)}),
+        log_file=_made(work_dir / "collected.log"),
+    )
+    try:
+        code = process.wait(running, timeout_s=timeout_s)
+    finally:
+        process.stop(running)
+    if code == suite.NO_TESTS:
+        return dict(_NONE), ""
+    if code != 0 or not into.is_file():
+        said = [
+            line for line in (work_dir / "collected.log").read_text("utf-8", "replace").splitlines() if line.strip()
+        ]
+        told = next((line for line in said if line.startswith("E ")), said[-1] if said else "it said nothing")
+        return dict(_NONE), f"pytest cannot collect the tests (exit code {code}): {told.removeprefix('E ').strip()}"
+    seeding, others = (tuple(part) for part in json.loads(into.read_text(encoding="utf-8")))
+    return {"install": (*seeding, *others), "base": seeding, "upgrade": others, "quick": others}, ""
+
+
+def _made(log: Path) -> Path:
+    fs.write_atomic(log, "")
+    return log
