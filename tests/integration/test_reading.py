@@ -158,5 +158,5 @@ def test_spellings_of_yaml_reach_the_engine_as_the_cli_reads_them(bench: Bench) 
     said = "\n".join(answer.result.deviations)
     assert "idle runs nowhere: replicas: 0" in said
     assert "/cache is an anonymous volume" in said
-    assert "app:49160, app:49161, app:49162, app:22" in said
+    assert "app:22, app:49160, app:49161, app:49162" in said
     assert bench.ledger() == Ledger()

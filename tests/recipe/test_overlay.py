@@ -40,6 +40,26 @@ def test_quick_restarts_sooner_without_running_out_of_attempts() -> None:
     assert "a: restart_policy.delay 10s → 0.1s" in said
 
 
+def test_a_published_port_of_a_service_on_internal_networks_alone_is_reached() -> None:
+    text = (
+        "services: {app: {networks: {a: , b: }}, plain: {image: x}}\n"
+        "networks: {a: {internal: true}, b: {internal: true}, default: {internal: true}}\n"
+    )
+    for name, own in (("app", {"a", "b"}), ("plain", {"default"})):
+        changed = document(text)
+        said = overlay.publish_route(changed, Routing(Route(name, 80, "ports")), 20001, fronted=True)
+        assert set(changed["services"][name]["networks"]) == {*own, "warmci"}
+        assert changed["networks"]["warmci"] == {}
+        assert said[0].startswith(f"{name} has a network of the run's own beside")
+    outside = document(text.replace("b: {internal: true}", "b: "))
+    assert overlay.publish_route(outside, Routing(Route("app", 80, "ports")), 1, fronted=True) == [
+        "ingress direct: app:80 behind port 1"
+    ]
+    by_labels = document(text)
+    overlay.publish_route(by_labels, Routing(Route("app", 80, "traefik")), 1, fronted=True)
+    assert "warmci" not in by_labels["networks"]
+
+
 def test_only_the_route_is_published_and_the_rest_is_named() -> None:
     changed = document(
         "services: {app: {ports: [{target: 80, published: 8080}, {target: 25, published: 25}]},"

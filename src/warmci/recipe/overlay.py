@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _QUICK_MONITOR_S = 0.5
 _QUICK_RESTART_DELAY_S = 0.1
+_WAY_IN = "warmci"
 
 
 def publish_route(document: Document, routing: Routing, port: int, *, fronted: bool = False) -> list[str]:
@@ -27,12 +28,25 @@ def publish_route(document: Document, routing: Routing, port: int, *, fronted: b
     if route is not None and not fronted:
         entry = {"target": route.port, "published": port, "protocol": "tcp", "mode": "host"}
         document["services"][route.service]["ports"] = [entry]
+    if route is not None and route.source != "traefik":
+        said += _way_in(document, route.service)
     where = (
         f"{route.service}:{route.port} {'behind port' if fronted else 'published in host mode on port'} {port}"
         if route
         else f"not asked over HTTP, because {routing.because}"
     )
     return [*said, f"ingress direct: {where}"]
+
+
+def _way_in(document: Document, name: str) -> list[str]:
+    """A published port is reached whatever networks a service has: swarm's mesh stands beside them. Ours does not."""
+    service, networks = document["services"][name], document.setdefault("networks", {})
+    own = service.get("networks") or {"default": None}
+    if not all((networks.get(key) or {}).get("internal") for key in own):
+        return []
+    networks[_WAY_IN] = {}
+    service["networks"] = {**own, _WAY_IN: None}
+    return [f"{name} has a network of the run's own beside its internal ones, as its published port would give it"]
 
 
 def own_networks(document: Document) -> list[str]:
