@@ -89,7 +89,7 @@ def run(
     try:
         loaded = load_settings(lock_wait_s=0.0 if no_wait else wait)
         named = read_named(recipe)
-        request = replace(request, recipe=named.recipe, source=named.source)
+        request = replace(request, recipe=named.recipe, source=named.source, job=job_link(os.environ))
         require_consistent(request)
         if plan:
             raise typer.Exit(tell_plan(loaded, console, request, as_json=as_json))
@@ -100,12 +100,12 @@ def run(
             raise  # nobody knows where a result would be looked for
         result = record.refused(state_dir, console, request, error)
     else:
-        state_dir, link = loaded.state_dir, job_link(os.environ)
+        state_dir = loaded.state_dir
 
         def tested() -> RunResult:
             return run_apart(loaded, request) if request.keep else run_recipe(loaded, console, request)
 
-        result = announced(loaded, console, request, tested, link=link)
+        result = announced(loaded, console, request, tested, link=request.job)
     if as_json:
         print_data(result.model_dump_json(indent=2))
     _say_verdict(console, result, state_dir / ".runs" / result.run / "result.json")

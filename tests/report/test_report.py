@@ -254,7 +254,7 @@ def test_a_run_leaves_its_reports_beside_the_result(tmp_path: Path) -> None:
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
     assert RunResult.model_validate_json((tmp_path / "result.json").read_bytes()) == quick_fail()
     assert (tmp_path / "junit.xml").read_text(encoding="utf-8") == junit(quick_fail())
-    assert (tmp_path / "report.html").read_text(encoding="utf-8") == page(quick_fail())
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == page(quick_fail(), tmp_path)
 
 
 def test_reports_that_cannot_be_written_are_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

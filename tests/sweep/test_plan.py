@@ -202,4 +202,4 @@ def test_the_page_escapes_what_recipes_say() -> None:
     page = as_html(sweep(bad, item("other"), verdict="1 of 2 <b>", exit_code=1, finished=NOW))
     assert "<script>" not in page
     assert "1 of 2 &lt;b&gt;" in page
-    assert page.count("<tr>") > 6
+    assert page.count("<tr>") == 3  # the heads, and two recipes

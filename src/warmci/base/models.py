@@ -99,6 +99,8 @@ class StageResult(Record):
     name: Line
     outcome: Literal["ok", "failed", "skipped"]
     seconds: float
+    at: float | None = None
+    """Seconds from the run's beginning to the stage's own."""
     detail: Line = ""
     tests: tuple[TestOutcome, ...] = ()
 
@@ -169,6 +171,8 @@ class CanonicalUse(Record):
     commit: Line
     age_s: float
     manifest_sha256: Line
+    lineage: tuple[Line, ...] = ()
+    """Versions that its data has lived through, oldest first."""
 
 
 class Cause(Record):
@@ -208,6 +212,8 @@ class RunResult(Record):
     head_version: Line = ""
     trusted: bool = False
     images: dict[Line, Line] = {}
+    image_names: dict[Line, Line] = {}
+    """By service as `images`: what the recipe calls them."""
     domain: Line = ""
     attach: Line = ""
     deviations: Annotated[tuple[Line, ...], BeforeValidator(text.entries)] = ()
@@ -225,6 +231,12 @@ class RunResult(Record):
     summary: Line = ""
     hint: Line = ""
     log_excerpt: Block = ""
+    links: dict[Line, Line] = {}
+    """Pages of the web: pull request, commit, recipe, CI job."""
+    repeat: Line = ""
+    """The command that asks for the same again."""
+    pictures: dict[Line, Line] = {}
+    """File of the run's directory to what it shows; where there is no such file, why not."""
     kept: tuple[Line, ...] = ()
     """Files of the run's directory that tell more: logs, health checks, tasks, the compose file and its diff."""
     kept_until: datetime | None = None

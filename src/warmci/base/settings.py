@@ -129,6 +129,9 @@ class Settings(_FromHost):
     disk_low_inodes: int = Field(10_000, ge=0, description="as disk_low_mb, in inodes")
     disk_high_inodes: int = Field(40_000, ge=0, description="as disk_high_mb, in inodes")
     keep_runs: int = Field(30, ge=1, description="results and logs that are kept of each recipe and kind of run")
+    site_dir: Path | None = Field(
+        None, description="where the overview is written for a web server; default: STATE/.site, which is ours alone"
+    )
     metrics_file: Path | None = Field(
         None, description="NAME.prom in node_exporter's textfile directory; written after each run and sweep"
     )
@@ -164,6 +167,10 @@ class Settings(_FromHost):
             return tuple(dict.fromkeys(recipe_name(name) for name in value))
         except UsageError as error:
             raise ValueError(error.message) from None
+
+    @property
+    def site(self) -> Path:
+        return self.site_dir or self.state_dir / ".site"
 
     @property
     def runs_dir(self) -> Path:

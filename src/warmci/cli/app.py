@@ -21,6 +21,7 @@ from warmci.cli import (
     prune,
     realms,
     recipe,
+    site,
     snapshot,
     status,
     sweep,
@@ -46,6 +47,7 @@ app.add_typer(canonical.app, name="canonical", help="The registry of known-good 
 app.add_typer(recipe.app, name="recipe", help="Recipes: begin one, look at one, list them.")
 app.add_typer(snapshot.app, name="snapshot", help="The data of canonicals.")
 app.add_typer(kept.app, name="run", help="One run: what it said, and its app while that is kept.")
+app.add_typer(site.app, name="site", help="The overview of all recipes, as static pages.")
 app.command()(status.status)
 app.command()(sweep.sweep)
 app.add_typer(demo.app, name="demo")

@@ -10,6 +10,7 @@ import typer
 
 from warmci.cli.common import Json, load_settings
 from warmci.report.console import Console, print_data
+from warmci.report.words import age
 
 if TYPE_CHECKING:
     from warmci.base.settings import Settings
@@ -134,11 +135,3 @@ def _show_work(console: Console, seen: Status) -> None:
 
 def _past(one: CanonicalState) -> tuple[str]:
     return (" → ".join(one.lineage),)
-
-
-def age(seconds: float) -> str:
-    """Rough, as people say it."""
-    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {name}"
-    return f"{seconds:.0f} s"

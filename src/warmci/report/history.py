@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _RECENT = 10
 RED = (Verdict.FAIL, Verdict.REFUSED)
-_TELLING = {Verdict.PASS, Verdict.PROMOTION_FAILED, *RED}
+TELLING = {Verdict.PASS, Verdict.PROMOTION_FAILED, *RED}
 
 
 class History(Record):
@@ -68,7 +68,7 @@ def read_result(runs_dir: Path, run: str) -> tuple[Path, RunResult]:
 def history_of(recipe: str, results: Iterable[RunResult]) -> History:
     own = [result for result in results if result.recipe == recipe]
     cold = [result for result in own if result.ran is Mode.COLD and result.trusted]
-    telling = [result for result in cold if result.verdict in _TELLING]
+    telling = [result for result in cold if result.verdict in TELLING]
     green = [result for result in telling if result.verdict not in RED]
     promoted = [result for result in green if _is_promoted(result)]
     told = (Verdict.PASS, *RED, Verdict.ROLLBACK_FAILED)
@@ -88,7 +88,7 @@ def history_of(recipe: str, results: Iterable[RunResult]) -> History:
 def expected_s(results: Sequence[RunResult], recipe: str, mode: str) -> float | None:
     """Median seconds of the last runs of this recipe and mode that said something, their waiting for locks left out."""
     own = [result for result in results if (result.recipe, result.requested) == (recipe, mode)]
-    telling = [sum(stage.seconds for stage in result.stages) for result in own if result.verdict in _TELLING]
+    telling = [sum(stage.seconds for stage in result.stages) for result in own if result.verdict in TELLING]
     return statistics.median(telling[-_RECENT:]) if telling else None
 
 

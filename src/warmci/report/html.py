@@ -1,59 +1,59 @@
-"""report.html of one result: one file without scripts; links only to files beside it, everything in it escaped."""
+"""report.html of one result: one file without scripts, everything escaped; links to files beside it and the forge."""
 
 from __future__ import annotations
 
 from html import escape
-from pathlib import Path
+from itertools import groupby
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
-from warmci import __version__
+from warmci.base.text import block
+from warmci.report import html_parts as parts
 from warmci.report import words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from warmci.base.models import RunResult, StageResult, TestOutcome
 
-_STYLE = Path(__file__).with_name("report.css")
-_MARKS = {"ok": "✓", "passed": "✓", "failed": "✗", "skipped": "-"}
+_LOG_LINES = 60
+_LOG_CHARACTERS = 20_000
+_LOGS_MAX = 20
+_PICTURE_MAX = 2 * 2**20
+"""Bytes; a page that stands alone carries its pictures within."""
 
 
-def page(result: RunResult) -> str:
+def page(result: RunResult, run_dir: Path | None = None) -> str:
+    """run_dir: where the run's files are, which the page then shows and links to; without one it stands alone."""
     mode = words.mode_of(result)
-    title = escape(words.headline(result))
-    colour = "pass" if words.is_green(result) else "red"
     head = (
-        f'<header><span class="badge {colour}">{escape(result.verdict.upper())}</span>'
-        f'<span class="badge mode">{escape(mode)}</span>'
-        f"<h1>{escape(f'{result.recipe} {result.head_version or result.ref}')}</h1></header>"
-        f'<p class="meaning">{escape(words.meaning(result))}</p>'
+        f"<header>{parts.badge(result.verdict.upper(), 'pass' if words.is_green(result) else 'red')}"
+        f"{parts.badge(mode, 'mode')}<h1>{escape(f'{result.recipe} {result.head_version or result.ref}')}</h1></header>"
+        f'<p class="meaning">{escape(words.meaning(result))}</p>{_links(result)}'
     )
-    parts = [
+    body = [
         head,
         *(f'<p class="note">{escape(note)}</p>' for note in words.notes(result)),
         _fault(result),
-        _section(
-            words.log_title(result).capitalize(),
-            f"<pre>{escape(result.log_excerpt)}</pre>" if result.log_excerpt else "",
-        ),
-        _section("Stages", _stages(result.stages)),
-        _section("Facts", _pairs(words.facts(result))),
-        _section("Deviations from the recipe as written", _list(result.deviations)),
-        _section("Images that ran", _pairs(result.images)),
-        _section("Kept files", _links(result.kept)),
-        _section("Dependencies", _pairs(result.dependencies)),
-        f"<footer>WarmCI {escape(__version__)}, run {escape(result.run)}; the same as data: result.json</footer>",
+        parts.section(words.log_title(result).capitalize(), _folded("shown", result.log_excerpt, opened=True)),
+        parts.section("Timeline", _timeline(result)),
+        parts.section("Pictures", _pictures(result, run_dir)),
+        parts.section("Data", _data(result)),
+        parts.section("Run it again with", f"<pre>{escape(result.repeat)}</pre>" if result.repeat else ""),
+        parts.section("Facts", parts.pairs(words.facts(result))),
+        parts.section("Deviations from the recipe as written", parts.items(result.deviations)),
+        parts.section("Images that ran", _images(result)),
+        parts.section("Logs of the services", _logs(result, run_dir)),
+        parts.section("Kept files", _kept(result.kept) if run_dir else ""),
+        parts.section("Dependencies", parts.pairs(result.dependencies)),
     ]
-    style = _STYLE.read_text(encoding="utf-8")
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-        f"<title>{title}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
-        + "\n".join(part for part in parts if part)
-        + "\n</main>\n</body>\n</html>\n"
-    )
+    beside = "; the same as data: result.json" if run_dir else ""
+    return parts.document(words.headline(result), body, f", run {result.run}{beside}")
+
+
+def _links(result: RunResult) -> str:
+    made = [parts.link(label, url) for label, url in result.links.items()]
+    return f'<p class="links">{" · ".join(made)}</p>' if made else ""
 
 
 def _fault(result: RunResult) -> str:
@@ -64,56 +64,119 @@ def _fault(result: RunResult) -> str:
     return f'<div class="fault">{escape(result.summary)}{hint}</div>'
 
 
-def _section(title: str, body: str) -> str:
-    return f"<section>\n<h2>{escape(title)}</h2>\n{body}\n</section>" if body else ""
+# --- the timeline
 
 
-def _stages(stages: Iterable[StageResult]) -> str:
-    listed = list(stages)
-    longest = max((stage.seconds for stage in listed), default=0.0) or 1.0
-    rows = "\n".join(_stage(stage, stage.seconds / longest) for stage in listed)
-    return f'<div class="card">\n{rows}\n</div>' if rows else ""
+def _timeline(result: RunResult) -> str:
+    """The stages in the order of their beginnings, one card for each app of the run: both halves of a cold one."""
+    stages = sorted(result.stages, key=lambda stage: stage.at if stage.at is not None else 0.0)
+    whole = max((stage.seconds + (stage.at or 0.0) for stage in stages), default=0.0)
+    cards = []
+    for title, group in groupby(stages, key=_half):
+        listed = list(group)
+        rows = "\n".join(_stage(stage, title, whole) for stage in listed)
+        seconds = sum(stage.seconds for stage in listed)
+        heading = f"<h3>{escape(title)} <small>{seconds:.1f} s</small></h3>" if title else ""
+        cards.append(f'{heading}<div class="card">\n{rows}\n</div>')
+    return "\n".join(cards)
 
 
-def _stage(stage: StageResult, share: float) -> str:
+def _half(stage: StageResult) -> str:
+    before, colon, _ = stage.name.partition(": ")
+    return before if colon else ""
+
+
+def _stage(stage: StageResult, title: str, whole: float) -> str:
+    name = stage.name.removeprefix(f"{title}: ")
+    begin = "" if stage.at is None else f'<span class="s at">+{stage.at:.1f} s</span>'
     row = (
-        f'<div class="row"><b title="{stage.outcome}">{_MARKS[stage.outcome]}</b>'
-        f"<span>{escape(stage.name)}</span>"
-        f'<span class="s">{stage.seconds:.2f} s</span><span class="d">{escape(stage.detail)}</span></div>'
-        f'<div class="bar"><i style="width:{share:.1%}"></i></div>'
+        f'<div class="row"><b title="{stage.outcome}">{parts.MARKS[stage.outcome]}</b><span>{escape(name)}</span>'
+        f'{begin}<span class="s">{stage.seconds:.2f} s</span><span class="d">{escape(stage.detail)}</span></div>'
     )
-    return f'<div class="stage {stage.outcome}">{row}{_tests(stage)}</div>'
+    drawn = parts.span(stage.at, stage.seconds, whole, stage.outcome) if stage.at is not None else ""
+    return f'<div class="stage {stage.outcome}">{row}{drawn}{_tests(stage)}</div>'
 
 
 def _tests(stage: StageResult) -> str:
     if not stage.tests:
         return ""
     failed = sum(test.outcome == "failed" for test in stage.tests)
-    label = f"{len(stage.tests)} tests" + (f", {failed} failed" if failed else "")
-    items = "".join(_test(test) for test in stage.tests)
-    return f'<details{" open" if failed else ""}><summary>{label}</summary><ul class="tests">{items}</ul></details>'
+    label = words.counted(len(stage.tests), "test") + (f", {failed} failed" if failed else "")
+    rows = "".join(_test(test) for test in stage.tests)
+    return f'<details{" open" if failed else ""}><summary>{label}</summary><ul class="tests">{rows}</ul></details>'
 
 
 def _test(test: TestOutcome) -> str:
     message = f"<pre>{escape(test.message)}</pre>" if test.message else ""
-    if test.output:
-        message += f"<details><summary>what it printed</summary><pre>{escape(test.output)}</pre></details>"
+    message += _folded("what it printed", test.output)
     reason = f": {escape(test.reason)}" if test.reason and test.reason != test.message else ""
-    mark = f'<b title="{test.outcome}">{_MARKS[test.outcome]}</b>'
+    mark = f'<b title="{test.outcome}">{parts.MARKS[test.outcome]}</b>'
     return f'<li class="{test.outcome}">{mark} {escape(test.name)}{reason}{message}</li>'
 
 
-def _pairs(pairs: dict[str, str]) -> str:
-    rows = "".join(f'<dt>{escape(name)}</dt><dd class="mono">{escape(value)}</dd>' for name, value in pairs.items())
-    return f'<div class="card"><dl>{rows}</dl></div>' if rows else ""
+# --- what there is to look at
 
 
-def _links(paths: Iterable[str]) -> str:
-    """To files beside the page; they are the run's own, of names that we chose."""
-    rows = "".join(f'<li><a href="./{quote(path)}">{escape(path)}</a></li>' for path in paths)
-    return f'<div class="card"><ul>{rows}</ul></div>' if rows else ""
+def _folded(title: str, text: str, *, opened: bool = False) -> str:
+    if not text:
+        return ""
+    return f"<details{' open' if opened else ''}><summary>{escape(title)}</summary><pre>{escape(text)}</pre></details>"
 
 
-def _list(items: Iterable[str]) -> str:
-    rows = "".join(f"<li>{escape(item)}</li>" for item in items)
+def _data(result: RunResult) -> str:
+    """Which versions the data under the app has lived through, and what became of it."""
+    used, promotion = result.canonical, result.promotion
+    made = promotion.canonical if promotion is not None else None
+    drawn = ""
+    if made is not None:
+        drawn = parts.lineage(made.lineage) + "<p>This is the canonical's data now.</p>"
+    elif used is not None and result.ran == "quick":
+        drawn = parts.lineage(used.lineage or (used.version,), result.head_version)
+        drawn += "<p>The last step was tried on a throw-away view; the canonical is as it was.</p>"
+    elif result.base_version:
+        drawn = parts.lineage((result.base_version,), result.head_version) + "<p>Thrown away at the end.</p>"
+    return f'<div class="card">{drawn}</div>' if drawn else ""
+
+
+def _images(result: RunResult) -> str:
+    rows = [
+        (escape(service), _code(result.image_names.get(service, "")), _code(digest))
+        for service, digest in result.images.items()
+    ]
+    return parts.table(("service", "image", "id"), rows)
+
+
+def _code(text: str) -> str:
+    return f"<code>{escape(text)}</code>" if text else ""
+
+
+def _pictures(result: RunResult, run_dir: Path | None) -> str:
+    drawn = []
+    for name, said in result.pictures.items():
+        png = _read(run_dir / name) if run_dir else b""
+        drawn.append(parts.picture(png, said) if png else f"<p>{escape(said)}</p>")
+    return "\n".join(drawn)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes() if path.stat().st_size <= _PICTURE_MAX else b""
+    except OSError:
+        return b""
+
+
+def _logs(result: RunResult, run_dir: Path | None) -> str:
+    """The end of each, folded; they were bounded and masked when they were kept."""
+    logs = [name for name in result.kept if name.startswith("seen/") and name.endswith(".log")][:_LOGS_MAX]
+    drawn = []
+    for name in logs if run_dir else ():
+        text = _read(run_dir / name).decode(errors="replace") if run_dir else ""
+        lines = text.splitlines()[-_LOG_LINES:]
+        drawn.append(_folded(name.removeprefix("seen/"), block("\n".join(lines), _LOG_CHARACTERS)))
+    return "\n".join(drawn)
+
+
+def _kept(paths: Iterable[str]) -> str:
+    """Files beside the page; they are the run's own, of names that we chose."""
+    rows = "".join(f"<li>{parts.link(path, f'./{path}')}</li>" for path in paths)
     return f'<div class="card"><ul>{rows}</ul></div>' if rows else ""

@@ -70,13 +70,16 @@ class Recorder:
         self._console = console
         self._lock = threading.Lock()
         self.stages: list[StageResult] = []
+        self._began = time.monotonic()
+        self.kept_s: Callable[[], float] = lambda: 0.0
+        """Seconds that an app was kept for people, and that are no part of the run."""
         self.on_stage: Callable[[str], None] = lambda _name: None
         """Called with the name of each stage that begins."""
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Stage]:
         stage, begin = Stage(name), time.monotonic()
-        outcome = "failed"
+        outcome, kept_s = "failed", self.kept_s()
         self.on_stage(name)
         try:
             with self._console.working(name):
@@ -95,7 +98,7 @@ class Recorder:
                 stage.detail = f"{stage.detail + ', ' if stage.detail else ''}{passed} tests passed"
             seconds = time.monotonic() - begin
             with self._lock:
-                self._add(stage, outcome, seconds)
+                self._add(stage, outcome, begin - self._began - kept_s, seconds)
                 self._console.end_stage(name, outcome, seconds, stage.detail)
                 self._say_failed(stage)
 
@@ -105,7 +108,7 @@ class Recorder:
         for test in failed if len(failed) > 1 else ():
             self._console.say(f"    failed: {test.name}: {line(test.infrastructure or test.reason)}", style="red")
 
-    def _add(self, stage: Stage, outcome: str, seconds: float) -> None:
+    def _add(self, stage: Stage, outcome: str, at: float, seconds: float) -> None:
         redact = self._console.redact
         tests = tuple(
             test.model_copy(update={name: redact(getattr(test, name)) for name in _SAID}) for test in stage.tests
@@ -116,6 +119,7 @@ class Recorder:
                     "name": stage.name,
                     "outcome": outcome,
                     "seconds": round(seconds, 3),
+                    "at": round(at, 3),
                     "detail": redact(stage.detail),
                     "tests": tests,
                 }

@@ -1,53 +1,59 @@
-"""One page of HTML that says how a sweep went."""
+"""One page of HTML that says how a sweep went, in the style of the others."""
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import TYPE_CHECKING
 
 from warmci.base.models import Verdict
+from warmci.report import html_parts as parts
 from warmci.report.words import promotion_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from warmci.report.sweep_record import Sweep, SweepItem
 
-_STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#222}"
-    "table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.35rem .7rem;border-bottom:1px solid #ddd;"
-    "vertical-align:top}.pass{color:#176f2c}.red{color:#a4161a;font-weight:600}.dim{color:#666}"
-)
+_RUN = re.compile(r"[0-9TZ]{16}-[0-9a-f]{6}")
+_COLUMNS = ("recipe", "verdict", "seconds", "promotion", "summary", "order")
 
 
-def as_html(sweep: Sweep) -> str:
-    colour = "red" if sweep.exit_code else "pass"
-    rows = "".join(_row(item) for item in sweep.items)
-    drill = _row(sweep.drill) if sweep.drill else '<tr><td colspan="6" class="dim">no canonical to drill</td></tr>'
+def as_html(sweep: Sweep, shown: Mapping[str, str] | None = None) -> str:
+    """shown: run to the address of its report; by default they lie beside the sweeps, in .runs."""
+    colour = "mode" if sweep.exit_code is None else "red" if sweep.exit_code else "pass"
+    said = "green" if sweep.exit_code == 0 else "not green" if sweep.exit_code else "not over"
     facts = {
         "started": f"{sweep.started:%F %T} UTC",
         "finished": f"{sweep.finished:%F %T} UTC" if sweep.finished else "not yet",
         "at once": str(sweep.max_tests),
         "resumed": f"{sweep.resumed} times" if sweep.resumed else "never stopped",
         "Keycloak": sweep.keycloak or "not needed",
+        "troubles": "; ".join(sweep.troubles),
+        "not promoted for too long": ", ".join(sweep.stale),
     }
-    said = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in facts.items())
-    head = "<tr><th>recipe</th><th>verdict</th><th>seconds</th><th>promotion</th><th>summary</th><th>order</th></tr>"
+    drill = [_row(sweep.drill, shown)] if sweep.drill else []
+    body = [
+        f"<header>{parts.badge(said, colour)}<h1>Sweep {escape(sweep.id)}</h1></header>",
+        f'<p class="meaning">{escape(sweep.verdict)}</p>',
+        parts.section("Recipes, cold", parts.table(_COLUMNS, [_row(item, shown) for item in sweep.items])),
+        parts.section("Rollback drill", parts.table(_COLUMNS, drill) or "<p>no canonical to drill</p>"),
+        parts.section("Facts", parts.pairs({label: value for label, value in facts.items() if value})),
+    ]
+    return parts.document(f"WarmCI sweep {sweep.id}", body, f", sweep {sweep.id}")
+
+
+def _row(item: SweepItem, shown: Mapping[str, str] | None) -> tuple[str, ...]:
+    colour = "pass" if item.verdict is Verdict.PASS else "red" if item.verdict else "mode"
+    address = f"../../.runs/{item.run}/report.html" if shown is None else shown.get(item.run, "")
+    report = ""
+    if _RUN.fullmatch(item.run) and address:
+        report = " " + (f'<a href="{escape(address)}">report</a>' if shown is None else parts.link("report", address))
     return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>WarmCI sweep {escape(sweep.id)}</title>'
-        f"<style>{_STYLE}</style><h1>Sweep {escape(sweep.id)}</h1>"
-        f'<p class="{colour}">{escape(sweep.verdict)}</p><table>{said}</table>'
-        f"<h2>Recipes (cold)</h2><table>{head}{rows}</table>"
-        f"<h2>Rollback drill</h2><table>{head}{drill}</table></html>\n"
+        f"<b>{escape(item.recipe)}</b>",
+        parts.badge(item.verdict or item.state, colour) + report,
+        f"{item.seconds:.0f}",
+        escape(promotion_text(item.promotion)),
+        escape(item.summary),
+        f"<small>{escape(item.reason)}</small>",
     )
-
-
-def _row(item: SweepItem) -> str:
-    colour = "pass" if item.verdict is Verdict.PASS else "red" if item.verdict else "dim"
-    cells = (
-        f"<td>{escape(item.recipe)}</td>",
-        f'<td class="{colour}">{escape(str(item.verdict or item.state))}</td>',
-        f"<td>{item.seconds:.0f}</td>",
-        f"<td>{escape(promotion_text(item.promotion))}</td>",
-        f"<td>{escape(item.summary)}</td>",
-        f'<td class="dim">{escape(item.reason)}</td>',
-    )
-    return f"<tr>{''.join(cells)}</tr>"

@@ -61,6 +61,18 @@ def notes(result: RunResult) -> tuple[str, ...]:
     return tuple(said)
 
 
+def counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def age(seconds: float) -> str:
+    """Rough, as people say it."""
+    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {name}"
+    return f"{seconds:.0f} s"
+
+
 def log_title(result: RunResult) -> str:
     """What result.log_excerpt is."""
     told = (test.message for test in all_tests(result) if test.outcome == "failed" and test.message)
@@ -98,6 +110,7 @@ def facts(result: RunResult) -> dict[str, str]:
         "promotion": promotion_text(promotion),
         "cause": cause_text(result),
         "data attached by": result.attach,
+        "kept until": f"{result.kept_until:%F %T} UTC (warmci run clean {result.run})" if result.kept_until else "",
         "leftovers": ", ".join(result.leftovers),
     }
     return {label: value for label, value in found.items() if value}

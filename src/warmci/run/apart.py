@@ -38,6 +38,7 @@ class Order(Record):
     worktree: bool
     keep: Literal["", "failure", "always"]
     keep_s: float
+    job: str
     lock_wait_s: float
 
     def request(self) -> Request:

@@ -121,6 +121,7 @@ class App:
         finally:
             self.context.console.redact.add(*self.secrets.values())
         self.rendered, self._took = rendered, True
+        self.context.image_names = dict(rendered.images)
         if self.placement.fronted:
             self.way.follow(rendered.route)
         if self.context.realm:

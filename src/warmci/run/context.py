@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from warmci.base import authority, http, interrupts, names, trust
 from warmci.base.errors import InfraError
-from warmci.base.models import Ingress
+from warmci.base.models import Ingress, Mode
 from warmci.live.host_traefik import HTTPS
 from warmci.live.infrastructure import TRAEFIK
 from warmci.recipe.own_ca import OwnCa
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from warmci.base.journal import Journal
-    from warmci.base.models import Mode
     from warmci.base.ports import Ports
     from warmci.base.settings import Settings
     from warmci.live.ingress import Chosen
@@ -50,6 +50,19 @@ class Request:
     keep: Literal["", "failure", "always"] = ""
     """Whether the app stays up for people to look at before it is taken away: when the run is red, or in any case."""
     keep_s: float = 7200.0
+    job: str = ""
+    """URL of the CI job that asks."""
+
+    @property
+    def repeat(self) -> str:
+        """What to type for the same again."""
+        if self.mode in (Mode.DRILL, Mode.OPEN):
+            return shlex.join(["warmci", "canonical", str(self.mode), self.recipe])
+        words = ["run_recipe_ci.py", self.source or self.recipe]
+        for option, value in (("--ref", self.ref), ("--pr", self.pr)):
+            words += [option, value] if value else []
+        flags = {"--quick": self.mode is Mode.QUICK, "--reseed": self.reseed, "--worktree": self.worktree}
+        return shlex.join([*words, *(flag for flag, wanted in flags.items() if wanted)])
 
     @property
     def command(self) -> str:
@@ -86,6 +99,9 @@ class Context:
     trusted: bool = False
     realm: RunRealm | None = None
     attached: str = ""
+    pictures: dict[str, str] = field(default_factory=dict)
+    """File of the run's directory to what it shows, or why there is none."""
+    image_names: dict[str, str] = field(default_factory=dict)
     last_images: dict[str, str] = field(default_factory=dict)
     """Image ids of the head as last seen running."""
     ways: list[Direct] = field(default_factory=list)

@@ -112,4 +112,5 @@ def use_of(canonical: Canonical) -> CanonicalUse:
         commit=canonical.commit,
         age_s=round((datetime.now(UTC) - canonical.created).total_seconds(), 1),
         manifest_sha256=canonical.manifest_sha256,
+        lineage=tuple(past.version for past in canonical.lineage),
     )

@@ -63,7 +63,7 @@ def write(run_dir: Path, result: RunResult, console: Console) -> None:
     try:
         fs.write_json(run_dir / "result.json", result.model_dump(mode="json"))
         fs.write_atomic(run_dir / "junit.xml", junit(result))
-        fs.write_atomic(run_dir / "report.html", page(result))
+        fs.write_atomic(run_dir / "report.html", page(result, run_dir))
     except OSError as error:
         console.say(f"warning: {run_dir}: reports are incomplete: {error.strerror or error}", style="yellow")
 
@@ -82,6 +82,7 @@ def refused(state_dir: Path, console: Console, request: Request, error: WarmciEr
         exit_code=EXIT_CODES[verdict],
         summary=console.redact(error.message),
         hint=console.redact(error.hint or ""),
+        repeat=request.repeat,
     )
     if (run_dir := home(state_dir, result.run)) is not None:
         write(run_dir, result, console)

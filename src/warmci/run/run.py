@@ -17,11 +17,12 @@ from warmci.base.models import EXIT_CODES, Ingress, Mode, RunResult, Verdict
 from warmci.base.ports import Ports
 from warmci.base.run_locks import run_lock
 from warmci.base.state import check_space, open_state
-from warmci.operate import ledger, metrics
+from warmci.operate import ledger, metrics, site
 from warmci.operate.prune import make_room
 from warmci.operate.recover import recover
 from warmci.recipe.config import load_config
 from warmci.recipe.render import has_ipvs
+from warmci.report import links
 from warmci.report.stages import Recorder
 from warmci.run import kept, record
 from warmci.run.checkout import check_out
@@ -50,6 +51,7 @@ class Run:
     def __init__(self, settings: Settings, console: Console, request: Request) -> None:
         self.settings, self.console, self.request = settings, console, request
         self.recorder = Recorder(console)
+        self.recorder.kept_s = lambda: self.keeping.seconds
         self.id = names.new_id()
         self.dir = settings.runs_dir / self.id
         self._began = time.monotonic()
@@ -61,6 +63,7 @@ class Run:
             "requested": request.mode,
             "started": datetime.now(UTC),
             "verdict": Verdict.BUG,
+            "repeat": request.repeat,
         }
         self._context: Context | None = None
         self._held: list[Lock] = []
@@ -238,11 +241,21 @@ class Run:
         if context is not None:
             self._facts |= {
                 "images": context.last_images,
+                "image_names": context.image_names,
+                "pictures": context.pictures,
                 "deviations": tuple(redact(text) for text in context.deviations),
                 "dependencies": context.dependencies,
                 "attach": context.attached,
             }
+        page = links.repository_page(
+            self.settings.forge_url,
+            self.settings.forge_repository,
+            str(self._facts.get("source", "")),
+            self.request.recipe,
+        )
+        commit = str(self._facts.get("head_commit", ""))
         self._facts |= {
+            "links": links.of_run(page, self.request.pr, commit, self.request.job),
             "verdict": verdict,
             "exit_code": EXIT_CODES[verdict],
             "stages": tuple(self.recorder.stages),
@@ -268,4 +281,5 @@ def run_recipe(
         run.keeping.told = told
     result = run.execute()
     metrics.write(settings, lambda text: console.say(text, style="yellow"))
+    site.rebuild(settings, lambda text: console.say(text, style="yellow"))
     return result

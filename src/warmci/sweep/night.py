@@ -13,7 +13,7 @@ from warmci.base.locks import Holder, host_lock
 from warmci.base.state import open_state
 from warmci.live import ingress, keycloak, keycloak_json
 from warmci.live.ingress_json import load_ingress
-from warmci.operate import everywhere, metrics, prune
+from warmci.operate import everywhere, metrics, prune, site
 from warmci.operate.recover import recover
 from warmci.recipe.config import load_config
 from warmci.report import alerts, history, sweep_html
@@ -238,6 +238,7 @@ class _Sweep:
         with suppress(OSError):
             fs.write_atomic(report, sweep_html.as_html(self._sweep))
         metrics.write(self._settings, lambda text: self._console.say(text, style="yellow"))
+        site.rebuild(self._settings, lambda text: self._console.say(text, style="yellow"))
         if self._shard is not None:
             with suppress(WarmciError, OSError):
                 everywhere.put_up(self._settings, Engine(self._settings.docker_host), self._shard.node.id)

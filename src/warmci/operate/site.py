@@ -1,0 +1,117 @@
+"""STATE/.site: one static overview of all recipes, with badges and the newest reports. Nothing secret is in it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from warmci.base.errors import InfraError, WarmciError
+from warmci.base.fs import write_atomic
+from warmci.base.models import Mode
+from warmci.base.names import record_id
+from warmci.base.state import disk
+from warmci.report import alerts, badge, html, overview, sweep_html
+from warmci.report.history import read_results
+from warmci.report.overview import Row
+from warmci.report.sweep_record import load_sweeps
+from warmci.store.canonical import CanonicalStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from warmci.base.models import Canonical, RunResult
+    from warmci.base.settings import Settings
+
+_RUNS = "runs"
+_FILE_MODE, _DIR_MODE = 0o644, 0o755
+_TREND = 20
+
+
+def build(settings: Settings) -> Path:
+    """Write all pages anew, each by one rename; the directory. Raises InfraError when the disk takes them not."""
+    home, now = settings.site, datetime.now(UTC)
+    results = read_results(settings.runs_dir, now)
+    rows = [_row(settings, recipe, results) for recipe in _recipes(settings, results)]
+    sweeps = load_sweeps(settings.state_dir)
+    with disk(f"the overview in {home}"):
+        _directory(home)
+        _directory(home / _RUNS)
+        shown = {}
+        for result in _shown(rows, results, {item.run for sweep in sweeps[-1:] for item in sweep.items}):
+            name = f"{_RUNS}/{record_id(result.run)}.html"
+            shown[result.run] = f"./{name}"
+            _write(home / name, html.page(result))
+        _forget(home / _RUNS, {f"{run}.html" for run in shown})
+        for row in rows:
+            for mode in (Mode.COLD, Mode.QUICK):
+                last = row.last(mode)
+                _write(home / f"badge-{row.recipe}-{mode}.svg", badge.svg(mode, last.verdict if last else "unknown"))
+        _forget(home, {f"badge-{row.recipe}-{mode}.svg" for row in rows for mode in (Mode.COLD, Mode.QUICK)}, ".svg")
+        standing = _alerts(settings)
+        _write(home / "index.html", overview.page(rows, shown, sweeps[-1] if sweeps else None, standing, now))
+        if sweeps:
+            _write(home / "sweep.html", sweep_html.as_html(sweeps[-1], shown))
+    return home
+
+
+def rebuild(settings: Settings, warn: Callable[[str], None]) -> None:
+    """After a run or a sweep: an overview that cannot be written takes nothing away from the verdict."""
+    try:
+        build(settings)
+    except (WarmciError, OSError) as error:
+        warn(f"warning: the overview is not of now: {error}")
+
+
+def _recipes(settings: Settings, results: Sequence[RunResult]) -> list[str]:
+    """Enrolled ones first, then what else has a canonical or was tested of late."""
+    others = {*CanonicalStore(settings.state_dir).recipes(), *(result.recipe for result in results if result.ran)}
+    return [*settings.recipes, *sorted(others - set(settings.recipes))]
+
+
+def _row(settings: Settings, recipe: str, results: Sequence[RunResult]) -> Row:
+    own = tuple(result for result in results if result.recipe == recipe)
+    canonical: Canonical | None = None
+    unreadable = False
+    try:
+        canonical = CanonicalStore(settings.state_dir).load(recipe)
+    except InfraError:
+        unreadable = True
+    return Row(
+        recipe=recipe,
+        enrolled=recipe in settings.recipes,
+        results=own[-_TREND * 4 :],
+        version=canonical.version if canonical else "",
+        state=canonical.state if canonical else "unreadable" if unreadable else "",
+        created=canonical.created if canonical else None,
+        lineage=tuple(past.version for past in canonical.lineage) if canonical else (),
+    )
+
+
+def _shown(rows: Sequence[Row], results: Sequence[RunResult], swept: set[str]) -> list[RunResult]:
+    """The last cold and quick run of each recipe, and those of the last sweep."""
+    last = [result for row in rows for mode in (Mode.COLD, Mode.QUICK) if (result := row.last(mode)) is not None]
+    return list({result.run: result for result in (*last, *(one for one in results if one.run in swept))}.values())
+
+
+def _alerts(settings: Settings) -> list[alerts.Alert]:
+    with suppress(InfraError):
+        return alerts.standing(settings)
+    return []
+
+
+def _directory(path: Path) -> None:
+    """For a web server to read, where state_dir lets one in at all: a setting puts the pages elsewhere."""
+    path.mkdir(mode=_DIR_MODE, parents=True, exist_ok=True)
+    path.chmod(_DIR_MODE)
+
+
+def _write(path: Path, text: str) -> None:
+    write_atomic(path, text, mode=_FILE_MODE)
+
+
+def _forget(directory: Path, kept: set[str], suffix: str = ".html") -> None:
+    for path in directory.iterdir():
+        if path.name.endswith(suffix) and path.name not in kept:
+            path.unlink(missing_ok=True)
