@@ -64,7 +64,7 @@ class Tags(HTMLParser):
 def test_html(raw: str) -> None:
     calm = Tags(page(made("calm")))
     harmless(page(made(raw)))
-    assert set(Tags(page(made(raw))).found) <= set(calm.found)
+    assert set(Tags(page(made(raw))).found) <= {*calm.found, "h3"}  # of an app, where a stage names one
     sweep = Sweep.model_validate(hostile.filled(Sweep, raw))
     harmless(as_html(sweep))
     assert not _NO_TAGS & set(Tags(as_html(sweep)).found)

@@ -70,3 +70,11 @@ def _shown(character: str) -> str:
 
 def _without_commands(text: str) -> str:
     return _HASHES.sub("# #", _COLONS.sub(r"\1: ", text))
+
+
+def age(seconds: float) -> str:
+    """Rough, as people say it."""
+    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {name}"
+    return f"{seconds:.0f} s"

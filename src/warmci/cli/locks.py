@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from warmci.base.text import age
 from warmci.cli.common import Json, as_json, read_settings
 from warmci.report.console import Console, print_data
-from warmci.report.words import age
 
 
 def locks(json: Json = False) -> None:

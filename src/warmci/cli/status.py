@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from warmci.base.text import age
 from warmci.cli.common import Json, load_settings
 from warmci.report.console import Console, print_data
-from warmci.report.words import age
 
 if TYPE_CHECKING:
     from warmci.base.settings import Settings

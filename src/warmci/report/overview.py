@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from warmci.base.models import Mode, Verdict
+from warmci.base.text import age
 from warmci.report import html_parts as parts
 from warmci.report import words
 from warmci.report.history import TELLING
@@ -87,7 +88,7 @@ def _last(result: RunResult | None, shown: Mapping[str, str], now: datetime) -> 
     if result is None:
         return "<small>none yet</small>"
     colour = "pass" if words.is_green(result) else "red"
-    said = f"{result.head_version or result.ref}, {words.age((now - result.started).total_seconds())} ago"
+    said = f"{result.head_version or result.ref}, {age((now - result.started).total_seconds())} ago"
     report = parts.link("report", shown.get(result.run, ""))
     pull = result.links.get("pull request", "")
     more = f" · {parts.link(f'PR {result.pr}', pull)}" if pull and result.pr else ""
@@ -98,7 +99,7 @@ def _canonical(row: Row, now: datetime) -> str:
     if not row.state:
         return "<small>none</small>"
     state = "" if row.state == "good" else parts.badge(row.state, "red")
-    old = f", {words.age((now - row.created).total_seconds())} old" if row.created else ""
+    old = f", {age((now - row.created).total_seconds())} old" if row.created else ""
     return f"{state} {escape(row.version)}<small>{escape(old)}</small>"
 
 

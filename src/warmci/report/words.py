@@ -65,14 +65,6 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def age(seconds: float) -> str:
-    """Rough, as people say it."""
-    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {name}"
-    return f"{seconds:.0f} s"
-
-
 def log_title(result: RunResult) -> str:
     """What result.log_excerpt is."""
     told = (test.message for test in all_tests(result) if test.outcome == "failed" and test.message)

@@ -281,5 +281,6 @@ def run_recipe(
         run.keeping.told = told
     result = run.execute()
     metrics.write(settings, lambda text: console.say(text, style="yellow"))
-    site.rebuild(settings, lambda text: console.say(text, style="yellow"))
+    if run.dir.is_dir():  # else the state directory takes nothing of ours
+        site.rebuild(settings, lambda text: console.say(text, style="yellow"))
     return result
