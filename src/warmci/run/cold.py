@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from warmci.run.context import Context
 
 
+STOP_HINT = (
+    "in the compose file: a stop_signal that it obeys, init: true where its process 1 hands none on, or a longer"
+    " stop_grace_period"
+)
+
+
 @dataclass(frozen=True)
 class ColdEnd:
     """What a green cold run leaves for promotion."""
@@ -94,7 +100,12 @@ def _fresh_half(context: Context, placement: Placement, *, may_seed: bool, last:
         app.install(context.head, "install the head")
         app.test("install")
         context.last_images = app.images()
-    killed = app.undeploy(keep_data=may_seed)
+    # Gracefully where nothing is kept, too: whether it ends when told to is what promotion will ask.
+    killed = app.undeploy(keep_data=True)
+    if killed and not may_seed:
+        said = f"{', '.join(killed)} did not stop within its grace period: such data is never promoted (exit code 4)"
+        context.deviate(f"{said}; {STOP_HINT}")
+        context.console.say(f"warning: {said}; {STOP_HINT}", style="yellow")
     versions = ((app.version, context.head),)
     return _seed(app, volumes, versions, killed) if may_seed else None
 

@@ -169,7 +169,7 @@ class Pipeline:
             raise
         except (WarmciError, OSError) as error:
             told(outcome="failed", reason=context.console.redact(str(error)))
-            raise PromotionError(
-                f"cold passed, but promotion failed: {error}", hint="the canonical is as it was"
-            ) from error
+            helps = getattr(error, "hint", None)
+            hint = f"{helps}; the canonical is as it was" if helps else "the canonical is as it was"
+            raise PromotionError(f"cold passed, but promotion failed: {error}", hint=hint) from error
         told(outcome="ok", canonical=promote.use_of(made))

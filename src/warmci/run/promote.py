@@ -63,7 +63,7 @@ def _commit(
     if grown.killed:
         raise RecipeFailedError(
             f"{', '.join(grown.killed)} did not stop within its grace period: its data is not at rest",
-            hint="raise stop_grace_period in the recipe, or let its process 1 obey TERM (init: true)",
+            hint=cold.STOP_HINT,
         )
     manifest = snapshot.finish(grown.staging, allow_empty=not any(volume.files for volume in volumes))
     if lost := snapshot.shrunk(volumes, manifest.summary()):
