@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from warmci.base.causes import CATALOGUE, find_cause
+from warmci.base.cause_of import find_cause
+from warmci.base.causes import CATALOGUE
 
 CONFIGURATION = "configuration not understood"
 
@@ -35,6 +38,12 @@ CONFIGURATION = "configuration not understood"
         ("service worker crash-loops (2 tasks): bye", "bye", "crash loop"),
         ("service app failed 12 s after its start, though it had converged: bye", "bye", "late fault"),
         ("service job has failed and is not started again by its restart policy: no", "no", "crash loop"),
+        ('swarm refuses the stack: service app: undefined secret "key"', "", "missing secret"),
+        ("refused: services.app mounts /etc of the host", "", "refused"),
+        ("compose.yml: yaml: line 2: found character that cannot start any token", "", "recipe's files"),
+        ("compose.yml: services.app.environment: unknown directive", "", "recipe's files"),
+        (".env.sample:2: the value of A holds a NUL byte", "", "recipe's files"),
+        ("configs.c: ./c lies outside the recipe", "", "recipe's files"),
         ("app crash-loops: task: non-zero exit (127)", "", "program not found"),
         ("app crash-loops: Error: Cannot find module 'express'", "", "module not found"),
         (
@@ -99,3 +108,25 @@ def test_the_catalogue_has_each_name_once() -> None:
 @pytest.mark.parametrize("log", ["", "hello", "GET / 200\nlistening on 0.0.0.0:80"])
 def test_what_tells_nothing_has_no_kind(log: str) -> None:
     assert find_cause("serves /: HTTP 418", log) is None
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "migrat ",
+        "fail ",
+        "/run/secrets/",
+        "no such file ",
+        "exec: ",
+        "bind()",
+        "A_B ",
+        "A_",
+        "secret ",
+        "class x ",
+        "table ",
+    ],
+)
+def test_a_strangers_long_line_costs_seconds_at_most(unit: str) -> None:
+    began = time.process_time()
+    find_cause("service app crash-loops (2 tasks): no word", unit * (65_536 // len(unit)))
+    assert time.process_time() - began < 10

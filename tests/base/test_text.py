@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -76,3 +78,15 @@ def test_a_list_says_how_much_of_it_is_left_out(values: list[str], limit: int) -
         assert shown == (*values[: limit - 1], f"… and {len(values) - limit + 1} more")
     else:
         assert shown == tuple(values)
+
+
+@pytest.mark.parametrize(
+    "unit", ["\n", "\r", " \n", "\t\r\n", "\x1b[", "\x1b]", "\x1bP", "##", "::", "\u202e", "\x00", " "]
+)
+def test_what_it_costs_grows_with_the_length_alone(unit: str) -> None:
+    """A progress bar of a quarter of a MiB of carriage returns took half an hour."""
+    raw = unit * (2**18 // len(unit))
+    began = time.process_time()
+    text.block(raw)
+    text.line(raw)
+    assert time.process_time() - began < 10

@@ -113,7 +113,6 @@ def test_what_converges(bench: Bench, name: str, service: dict[str, Any]) -> Non
             "unhealthy",
             {
                 **NO_PORTS,
-                "stop_grace_period": "1s",  # it ignores TERM, and each of its deaths would take ten seconds
                 "healthcheck": {
                     "test": ["CMD-SHELL", "echo the port is closed; exit 1"],
                     "interval": "500ms",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -126,6 +128,22 @@ def test_bytes_that_are_no_utf8() -> None:
 def test_what_a_small_file_can_cost_is_bounded(text: str) -> None:
     with pytest.raises(RecipeFailedError, match="longer than 1048576"):
         read(text)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "SECRET_A_VERSION=v1 # " + "a" * 200_000,
+        "#" + "length=1" * 20_000 + " x",
+        "SECRET_A_VERSION=v1 # length=" + "," * 200_000,
+        "SECRET_A_VERSION=v1 #" + " length=1,charset=," * 10_000,
+    ],
+)
+def test_a_line_costs_what_it_is_long(line: str) -> None:
+    """The first took hours, the second, of 200 characters already, for ever."""
+    began = time.process_time()
+    read(f"A=1\n{line}\n")
+    assert time.process_time() - began < 10
 
 
 @given(st.lists(st.tuples(st.sampled_from("ABC"), st.sampled_from(["1", "$A", "${B}x", "'$C'"])), max_size=6))

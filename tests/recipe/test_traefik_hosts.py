@@ -120,3 +120,10 @@ def test_what_is_said_to_require_the_domain_does(pattern: str, host: str) -> Non
     if requires(pattern, DOMAIN):
         match = compiled.search(host)
         assert match is None, f"{pattern} matches {host}"
+
+
+@pytest.mark.parametrize("depth", [15, 100, 450, 2000])
+def test_groups_in_groups_are_refused_where_they_go_too_deep(depth: int) -> None:
+    """No recursion without an end: it would be a bug in place of a refusal."""
+    found = hosts(f"HostRegexp(`^{'(' * depth}{DOMAIN}{')' * depth}$`)")
+    assert bool(found) == (depth >= 20)

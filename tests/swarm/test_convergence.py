@@ -73,6 +73,7 @@ class FakeEngine:
         self._frames = list(frames)
         self._logs = {"newest of app": "log of app", **(logs or {})}
         self.containers: dict[str, dict[str, Any]] = {}
+        self.given_up: set[str] = set()
         self._on_event: Callable[[], None] = lambda: None
         self.listening = False
         self.looks = 0
@@ -89,6 +90,10 @@ class FakeEngine:
         if len(self._frames) > 1:
             self._frames.pop(0)
         return found
+
+    def unhealthy(self, labels: list[str]) -> frozenset[str]:
+        assert labels == [f"com.docker.stack.namespace={STACK}"]
+        return frozenset(self.given_up)
 
     @contextmanager
     def events(self, on_event: Callable[[], None]) -> Iterator[None]:
@@ -266,3 +271,26 @@ def test_a_stack_without_services_never_converges() -> None:
 )
 def test_the_line_that_says_why(log: str, line: str) -> None:
     assert last_line(log) == line
+
+
+def test_a_task_that_its_health_check_has_given_up_counts_as_failed_before_swarm_ends_it() -> None:
+    for state in ("starting", "running"):
+        engine = FakeEngine(([service("app")], [task("app", state, at=1)]))
+        (well,) = observe(cast("Engine", engine), STACK)
+        assert (well.failed, well.settled) == ((), state == "running")
+        engine.given_up = {"c-app-1"}
+        (doomed,) = observe(cast("Engine", engine), STACK)
+        assert (doomed.failed, doomed.failed_container, doomed.settled) == (("t-app-1",), "c-app-1", False)
+        assert doomed.alive
+
+
+def test_an_old_task_that_becomes_unhealthy_on_its_way_out_is_none_of_the_new_ones() -> None:
+    engine = FakeEngine(
+        (
+            [service("app")],
+            [task("app", "running", image="app:1", desired="shutdown", at=1), task("app", "running", at=2)],
+        )
+    )
+    engine.given_up = {"c-app-1"}
+    (state,) = observe(cast("Engine", engine), STACK)
+    assert (state.failed, state.settled) == ((), True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
@@ -73,3 +75,15 @@ def test_a_probe_that_never_ends_is_told_as_that(seconds: int, output: str, said
     began, ended = "2026-11-26T01:20:00.000000001Z", f"2026-11-26T01:20:0{seconds}.000000002Z"
     probe = {"ExitCode": 137, "Output": output, "Start": began, "End": ended}
     assert of({"Health": {"Status": "unhealthy", "Log": [probe]}}).check == said
+
+
+def test_one_that_is_given_up_and_still_runs_has_lived_until_now() -> None:
+    state = {
+        "Running": True,
+        "StartedAt": datetime.fromtimestamp(time.time() - 7, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "FinishedAt": "0001-01-01T00:00:00Z",
+        "Health": {"Status": "unhealthy", **FAILED},
+    }
+    death = evidence.death(cast("Any", Engine(state)), "c")
+    assert death.unhealthy
+    assert 7 <= death.lived_s < 60

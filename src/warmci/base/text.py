@@ -24,7 +24,7 @@ _SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b\n]*(?:\x0
 _ODD = re.compile(r"[^ -~\n\t]")
 # Runners take `::name::` after any white space for a command (GitHub, Gitea, Forgejo), `##[name]` and `##vso[name]`
 # anywhere in a line (GitHub's first form, Azure), and TeamCity `##teamcity[`.
-_COLONS = re.compile(r"^(\s*):(?=:)", re.MULTILINE)
+_COLONS = re.compile(r"^([^\S\n]*):(?=:)", re.MULTILINE)  # line by line: \s* would go over empty ones, each time anew
 _HASHES = re.compile(r"##(?=[\w.-]*\[)")
 
 

@@ -35,7 +35,7 @@ _TREE = "a/b/c/d/e/f/checkout"
 _SHOWN = 600
 _HINT = "see COMPOSE_FILE in .env.sample"
 _WARNING = re.compile(r"^time=.* level=warning .*$|^WARNING: .*$", re.MULTILINE)
-_COSTLY = re.compile(r"out of memory|cannot allocate memory|file too large|exceeds? .*limit|stack overflow")
+_COSTLY = re.compile(r"out of memory|cannot allocate memory|file too large|exceeds? .{0,200}limit|stack overflow")
 
 
 def load_compose(root: Path, files: Sequence[str], scope: Mapping[str, str], cli: DockerCli) -> Document:

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
     from warmci.recipe.godotenv import Statement
 
-_HINT = re.compile(r"(\w+)=(\S*[^\s,;])")
-_LONE_HINTS = re.compile(r"^[ \t]*#[ \t]*(?:(?:length|charset|generate)=\S+[ \t]*)+$", re.MULTILINE)
+# Each has one way only to match: a stranger's line of 20 KB would cost ten seconds, or for ever.
+_HINT = re.compile(r"(?<!\w)(\w+)=(\S*[^\s,;])")
+_ONE_HINT = r"(?:length|charset|generate)=\S+"
+_LONE_HINTS = re.compile(rf"^[ \t]*#[ \t]*{_ONE_HINT}(?:[ \t]+{_ONE_HINT})*[ \t]*$", re.MULTILINE)
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 _OPERATOR = re.compile(r"(?<!\\)\$\{[A-Z0-9_]+(?::?[-+?])")
 _LOWER = re.compile(r"(?<!\\)\$\{?([A-Za-z_][A-Za-z0-9_]*)")

@@ -19,6 +19,7 @@ _HOST = re.compile(r"[A-Za-z0-9._-]+")
 _NEIGHBOURS = ("neighbour.invalid", "www.neighbour.invalid")
 """Nobody's: a rule that matches them matches everybody's."""
 ANY = "*"
+_DEPTH_MAX = 20
 
 
 def foreign_hosts(document: Document, domain: str, *, shared: bool = False) -> Iterator[tuple[str, str]]:
@@ -99,12 +100,12 @@ def _may_take_all(call: Call) -> bool:
     return call.name != "HostSNIRegexp" and not call.negated
 
 
-def requires(pattern: str, domain: str) -> bool:
+def requires(pattern: str, domain: str, depth: int = 0) -> bool:
     """Whether all that the pattern matches contains the domain: each alternative does, in what cannot be left out.
 
-    Errs on the side of no.
+    Errs on the side of no, so of groups in groups in groups (depth).
     """
-    return all(_alternative_requires(part, domain) for part in _alternatives(pattern))
+    return depth < _DEPTH_MAX and all(_alternative_requires(part, domain, depth) for part in _alternatives(pattern))
 
 
 def _alternatives(pattern: str) -> list[str]:
@@ -118,7 +119,7 @@ def _alternatives(pattern: str) -> list[str]:
     return [*parts, pattern[begin:]]
 
 
-def _alternative_requires(part: str, domain: str) -> bool:
+def _alternative_requires(part: str, domain: str, within: int) -> bool:
     literal, depth, begin = "", 0, 0
     for at, piece in _pieces(part):
         if piece == "(":
@@ -127,8 +128,10 @@ def _alternative_requires(part: str, domain: str) -> bool:
         elif piece == ")":
             depth -= 1
             optional = part[at + 1 : at + 2] in {"?", "*", "{"}
-            if depth == 0 and not optional and requires(re.sub(r"^\?(:|P?<\w+>)", "", part[begin:at]), domain):
-                return True
+            if depth == 0 and not optional:
+                group = re.sub(r"^\?(:|P?<\w+>)", "", part[begin:at])
+                if requires(group, domain, within + 1):
+                    return True
             literal += "\n"
         elif depth == 0:
             literal += piece if len(piece) == 1 else piece[1] if piece[0] == "\\" else "\n"

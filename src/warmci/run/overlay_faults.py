@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from warmci.base.causes import find_cause
+from warmci.base.cause_of import find_cause
 
 if TYPE_CHECKING:
     from collections.abc import Collection

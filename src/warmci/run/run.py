@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from warmci.base import bug, docker_cli, names
-from warmci.base.causes import find_cause
+from warmci.base.cause_of import find_cause
 from warmci.base.errors import InfraError, InterruptedRunError, WarmciError
 from warmci.base.interrupts import shielded
 from warmci.base.journal import Journal

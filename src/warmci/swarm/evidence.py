@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -84,6 +85,8 @@ def _death(found: dict[str, Any]) -> Death:
     state = found.get("State") or {}
     begin, end = _moment(state.get("StartedAt")), _moment(state.get("FinishedAt"))
     unhealthy = (state.get("Health") or {}).get("Status") == "unhealthy"
+    if state.get("Running"):  # given up, and not yet ended
+        end = time.time()
     return Death(max(0.0, end - begin) if begin and end else 0.0, unhealthy)
 
 

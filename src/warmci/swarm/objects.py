@@ -51,6 +51,12 @@ class Objects(Connection):
         with self._asking("containers"):
             return list(self._api.containers(all=not running, filters={"label": list(labels)}))
 
+    def unhealthy(self, labels: Sequence[str]) -> frozenset[str]:
+        """Running containers that their health check has given up; swarm ends them, in their grace period's time."""
+        with self._asking("containers"):
+            found = self._api.containers(filters={"label": list(labels), "health": "unhealthy"})
+        return frozenset(str(item["Id"]) for item in found)
+
     def networks(self, labels: Sequence[str] = ()) -> list[dict[str, Any]]:
         with self._asking("networks"):
             return list(self._api.networks(filters={"label": list(labels)}))

@@ -37,7 +37,11 @@ class ServiceState:
     update: str
     last_error: str
     failed: tuple[str, ...]
-    """Ids of the tasks that swarm still remembers as failed; it forgets the oldest beyond five."""
+    """Ids of the tasks that swarm still remembers as failed; it forgets the oldest beyond five.
+
+    One whose health check has given it up is among them before swarm has ended it: one that ignores TERM would be
+    `running` for its whole grace period.
+    """
     ended: frozenset[str]
     """Those of `failed` that exited with 0, though their restart policy starts them again."""
     rejected: frozenset[str]
@@ -71,6 +75,8 @@ def observe(engine: Engine, stack: str) -> list[ServiceState]:
     """The state of every service of the stack, by name."""
     label = [f"{NAMESPACE_LABEL}={stack}"]
     services, tasks = engine.services(label), engine.tasks(label)
+    given_up = engine.unhealthy(label) if any(map(_container, tasks)) else frozenset()
+    tasks = [{**task, "GivenUp": True} if _container(task) in given_up else task for task in tasks]
     states = [_state(service, [t for t in tasks if t["ServiceID"] == service["ID"]], stack) for service in services]
     return sorted(states, key=lambda state: state.name)
 
@@ -83,7 +89,11 @@ def _state(service: dict[str, Any], tasks: list[dict[str, Any]], stack: str) -> 
     is_job = any(mode in service["Spec"]["Mode"] for mode in _JOBS)
     once = is_job or (spec.get("RestartPolicy") or {}).get("Condition") in {"none", "on-failure"}
     done = [task for task in fresh if once and task["Status"]["State"] == "complete"]
-    running = [t for t in fresh if t["Status"]["State"] == "running" and t["DesiredState"] in _TO_RUN]
+    running = [
+        task
+        for task in fresh
+        if task["Status"]["State"] == "running" and task["DesiredState"] in _TO_RUN and "GivenUp" not in task
+    ]
     # After a roll-back the service's spec is the old one again: what failed is of the other spec.
     failed = _failed([t for t in tasks if t not in fresh] if update in ROLLED_BACK else fresh, once=once)
     if update in ROLLED_BACK and not failed:
@@ -139,7 +149,7 @@ def _compared(spec: dict[str, Any]) -> dict[str, Any]:
 def _failed(tasks: list[dict[str, Any]], *, once: bool) -> list[dict[str, Any]]:
     """Also what ended with 0 and will be started again: an app that obeys TERM does so when its check fails."""
     states = {"failed", "rejected"} if once else {"failed", "rejected", "complete"}
-    found = [task for task in tasks if task["Status"]["State"] in states]
+    found = [task for task in tasks if task["Status"]["State"] in states or "GivenUp" in task]
     return [task for task in found if not _PASSING.search(task["Status"].get("Err", ""))]
 
 

@@ -36,7 +36,7 @@ NO_TESTS = 5
 _RAN = (0, 1)
 """pytest's exit codes: all passed, some failed. 5 is: none selected; others tell that the run itself broke."""
 _FRAMES = 8
-_RUNNING_TEST = re.compile(r"^(\S+\.py::\S+) ", re.MULTILINE)
+_RUNNING_TEST = re.compile(r"^([^\s:]+\.py::\S+) ", re.MULTILINE)
 _HEADING = re.compile(r"-+ Captured \w+ -+$")
 """Above what a test printed or logged, nothing perhaps."""
 _PLACE = re.compile(r"\S+\.py:\d+: ")
