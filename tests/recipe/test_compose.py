@@ -14,7 +14,7 @@ import yaml
 from warmci.base import docker_cli
 from warmci.base.errors import RecipeFailedError
 from warmci.recipe.checkout_files import MAX_BYTES
-from warmci.recipe.compose import load_compose, place_binds
+from warmci.recipe.compose import load_compose, place_binds, secret_variables
 from warmci.recipe.compose_text import dump, nested, read
 
 DATA = Path(__file__).parents[1] / "data" / "compose"
@@ -405,6 +405,42 @@ def test_a_name_with_a_comma_is_one_file(tmp_path: Path) -> None:
     (tmp_path / "a,b").mkdir()
     (tmp_path / "a,b" / "c,d.yml").write_text("services: {app: {image: x}}\n", encoding="utf-8")
     assert load_compose(tmp_path, ["a,b/c,d.yml"], {}, docker_cli.find(None))["services"]
+
+
+# --- the variables in secrets' names
+
+SECRETS = """---
+secrets:
+  pw: {external: true, name: "${STACK_NAME}_pw_${SECRET_DB_PW_VERSION}"}
+  old: {external: {name: $STACK_NAME-x_$SECRET_OLD_VERSION}}
+  folded:\t# a tab, which is no space to every reader
+    external: true
+    name: >-
+      ${STACK_NAME:-st}_${A_VERSION:?say one}
+  none: {external: true}
+  empty:
+---
+"""
+LATER = """
+x-a: &a {name: "s_${ONE_VERSION}"}
+x-b: &b {<<: *a, external: true}
+secrets: {pw: {<<: *b}, new: {<<: [*b], external: {name: "x_${TWO_VERSION}"}}}
+"""
+
+
+def test_the_variables_in_a_secrets_name_are_told_by_the_cli(tmp_path: Path) -> None:
+    for name, text in (("compose.yml", SECRETS), ("1.yml", LATER), ("2.yml", "services: {app: {image: $NONE}}\n")):
+        (tmp_path / name).write_text(text, encoding="utf-8", newline="\r\n")
+    cli = docker_cli.find(None)
+    assert secret_variables(tmp_path, ["compose.yml"], cli) == {
+        "pw": ["SECRET_DB_PW_VERSION", "STACK_NAME"],
+        "old": ["STACK_NAME"],
+        "folded": ["A_VERSION", "STACK_NAME"],
+        "none": [],
+        "empty": [],
+    }
+    found = secret_variables(tmp_path, ["compose.yml", "1.yml", "2.yml"], cli)
+    assert (found["pw"], found["new"], found["old"]) == (["ONE_VERSION"], ["TWO_VERSION"], ["STACK_NAME"])
 
 
 # --- bounds

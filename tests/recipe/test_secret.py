@@ -1,4 +1,4 @@
-"""Secrets: which variable's hints are a secret's, and values that follow them."""
+"""Secrets: what their hints ask for, and values that follow them."""
 
 from __future__ import annotations
 
@@ -8,34 +8,9 @@ import string
 import pytest
 
 from warmci.base.errors import RecipeFailedError, UsageError
-from warmci.recipe.secret import doubts, generate_secret, name_variables
+from warmci.recipe.secret import doubts, generate_secret
 
 ALNUM = string.ascii_letters + string.digits
-BASE = """
-secrets:
-  pw: {external: true, name: "${STACK_NAME}_pw_${SECRET_DB_PW_VERSION}"}
-  old: {external: {name: $STACK_NAME-old_$SECRET_OLD_VERSION}}
-  plain: {external: true}
-  empty:
-"""
-
-
-def test_the_variables_of_a_name_are_found_in_the_raw_text() -> None:
-    assert name_variables([BASE]) == {
-        "pw": ["SECRET_DB_PW_VERSION", "STACK_NAME"],
-        "old": ["SECRET_OLD_VERSION", "STACK_NAME"],
-        "plain": [],
-        "empty": [],
-    }
-
-
-def test_a_later_file_replaces_and_what_is_no_yaml_is_passed_over() -> None:
-    later = (
-        'x-s: &s {external: true, name: "a_${ONE_VERSION}"}\nsecrets: {pw: {<<: *s}, new: {<<: [*s]}, 2024-13-45: *s}\n'
-    )
-    found = name_variables([BASE, later, "{", "[]", "secrets: 3", "services: {}"])
-    assert found["pw"] == found["new"] == found["2024-13-45"] == ["ONE_VERSION"]
-    assert found["old"][0] == "SECRET_OLD_VERSION"
 
 
 @pytest.mark.parametrize(

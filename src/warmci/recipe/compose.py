@@ -33,6 +33,7 @@ _PROBE = "x-warmci"
 _TREE = "a/b/c/d/e/f/checkout"
 """Deep, so that `../../x` is still known for what the recipe wrote."""
 _SHOWN = 600
+_WHAT = "compose file"
 _HINT = "see COMPOSE_FILE in .env.sample"
 _WARNING = re.compile(r"^time=.* level=warning .*$|^WARNING: .*$", re.MULTILINE)
 _COSTLY = re.compile(r"out of memory|cannot allocate memory|file too large|exceeds? .{0,200}limit|stack overflow")
@@ -55,6 +56,25 @@ def load_compose(root: Path, files: Sequence[str], scope: Mapping[str, str], cli
     if not document["services"]:
         raise RecipeFailedError(f"{', '.join(files)}: no services")
     return {section: document[section] for section in SECTIONS}
+
+
+def secret_variables(root: Path, files: Sequence[str], cli: DockerCli) -> dict[str, list[str]]:
+    """Key of each secret of these files to the variables in its name, the version's (the last) first.
+
+    The CLI reads them with each variable's value its own name. A later file's secret replaces an earlier one's.
+    """
+    with _copy(root, files[0], {}, cli) as copy:
+        texts = [checkout_files.text(checkout_files.inside(root, name, what=_WHAT), what=_WHAT) for name in files]
+        nested = [compose_text.nested(copy.variables.out(text), f"{_PROBE}-{n}") for n, text in enumerate(texts)]
+        copy.variables.scope = {name: f"${{{name}}}" for name in copy.variables.names}
+        probe = copy.config(["\n".join(nested)], ", ".join(files))
+    found = {}
+    for number in range(len(files)):
+        for key, body in (probe[f"{_PROBE}-{number}"].get("secrets") or {}).items():
+            external = (body or {}).get("external")
+            name = (external if isinstance(external, dict) else body or {}).get("name") or ""
+            found[key] = re.findall(r"\$\{(\w+)\}", name)[::-1]
+    return found
 
 
 def place_binds(document: Document, root: Path) -> None:
@@ -98,10 +118,10 @@ class _Copy:
 
     def load(self, name: str) -> Document:
         """One file, expanded and in long forms, env_file read into environment."""
-        path = checkout_files.inside(self.root, name, what="compose file", hint=_HINT)
-        text = self.variables.out(checkout_files.text(path, what="compose file"))
+        path = checkout_files.inside(self.root, name, what=_WHAT, hint=_HINT)
+        text = self.variables.out(checkout_files.text(path, what=_WHAT))
         named = self._env_files(text, name)
-        document = self._config([text], name)
+        document = self.config([text], name)
         for key, service in document.get("services", {}).items():
             if not set(service.pop("env_file", [])) <= named:
                 raise RecipeFailedError(f"{name}: services.{key}.env_file is hidden", hint="write it plainly")
@@ -123,7 +143,7 @@ class _Copy:
         """
         if "env_file" not in text and not {"\\", "!"} & set(text):
             return set()  # a key can be spelt otherwise by an escape or a tag only
-        probe = self._config([compose_text.nested(text, _PROBE)], name).get(_PROBE)
+        probe = self.config([compose_text.nested(text, _PROBE)], name).get(_PROBE)
         services = (probe.get("services") if isinstance(probe, dict) else None) or {}
         found: set[str] = set()
         for service in services.values() if isinstance(services, dict) else ():
@@ -146,9 +166,10 @@ class _Copy:
         if len({part.get("version") for part in parts}) == 1:
             for part in parts:
                 part.pop("version", None)
-        return self._config([compose_text.dump(part) for part in parts], ", ".join(files))
+        return self.config([compose_text.dump(part) for part in parts], ", ".join(files))
 
-    def _config(self, texts: Sequence[str], name: str) -> Document:
+    def config(self, texts: Sequence[str], name: str) -> Document:
+        """What the CLI prints of texts that have harmless names, the real ones back in it."""
         argv = [str(self.cli.path), "--config", str(self.home / "config"), "stack", "config"]
         for number, text in enumerate(texts):
             file = f"{self.variables.prefix}{number}.yml"

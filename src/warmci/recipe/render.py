@@ -186,9 +186,8 @@ def render(
         ),
         commit[:8],
     )
-    what = "compose file"
-    texts = [checkout_files.text(checkout_files.inside(tree, name, what=what), what=what) for name in files]
-    needed = _secrets(document, placement.stack, env, secret.name_variables(texts))
+    by_key = compose.secret_variables(tree, files, cli) if env.hints and document["secrets"] else {}
+    needed = _secrets(document, placement.stack, env, by_key)
     deviations += [doubt for key, hints in needed.items() for doubt in secret.doubts(f"secret {key}", hints)]
     volumes = _volumes(document, placement.stack)
     interval_s = max(map(healthcheck.check_interval_s, document["services"].values()))

@@ -5,16 +5,13 @@ from __future__ import annotations
 import re
 import secrets
 import string
-from typing import TYPE_CHECKING, Any
-
-import yaml
+from typing import TYPE_CHECKING
 
 from warmci.base.errors import RecipeFailedError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-_VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 _LETTERS_AND_DIGITS = string.ascii_letters + string.digits
 _SPECIAL = "!@#$%^&*_-+="
 """passgen.AlphabetSpecial of github.com/schultz-is/passgen, which abra generates with."""
@@ -36,33 +33,6 @@ _LENGTHS = range(1, 4097)
 _WORDS, _WORD_LENGTHS = 6, range(3, 10)
 """Of a passphrase: as many words as passgen's default, of a length as in its list (the EFF's long one)."""
 _NO = {"0", "f", "false"}
-
-
-def name_variables(texts: Iterable[str]) -> dict[str, list[str]]:
-    """Key of each secret in compose files' raw text to the variables in its name, the version's (the last) first.
-
-    The files are those that make one document, in order; a later one's secret replaces an earlier one's. What is not
-    YAML to us has none: whether it is a recipe is for the CLI to say.
-    """
-    found: dict[str, list[str]] = {}
-    for text in texts:
-        try:
-            document = yaml.load(text, Loader=yaml.CBaseLoader)  # noqa: S506 - the safest of all: nothing but strings
-        except (yaml.YAMLError, RecursionError, ValueError):
-            continue
-        section = document.get("secrets") if isinstance(document, dict) else None
-        for key, body in section.items() if isinstance(section, dict) else ():
-            found[str(key)] = _VARIABLE.findall(_raw_name(body))[::-1]
-    return found
-
-
-def _raw_name(body: Any) -> str:
-    if not isinstance(body, dict):
-        return ""
-    parents = body.get("<<", [])
-    bodies = [each for each in (body, *(parents if isinstance(parents, list) else [parents])) if isinstance(each, dict)]
-    old_forms = [each["external"] for each in bodies if isinstance(each.get("external"), dict)]
-    return next((str(each["name"]) for each in (*old_forms, *bodies) if each.get("name")), "")
 
 
 def generated(hints: Mapping[str, str]) -> bool:

@@ -45,6 +45,10 @@ class Variables:
 
         return _REFERENCE.sub(renamed, text)
 
+    @property
+    def names(self) -> list[str]:
+        return list(self._known)
+
     def environment(self) -> dict[str, str]:
         """The harmless names of the variables that are set. Raises RecipeFailedError for what no environment takes."""
         found = {}
@@ -65,7 +69,7 @@ class Variables:
         if isinstance(value, str):
             if self.prefix not in value:
                 return value
-            names = list(self._known)
+            names = self.names
             return re.sub(rf"{self.prefix}(\d+)_", lambda match: names[int(match[1])], value)
         if isinstance(value, dict):
             return {self.back(key): self.back(item) for key, item in value.items()}
