@@ -14,17 +14,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.bench import entered
+from support.registries import real_registry
 from support.trees import canonical_of, save
 from warmci.base import process
+from warmci.base.errors import InfraError
 from warmci.base.locks import Holder, app_lock
 from warmci.base.names import new_id
 from warmci.base.settings import Settings
 from warmci.base.state import open_state
+from warmci.demo import images, private_engine
 from warmci.operate.prune import execute
 from warmci.operate.prune_plan import make_plan
 from warmci.store import snapshot
 from warmci.store.canonical import CanonicalStore
 from warmci.swarm import pulled
+from warmci.swarm.engine import Engine
+from warmci.swarm.pull import pull_images
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -187,3 +193,24 @@ def test_images_on_a_real_engine(bench: Bench, tmp_path: Path) -> None:
     finally:
         docker(bench, "rm", "warmci-test-stopped")
         docker(bench, "rmi", *(tag for name, tag in tags.items() if name != "free"), f"{tags['twice']}x")
+
+
+def test_an_engine_whose_disk_is_full_is_infrastructure_in_a_pull(tmp_path: Path) -> None:
+    tag = "warmci-demo/busybox:1.35"
+    with small_disk(tmp_path, 400) as disk:
+        started = private_engine.start(disk / "engine", print)
+        try:
+            engine = Engine(started.docker_host)
+            images.provide_images(engine, [tag], images.default_cache_dir(), print)
+            docker = ["docker", "--config", str(tmp_path), "-H", started.docker_host]
+            with entered(started.netns), real_registry(tmp_path / "registry") as registry:
+                reference = f"{registry.address}/team/app:1"
+                for argv in (["tag", tag, reference], ["push", "-q", reference], ["rmi", reference, tag]):
+                    process.run([*docker, *argv], timeout_s=60)
+                fill(disk)
+                with pytest.raises(InfraError, match=f"cannot be pulled from {registry.address}: .*no space") as caught:
+                    pull_images(engine, [reference], deadline_s=60, on_change=lambda _: None)
+            assert "warmci prune" in (caught.value.hint or "")
+        finally:
+            (disk / "filler").unlink(missing_ok=True)
+            private_engine.destroy(disk / "engine")

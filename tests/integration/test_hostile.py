@@ -7,6 +7,7 @@ import os
 import resource
 import subprocess
 import time
+import tracemalloc
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
@@ -15,9 +16,12 @@ import pytest
 
 from support import hostile
 from support.bench import BIN, Bench
+from warmci.base.errors import RecipeFailedError
 from warmci.base.models import RunResult, Verdict
+from warmci.swarm import containers
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.integration
@@ -192,3 +196,37 @@ def test_a_link_that_leads_out(bench: Bench, link: str, target: str) -> None:
     assert result.verdict is Verdict.FAIL, log
     assert link in result.summary
     assert "root:" not in log
+
+
+@pytest.fixture
+def service(bench: Bench) -> Iterator[str]:
+    """Of the stack `hostile`: one container, which is told from others by its label."""
+    docker = ["docker", "-H", bench.settings.docker_host]
+    label = "com.docker.swarm.service.name=hostile_app"
+    argv = [*docker, "run", "--detach", "--network", "none", "--label", label, IMAGE, "sleep", "9999"]
+    made = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
+    try:
+        yield "app"
+    finally:
+        subprocess.run([*docker, "rm", "--force", made], check=True, capture_output=True)
+
+
+def test_what_an_exec_says_has_an_end(bench: Bench, service: str) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(RecipeFailedError, match=f"cat in service app says more than {containers.EXEC_MAX} bytes"):
+            bench.engine.exec_in_service("hostile", service, ["cat", "/dev/zero"])
+        assert tracemalloc.get_traced_memory()[1] < 4 * containers.EXEC_MAX
+    finally:
+        tracemalloc.stop()
+    argv = ["sh", "-c", "head -c 1000000 /dev/zero | tr '\\0' x; exit 3"]
+    assert bench.engine.exec_in_service("hostile", service, argv) == (3, "x" * 1_000_000)
+
+
+def test_an_exec_has_a_deadline(bench: Bench, service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(containers, "EXEC_MAX_S", 2.0)
+    began = time.monotonic()
+    for script in ("echo begun; sleep 9999", "while :; do echo begun; sleep 0.1; done"):
+        with pytest.raises(RecipeFailedError, match=r"no end after 2 s; the last that it said: (?s:.*)begun"):
+            bench.engine.exec_in_service("hostile", service, ["sh", "-c", script])
+    assert time.monotonic() - began < 60

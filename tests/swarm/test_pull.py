@@ -45,10 +45,13 @@ def engine(lines: dict[str, list[dict[str, Any]]] | None = None, *, logged_in: b
 @pytest.fixture
 def silence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pull, "MANIFEST_S", 0.2)
+    monkeypatch.setattr(pull, "STALL_S", 0.4)
 
 
 BEGUN = {"status": "Pulling from team/app", "id": "1"}
 LAYER = {"status": "Downloading", "id": "a", "progressDetail": {"current": 1_000_000, "total": 9_000_000}}
+UNPACKED = {"status": "Extracting", "id": "a"}
+WAITING = {"status": "Waiting", "id": "b"}
 
 
 @pytest.mark.parametrize("lines", [[], [BEGUN]])
@@ -60,12 +63,22 @@ def test_a_registry_that_gives_no_manifest_is_given_up_long_before_the_deadline(
     assert time.monotonic() - began < 30
 
 
+@pytest.mark.parametrize("last", [LAYER, {"status": "Pulling fs layer", "id": "a"}])
 @pytest.mark.usefixtures("silence")
-def test_a_layer_that_does_not_come_is_waited_for_until_the_deadline() -> None:
+def test_a_layer_of_which_nothing_comes_is_given_up_long_before_the_deadline(last: dict[str, Any]) -> None:
+    began = time.monotonic()
+    with pytest.raises(InfraError, match=r"image r\.x/app:1 cannot be pulled from r\.x: nothing of a layer for"):
+        pull_images(engine({"r.x/app:1": [BEGUN, last]}), ["r.x/app:1"], deadline_s=600, on_change=lambda _: None)
+    assert time.monotonic() - began < 30
+
+
+@pytest.mark.usefixtures("silence")
+def test_what_the_engine_does_itself_or_puts_off_is_waited_for_until_the_deadline() -> None:
     said: list[str] = []
     began = time.monotonic()
+    lines: list[dict[str, Any]] = [BEGUN, LAYER, UNPACKED, WAITING]
     with pytest.raises(InfraError, match=r"not pulled after 1 s; under way: r\.x/app:1 1 of 9 MB") as caught:
-        pull_images(engine({"r.x/app:1": [BEGUN, LAYER]}), ["r.x/app:1"], deadline_s=1.0, on_change=said.append)
+        pull_images(engine({"r.x/app:1": lines}), ["r.x/app:1"], deadline_s=1.0, on_change=said.append)
     assert 1.0 <= time.monotonic() - began < 30
     assert "pull_timeout_s" in (caught.value.hint or "")
     assert "pulling r.x/app:1 1 of 9 MB" in said
@@ -75,7 +88,7 @@ def test_a_layer_that_does_not_come_is_waited_for_until_the_deadline() -> None:
 def test_whoever_waits_for_its_turn_is_not_silent() -> None:
     """Three at once: the fourth has not begun."""
     names = [f"r.x/app:{number}" for number in range(4)]
-    slow: dict[str, list[dict[str, Any]]] = {name: [BEGUN, LAYER] for name in names[:3]}
+    slow: dict[str, list[dict[str, Any]]] = {name: [BEGUN, LAYER, UNPACKED] for name in names[:3]}
     slow[names[3]] = []
     with pytest.raises(InfraError, match="not pulled after 1 s"):
         pull_images(engine(slow), names, deadline_s=1.0, on_change=lambda _: None)
@@ -103,6 +116,8 @@ def test_whoever_waits_for_its_turn_is_not_silent() -> None:
         ("Get https://r.x/v2/: x509: certificate has expired or is not yet valid", 500, False),
         ("Get https://r.x/v2/: read: connection reset by peer", 500, False),
         ("unexpected EOF", 500, False),
+        ("invalid tag format", 400, True),
+        ("unsupported digest algorithm", 400, True),
     ],
 )
 def test_whose_fault_it_is(words: str, status: int, missing: bool) -> None:

@@ -29,6 +29,10 @@ _AT_ONCE = 3
 _LOOK_S = 0.5
 MANIFEST_S = 90.0
 """Without a manifest by then there is no registry, though something took the connection; the engine would wait on."""
+STALL_S = 120.0
+"""A layer on its way of which nothing has come for so long: the engine has no deadline for it."""
+_ON_ITS_WAY = {"Pulling fs layer", "Downloading"}
+"""Others wait for their turn at the engine (Waiting), or are its own work, which a slow disk holds up."""
 _HUB = "docker.io"
 _MB = 1_000_000
 _WORDS_MAX = 400
@@ -36,7 +40,8 @@ _QUERY = re.compile(r"\?[^\s\"']+")
 """Registries redirect to signed addresses: who reads one may fetch for a while."""
 _MISSING = re.compile(
     r"manifest unknown|name unknown|: not found\b|repository \S+ not found|repository does not exist"
-    r"|no matching manifest|no match for platform|invalid reference format|invalid repository name",
+    r"|no matching manifest|no match for platform|invalid (?:reference|tag) format|invalid repository name"
+    r"|invalid checksum digest|unsupported digest algorithm",
     re.IGNORECASE,
 )
 _LOGIN = re.compile(
@@ -74,13 +79,16 @@ class _Pull:
     layers: dict[str, tuple[int, int]] = field(default_factory=dict)
     failure: BaseException | None = None
     done: bool = False
-    begun: float = math.inf
+    heard: float = math.inf
+    """When its engine last said something, or it began."""
     has_manifest: bool = False
+    states: dict[str, str] = field(default_factory=dict)
+    """Of its layers."""
 
     def run(self, turn: threading.Semaphore, wake: threading.Event) -> None:
         try:
             with turn:
-                self.begun = time.monotonic()
+                self.heard = time.monotonic()
                 self.engine.pull(self.reference, self._note)
         except BaseException as error:  # noqa: BLE001  (raised in the caller's thread)
             self.failure = error
@@ -89,11 +97,19 @@ class _Pull:
             wake.set()
 
     def _note(self, line: dict[str, Any]) -> None:
-        # That one has begun: engines differ in whether they say so before or after the manifest has come.
-        self.has_manifest |= "Pulling from" not in str(line.get("status"))
+        self.heard, status = time.monotonic(), str(line.get("status"))
+        # Engines differ in whether they say that they pull from somewhere before or after the manifest has come.
+        self.has_manifest |= "Pulling from" not in status
+        self.states[str(line.get("id"))] = status
         detail = line.get("progressDetail") or {}
         if line.get("status") == "Downloading" and detail.get("total"):
             self.layers[str(line.get("id"))] = (int(detail.get("current", 0)), int(detail["total"]))
+
+    @property
+    def silent_s(self) -> float:
+        """How long nothing has come of what should."""
+        is_due = not self.has_manifest or not _ON_ITS_WAY.isdisjoint(self.states.values())
+        return time.monotonic() - self.heard if is_due else 0.0
 
     def __str__(self) -> str:
         known = list(self.layers.values())
@@ -148,17 +164,18 @@ def pull_images(
                 hint="raise pull_timeout_s if the registry is only slow",
             )
         for pull in left:
-            if not pull.has_manifest and time.monotonic() - pull.begun > MANIFEST_S:
-                raise _silent(engine, pull.reference)
+            if pull.silent_s > (STALL_S if pull.has_manifest else MANIFEST_S):
+                raise _silent(engine, pull)
         on_change(f"pulling {', '.join(map(str, left))}")
         wake.wait(_LOOK_S)
         wake.clear()
 
 
-def _silent(engine: Engine, reference: str) -> InfraError:
-    registry = engine.registry_of(reference)
+def _silent(engine: Engine, pull: _Pull) -> InfraError:
+    registry = engine.registry_of(pull.reference)
+    what = f"nothing of a layer for {STALL_S:.0f} s" if pull.has_manifest else f"no manifest after {MANIFEST_S:.0f} s"
     return InfraError(
-        f"image {reference} cannot be pulled from {registry}: no manifest after {MANIFEST_S:.0f} s",
+        f"image {pull.reference} cannot be pulled from {registry}: {what}",
         hint=f"retry when {registry} answers again",
     )
 
