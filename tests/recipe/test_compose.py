@@ -228,6 +228,15 @@ def test_a_dollar_survives_the_merge(tmp_path: Path) -> None:
     assert (found["environment"], found["hostname"]) == ({"A": "$a", "B": "$b${D}$$", "C": "$$c"}, "$h")
 
 
+def test_an_empty_name_survives_the_merge_and_what_is_deployed(tmp_path: Path) -> None:
+    """A line of a list that is a variable alone, which is not set."""
+    body = "labels: ['$NONE', 'a=$$b', '$NONE=c'], environment: ['${NONE}', 'd=$$e', F], deploy: {labels: ['$NONE', g]}"
+    found = app(tmp_path, body, "hostname: h")
+    assert (found["labels"], found["deploy"]["labels"]) == ({"": "c", "a": "$b"}, {"": "", "g": ""})
+    assert found["environment"] == {"": None, "d": "$e", "F": None}
+    assert loaded(tmp_path, dump({"services": {"app": found}}))["services"]["app"] == found
+
+
 def test_files_of_an_old_format_merge(tmp_path: Path) -> None:
     base = 'version: "3.3"\nservices: {app: {image: x}}\nnetworks: {proxy: {external: true}}\n'
     document = loaded(tmp_path, base, 'version: "3.3"\nservices: {db: {image: y}}\n')

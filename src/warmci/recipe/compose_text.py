@@ -47,9 +47,14 @@ def read(text: bytes) -> Document:
 
 
 def dump(document: Document) -> str:
-    """YAML that the CLI reads back as it is: every dollar of a value doubled, since it expands variables again."""
+    """YAML that the CLI reads back as it is: every dollar of a value doubled, since it expands variables again.
+
+    An empty name, as of a label `${NONE}` in a list, is taken in lists alone.
+    """
 
     def escaped(value: Any) -> Any:
+        if isinstance(value, dict) and "" in value:
+            return escaped([key if item is None else f"{key}={item}" for key, item in value.items()])
         if isinstance(value, dict):
             return {key: escaped(item) for key, item in value.items()}
         if isinstance(value, list):
