@@ -27,7 +27,8 @@ def snippets() -> dict[str, Any]:
 def scripts(value: Any) -> list[str]:
     """Each step's commands, as the CI makes a script of them."""
     if isinstance(value, dict):
-        own = value.get("run") if isinstance(value.get("run"), str) else "\n".join(value.get("commands") or [])
+        listed = value.get("commands") or value.get("script") or []
+        own = value.get("run") if isinstance(value.get("run"), str) else "\n".join(listed)
         return ([own] if own else []) + [script for child in value.values() for script in scripts(child)]
     return [script for child in value for script in scripts(child)] if isinstance(value, list) else []
 
@@ -57,12 +58,15 @@ def test_every_ci_has_its_snippet() -> None:
         ".forgejo/workflows/warmci.yml": 1,
         ".woodpecker.yaml": 2,
         ".drone.yml": 1,
+        ".github/workflows/warmci.yml": 1,
+        ".gitlab-ci.yml": 1,
     }
 
 
+@pytest.mark.parametrize("file", [".forgejo/workflows/warmci.yml", ".github/workflows/warmci.yml"])
 @pytest.mark.parametrize(("body", "mode"), [("!testme", "cold"), ("!testme --quick", "quick")])
-def test_a_comment_in_actions(body: str, mode: str, tmp_path: Path) -> None:
-    (script,) = scripts(snippets()[".forgejo/workflows/warmci.yml"])
+def test_a_comment_in_actions(file: str, body: str, mode: str, tmp_path: Path) -> None:
+    (script,) = scripts(snippets()[file])
     done = run(
         script,
         tmp_path,
@@ -100,3 +104,27 @@ def test_drone(tmp_path: Path) -> None:
     (script,) = scripts(snippets()[".drone.yml"])
     variables = {"DRONE": "true", "DRONE_REPO_NAME": "miniflux", "DRONE_BUILD_EVENT": "push", "DRONE_BRANCH": "main"}
     reached_the_engine(run(script, tmp_path, **variables), "cold")
+
+
+@pytest.mark.parametrize("request_number", ["7", ""])
+def test_gitlab(request_number: str, tmp_path: Path) -> None:
+    """The runner's checkout: detached at the commit, in a directory that is called as the project."""
+    (script,) = scripts(snippets()[".gitlab-ci.yml"])
+    checkout = tmp_path / "miniflux"
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-C", str(checkout)]
+    subprocess.run(["git", "init", "--quiet", str(checkout)], check=True, timeout=20)
+    subprocess.run([*git, "commit", "--quiet", "--allow-empty", "--message=x"], check=True, timeout=20)
+    subprocess.run([*git, "switch", "--quiet", "--detach"], check=True, timeout=20)
+    variables = {"CI_PROJECT_DIR": str(checkout), "CI_PROJECT_NAME": "miniflux", "CI_COMMIT_SHA": "0" * 40}
+    reached_the_engine(run(script, tmp_path, CI_MERGE_REQUEST_IID=request_number, **variables), "cold")
+
+
+@pytest.mark.parametrize("variables", [{"CHANGE_ID": "7", "BRANCH_NAME": "PR-7"}, {"BRANCH_NAME": "main"}])
+def test_jenkins(variables: dict[str, str], tmp_path: Path) -> None:
+    """Its shell runs; its Groovy is only seen to close what it opens."""
+    (text,) = re.findall(r"```groovy\n// Jenkinsfile\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    (script,) = re.findall(r"sh '''(.*?)'''", text, re.DOTALL)
+    (recipe,) = re.findall(r"RECIPE = '(.*?)'", text)
+    outside = text.replace(script, "")
+    assert outside.count("{") == outside.count("}") > 0
+    reached_the_engine(run(script, tmp_path, RECIPE=recipe, **variables), "cold")

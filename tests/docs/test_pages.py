@@ -162,3 +162,7 @@ def test_hints_name_pages_that_exist() -> None:
     }
     assert named
     assert [page for page in sorted(named) if not (ROOT / page).is_file()] == []
+
+
+def test_the_readme_is_read_in_one_sitting() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
