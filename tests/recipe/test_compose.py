@@ -130,6 +130,7 @@ SCALARS = [
     ("1e3", "1000"),
     ("1.0", "1"),
     ("21000000.0", "2.1e+07"),
+    ("1e400", "1e400"),
     ("0755", "493"),
     ("1_000", "1000"),
     ("12345678901234567890", "12345678901234567890"),
@@ -226,6 +227,32 @@ def test_top_level_objects_are_replaced_whole(tmp_path: Path) -> None:
 def test_a_dollar_survives_the_merge(tmp_path: Path) -> None:
     found = app(tmp_path, "environment: {A: $$a, B: '${V}', C: '${X:-$$c}'}", "hostname: $$h", V="$b${D}$$")
     assert (found["environment"], found["hostname"]) == ({"A": "$a", "B": "$b${D}$$", "C": "$$c"}, "$h")
+
+
+REPEATED = [
+    *(
+        "cap_add: [A]",
+        "cap_drop: [ALL]",
+        "depends_on: [app]",
+        "devices: ['/a:/b']",
+        "dns: 1.1.1.1",
+        "dns_search: [a.b]",
+    ),
+    *("expose: ['80']", "external_links: [z]", "extra_hosts: ['a:1.1.1.1']", "links: [z]", "tmpfs: [/t]"),
+    *("security_opt: ['no-new-privileges:true']", "ports: ['80:80']", "volumes: ['/t']", "networks: [default]"),
+    *("command: [a, a]", "sysctls: [a=b]", "labels: [a=b]", "healthcheck: {test: [CMD, a]}", "configs: [c]"),
+]
+
+
+@pytest.mark.parametrize("body", REPEATED)
+def test_what_two_files_both_say_can_be_deployed(tmp_path: Path, body: str) -> None:
+    (tmp_path / "f").write_text("x", encoding="utf-8")
+    text = f"services: {{app: {{image: x, {body}}}}}\nconfigs: {{c: {{file: f}}}}\n"
+    document = loaded(tmp_path, text, text)
+    again = loaded(tmp_path, dump(document))
+    key = body.partition(":")[0]
+    once, twice = again["services"]["app"][key], document["services"]["app"][key]
+    assert once in (twice, twice[: len(twice) // 2] if isinstance(twice, list) else None)
 
 
 def test_an_empty_name_survives_the_merge_and_what_is_deployed(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from warmci.base import docker_cli
 from warmci.base.errors import RecipeFailedError
 from warmci.recipe.compose import SECTIONS, load_compose
-from warmci.recipe.compose_text import read
+from warmci.recipe.compose_text import dump, read
 
 EXAMPLES = int(os.environ.get("COMPOSE_EXAMPLES", "40"))
 NAMES = ("A", "b_2", "_C", "GONE")
@@ -162,6 +162,10 @@ def test_what_the_cli_makes_of_it_we_make_of_it(texts: list[str], scope: dict[st
             assert isinstance(ours, str), (theirs, ours)
         else:
             assert ours == theirs, (texts, ours)
+            (tree / "deployed.yml").write_text(dump(theirs), encoding="utf-8")
+            again = by_the_cli(tree, ["deployed.yml"], {})
+            assert isinstance(again, dict), (texts, again)
+            assert dump(again) == dump(theirs), texts
 
 
 @pytest.mark.parametrize("refused", [False, True])

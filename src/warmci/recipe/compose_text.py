@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -27,6 +28,16 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern})\Z"), [*_first, ""])
 
 
+def _number(_: _Loader, node: yaml.ScalarNode) -> float | str:
+    """To Go what no float64 holds is no number."""
+    value = str(node.value)
+    number = float(value.replace(".inf", "inf").replace(".nan", "nan"))
+    return value if math.isinf(number) and "inf" not in value else number
+
+
+_Loader.add_constructor("tag:yaml.org,2002:float", _number)
+
+
 class _Dumper(yaml.CSafeDumper):
     """Each string is quoted, so that it stays one whatever it looks like."""
 
@@ -34,6 +45,11 @@ class _Dumper(yaml.CSafeDumper):
         return True
 
 
+_ONCE = frozenset(
+    {"cap_add", "cap_drop", "depends_on", "devices", "dns", "dns_search", "expose", "external_links", "extra_hosts"}
+    | {"links", "security_opt", "tmpfs"}
+)
+"""Lists of a service of which the CLI's schema wants each item once (uniqueItems)."""
 _Dumper.add_representer(str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"'))
 
 
@@ -49,7 +65,8 @@ def read(text: bytes) -> Document:
 def dump(document: Document) -> str:
     """YAML that the CLI reads back as it is: every dollar of a value doubled, since it expands variables again.
 
-    An empty name, as of a label `${NONE}` in a list, is taken in lists alone.
+    An empty name, as of a label `${NONE}` in a list, is taken in lists alone; and what two files both have in a list,
+    merged to be there twice, is refused where it is read again.
     """
 
     def escaped(value: Any) -> Any:
@@ -61,7 +78,17 @@ def dump(document: Document) -> str:
             return [escaped(item) for item in value]
         return value.replace("$", "$$") if isinstance(value, str) else value
 
-    return yaml.dump(escaped(document), Dumper=_Dumper, sort_keys=True, default_flow_style=False, width=1000)
+    services = {
+        name: {key: list(dict.fromkeys(value)) if key in _ONCE else value for key, value in service.items()}
+        for name, service in document.get("services", {}).items()
+    }
+    return yaml.dump(
+        escaped({**document, "services": services}),
+        Dumper=_Dumper,
+        sort_keys=True,
+        default_flow_style=False,
+        width=1000,
+    )
 
 
 _LINE = re.compile("[^\n\r\x85\u2028\u2029]*(?:\r\n|[\n\r\x85\u2028\u2029]|$)")
