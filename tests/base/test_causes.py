@@ -37,6 +37,8 @@ CONFIGURATION = "configuration not understood"
         ("service worker ends by itself again and again (2 tasks): done", "done", "ends by itself"),
         ("service worker crash-loops (2 tasks): bye", "bye", "crash loop"),
         ("service app failed 12 s after its start, though it had converged: bye", "bye", "late fault"),
+        ("update of app failed: its new task ended: bye", "bye", "crash loop"),
+        ("update of app failed: its new task ended: bye", "fatal: DB_HOST is not set", "missing variable"),
         ("service job has failed and is not started again by its restart policy: no", "no", "crash loop"),
         ('swarm refuses the stack: service app: undefined secret "key"', "", "missing secret"),
         ("refused: services.app mounts /etc of the host", "", "refused"),

@@ -203,12 +203,20 @@ def service(bench: Bench) -> Iterator[str]:
     """Of the stack `hostile`: one container, which is told from others by its label."""
     docker = ["docker", "-H", bench.settings.docker_host]
     label = "com.docker.swarm.service.name=hostile_app"
-    argv = [*docker, "run", "--detach", "--network", "none", "--label", label, IMAGE, "sleep", "9999"]
+    argv = [*docker, "run", "--detach", "--network", "none", "--label", label, IMAGE, "sh", "-c", "echo up; sleep 9999"]
     made = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
     try:
         yield "app"
     finally:
         subprocess.run([*docker, "rm", "--force", made], check=True, capture_output=True)
+
+
+def test_the_log_of_a_container_that_runs_is_what_there_is(bench: Bench, service: str) -> None:
+    """Not followed: a red run looks into each of its services."""
+    (running,) = bench.engine.service_containers("hostile", service)
+    began = time.monotonic()
+    assert "up" in bench.engine.container_logs(running["Id"], 25)
+    assert time.monotonic() - began < containers.LOG_MAX_S / 2
 
 
 def test_what_an_exec_says_has_an_end(bench: Bench, service: str) -> None:

@@ -183,7 +183,8 @@ CATALOGUE = (
     ),
     Kind(
         "not accepted by swarm",
-        r"swarm refuses the stack|swarm rejects the tasks|invalid mount target|working directory .* is invalid",
+        r"swarm refuses the stack|swarm rejects the tasks|invalid mount target|working directory .* is invalid"
+        r"|is published by \S+ and by",
         "the engine's own words say which option of the service it does not take",
         in_log=False,
     ),
@@ -207,7 +208,7 @@ CATALOGUE = (
     ),
     Kind(
         "crash loop",
-        r"crash-loops|non-zero exit|not started again by its restart policy",
+        r"crash-loops|its new task ended|non-zero exit|not started again by its restart policy",
         "the task's last lines say why",
         in_log=False,
     ),

@@ -76,7 +76,7 @@ class Containers(Objects):
     def _logs(self, container: str, tail: int) -> str:
         """The end of what is there now: a flood may come faster than it is read, and a line may have any length."""
         kept, seen = bytearray(), 0
-        stream = self._api.logs(container, tail=tail, stream=True)
+        stream = self._api.logs(container, tail=tail, stream=True, follow=False)
         watch = threading.Timer(LOG_MAX_S, stream.close)
         watch.start()
         try:
