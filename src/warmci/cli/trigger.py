@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from typing import Annotated
 
@@ -45,7 +44,8 @@ def env(json: Json = False) -> None:
     if json:
         print_data(as_json({**wanted.model_dump(mode="json"), "arguments": wanted.arguments()}))
     elif wanted.mode is not None:
-        print_data(shlex.join(wanted.arguments()))
+        # Not quoted: a shell that expands `$arguments` splits at spaces, and would hand quotes on as they are.
+        print_data(" ".join(wanted.arguments()))
 
 
 def _read_comment() -> str:

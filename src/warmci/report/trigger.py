@@ -33,7 +33,7 @@ class Wanted(Record):
     mode: Mode | None = Mode.COLD
 
     def arguments(self) -> list[str]:
-        """For run_recipe_ci.py; empty when nothing is asked for. No word needs quoting: each is a checked name."""
+        """For run_recipe_ci.py; empty when nothing is asked for. Checked names, none with a space or a wildcard."""
         if self.mode is None:
             return []
         named = [*(["--pr", self.pr] if self.pr else []), *(["--ref", self.ref] if self.ref else [])]
