@@ -24,6 +24,7 @@ DIRECTORY = "seen"
 _LOG_LINES = 500
 _FILE_MAX = 256 * 2**10
 """Characters of one file; the end of what is longer."""
+_DIFF_LINES_MAX = 4_000
 _SERVICES_MAX = 50
 _SAFE = re.compile(r"[^A-Za-z0-9_.-]")
 
@@ -61,7 +62,7 @@ def _files(engine: Engine, stack: str, rendered: tuple[Rendered | None, Rendered
     base, head = (compose_text.dump(one.document) if one else "" for one in rendered)
     yield "compose.yml", head
     if base and head:
-        yield "compose.diff", "\n".join(unified_diff(base.splitlines(), head.splitlines(), "base", "head", lineterm=""))
+        yield "compose.diff", changes(base, head)
     label = [f"{NAMESPACE_LABEL}={stack}"]
     services = {str(item["ID"]): str(item["Spec"]["Name"]) for item in engine.services(label)}
     yield "tasks.txt", "\n".join(_tasks(engine.tasks(label), services))
@@ -69,6 +70,14 @@ def _files(engine: Engine, stack: str, rendered: tuple[Rendered | None, Rendered
     for name in sorted(services.values())[:_SERVICES_MAX]:
         short = name.removeprefix(f"{stack}_")
         yield f"{_safe(short)}.log", engine.service_logs(stack, short, _LOG_LINES)
+
+
+def changes(base: str, head: str) -> str:
+    """The difference by lines, of files that people write: of longer ones it would take minutes."""
+    before, after = base.splitlines(), head.splitlines()
+    if max(len(before), len(after)) > _DIFF_LINES_MAX:
+        return f"not compared: more than {_DIFF_LINES_MAX} lines\n"
+    return "\n".join(unified_diff(before, after, "base", "head", lineterm=""))
 
 
 def _tasks(tasks: list[dict[str, Any]], services: dict[str, str]) -> Iterator[str]:
