@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+import re2
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from warmci.base.errors import RecipeFailedError
@@ -14,6 +14,8 @@ from warmci.recipe import trust_gate
 from warmci.recipe.traefik_hosts import foreign_hosts, requires
 
 DOMAIN = "x.example.com"
+QUIET = re2.Options()
+QUIET.log_errors = False
 
 
 def document(rule: str, kind: str = "http") -> dict[str, Any]:
@@ -58,6 +60,9 @@ def test_the_apps_own_hosts(rule: str) -> None:
         (f"HostRegexp(`^({DOMAIN}|keycloak.org)$`)", f"^({DOMAIN}|keycloak.org)$"),
         (f"HostRegexp(`({DOMAIN})?keycloak.org`)", f"({DOMAIN})?keycloak.org"),
         (f"HostRegexp(`^[{DOMAIN}]+$`)", f"^[{DOMAIN}]+$"),
+        (rf"HostRegexp(`{DOMAIN}[\](]|keycloak.org[\])]`)", rf"{DOMAIN}[\](]|keycloak.org[\])]"),
+        (f"HostRegexp(`{DOMAIN}[^](]?|keycloak.org[^])]?`)", f"{DOMAIN}[^](]?|keycloak.org[^])]?"),
+        (rf"HostRegexp(`{DOMAIN}\Q(\E|keycloak.org`)", rf"{DOMAIN}\Q(\E|keycloak.org"),
         ("PathPrefix(`/`)", "*"),
         (f"!Host(`{DOMAIN}`)", "*"),
         (f"Host(`{DOMAIN}`) || Path(`/login`)", "*"),
@@ -66,6 +71,11 @@ def test_the_apps_own_hosts(rule: str) -> None:
 )
 def test_a_neighbours_host(rule: str, host: str) -> None:
     assert host in hosts(rule)
+
+
+def test_an_escaped_letter_is_a_class_and_no_letter() -> None:
+    assert requires(r"^warm\.org$", "warm.org")
+    assert not requires(r"^\warm\.org$", "warm.org")
 
 
 def test_streams() -> None:
@@ -107,15 +117,21 @@ def test_the_gate_refuses_it_by_its_label_and_lets_it_in_by_its_word() -> None:
     ]
 
 
-PIECES = st.sampled_from(["a", ".", "x.example.com", r"x\.example\.com", "(", ")", "|", "?", "*", "+", "[a]", "^", "$"])
+PIECES = st.sampled_from(
+    [
+        *("a", ".", DOMAIN, DOMAIN.replace(".", r"\."), "keycloak.org", "(", ")", "|", "?", "*", "+", "[a]", "^", "$"),
+        *(r"\Q", r"\E", "[", "]", r"[\]", "[^]", "[]", r"\w", "[[:alpha:]]", r"\\", "{2}", "(?:"),
+    ]
+)
 
 
-@given(st.lists(PIECES, max_size=8).map("".join), st.sampled_from(["keycloak.org", "a", "", "aa.org"]))
+@settings(max_examples=1000)
+@given(st.lists(PIECES, max_size=10).map("".join), st.sampled_from(["keycloak.org", "a", "", "aa.org"]))
 def test_what_is_said_to_require_the_domain_does(pattern: str, host: str) -> None:
-    """Whatever Python's own engine matches in full without the domain in it is never called the app's own."""
+    """Whatever Traefik's engine finds in a host without the domain is never called the app's own."""
     try:
-        compiled = re.compile(pattern)
-    except re.error:
+        compiled = re2.compile(pattern, QUIET)
+    except re2.error:
         return
     if requires(pattern, DOMAIN):
         match = compiled.search(host)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _RULE = re.compile(r"traefik\.(http|tcp)\.routers\..*\.rule", re.IGNORECASE)
 _HOST = re.compile(r"[A-Za-z0-9._-]+")
+_PIECE = re.compile(r"\\.|\[\^?\]?(?:\\.|\[:\^?\w+:\]|[^\]\\])*\]|.", re.DOTALL)
 _NEIGHBOURS = ("neighbour.invalid", "www.neighbour.invalid")
 """Nobody's: a rule that matches them matches everybody's."""
 ANY = "*"
@@ -105,6 +106,8 @@ def requires(pattern: str, domain: str, depth: int = 0) -> bool:
 
     Errs on the side of no, so of groups in groups in groups (depth).
     """
+    if "\\Q" in pattern:
+        return False  # what follows is literal, its parentheses too
     return depth < _DEPTH_MAX and all(_alternative_requires(part, domain, depth) for part in _alternatives(pattern))
 
 
@@ -134,12 +137,13 @@ def _alternative_requires(part: str, domain: str, within: int) -> bool:
                     return True
             literal += "\n"
         elif depth == 0:
-            literal += piece if len(piece) == 1 else piece[1] if piece[0] == "\\" else "\n"
+            is_sign = piece[0] == "\\" and not piece[1:].isalnum()  # \\w is no w
+            literal += piece if len(piece) == 1 else piece[1] if is_sign else "\n"
     # Without a backslash the dot of a name matches any letter: as good as named.
     return domain in literal.lower()
 
 
 def _pieces(pattern: str) -> Iterator[tuple[int, str]]:
-    """(position, piece): one character, one escaped character, or a whole class in brackets."""
-    for match in re.finditer(r"\\.|\[\]?[^\]]*\]|.", pattern, re.DOTALL):
+    """(position, piece): one character, one escaped character, or a whole class in brackets, as RE2 has it."""
+    for match in _PIECE.finditer(pattern):
         yield match.start(), match.group()
