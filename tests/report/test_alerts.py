@@ -42,7 +42,9 @@ def test_an_alert_stands_until_it_is_cleared_and_is_posted_once(settings: Settin
     (standing,) = alerts.standing(settings)
     assert (standing.subject, standing.message, standing.hint) == ("keycloak", "it is down", "warmci doctor")
     assert hook.call_count == 1
-    assert json.loads(hook.calls[0].request.content)["message"] == "it is down"
+    raised = json.loads(hook.calls[0].request.content)
+    assert (raised["message"], raised["state"]) == ("it is down", "raised")
+    assert raised["text"].endswith(": it is down; warmci doctor")
     raise_it(settings, "it is still down, differently")
     raise_it(settings, subject="sweep")
     assert [item.subject for item in alerts.standing(settings)] == ["keycloak", "sweep"]
@@ -52,6 +54,10 @@ def test_an_alert_stands_until_it_is_cleared_and_is_posted_once(settings: Settin
     alerts.clear(settings, "keycloak")
     alerts.clear(settings, "keycloak")
     assert [item.subject for item in alerts.standing(settings)] == ["sweep"]
+    assert hook.call_count == 4
+    resolved = json.loads(hook.calls[3].request.content)
+    assert (resolved["subject"], resolved["state"]) == ("keycloak", "resolved")
+    assert resolved["text"].endswith(": resolved: it is still down, differently")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import pytest
 from support.forge_server import PULL_HEAD, STRANGER, TOKEN, FakeForge, serving
 from support.results import HEAD, fallback_pass, never_ran, promotion_failed, quick_fail, result
 from warmci.base import interrupts
-from warmci.base.models import Mode, RunResult, Verdict
+from warmci.base.models import Mode, RunResult, StageResult, TestOutcome, Verdict
 from warmci.base.settings import Settings
 from warmci.base.state import open_state
 from warmci.report import comment
@@ -61,6 +61,22 @@ def test_pending_then_the_verdict_and_one_comment(forge: FakeForge, settings: Se
     assert len(forge.comments) == 1
     assert "**WarmCI cold: FAIL**" in forge.comments[0]["body"]
     assert "it broke" in forge.comments[0]["body"]
+
+
+def test_the_comment_links_says_what_failed_and_how_to_do_it_again() -> None:
+    broken = [TestOutcome(name=name, outcome="failed", seconds=0.1, reason=f"no {name}") for name in ("a", "b")]
+    made = result(
+        Verdict.FAIL,
+        stages=(StageResult(name="tests", outcome="failed", seconds=1.0, tests=tuple(broken)),),
+        links={"commit": "https://f/commit/1", "CI job": "https://ci/7", "report": "https://e.org/) [x](javascript:1"},
+        deviations=("no IPVS",),
+        repeat="run_recipe_ci.py miniflux --pr 8",
+    )
+    body = comment.comment(made, "0f")
+    assert "[commit](https://f/commit/1) · [CI job](https://ci/7)" in body
+    assert "javascript" not in body
+    assert body.index("failed: b: no b") < body.index("1 deviation from") < body.index("no IPVS")
+    assert body.rstrip().endswith("```text\nrun_recipe_ci.py miniflux --pr 8\n```")
 
 
 def test_quick_has_its_own_context_and_comment_and_says_that_it_is_less(forge: FakeForge, settings: Settings) -> None:

@@ -14,7 +14,7 @@ from warmci import run_recipe_ci
 from warmci.base.models import Canonical, ErrorReport, RunResult
 from warmci.base.settings import as_markdown
 from warmci.cli import app
-from warmci.report.alerts import Alert
+from warmci.report.alerts import Alert, Posted
 from warmci.report.sweep_record import Sweep
 from warmci.run.plan import Plan
 from warmci.store.manifest import SnapshotManifest
@@ -31,6 +31,7 @@ _FILES: dict[str, type[BaseModel]] = {
     "manifest": SnapshotManifest,
     "sweep": Sweep,
     "alert": Alert,
+    "posted-alert": Posted,
     "error": ErrorReport,
     "plan": Plan,
 }

@@ -132,6 +132,11 @@ class Settings(_FromHost):
     site_dir: Path | None = Field(
         None, description="where the overview is written for a web server; default: STATE/.site, which is ours alone"
     )
+    site_url: str = Field(
+        "",
+        pattern=r"^$|^https?://[^\s@?#]+$",
+        description="URL that site_dir is served at: pull requests and alerts then link to it",
+    )
     metrics_file: Path | None = Field(
         None, description="NAME.prom in node_exporter's textfile directory; written after each run and sweep"
     )

@@ -79,7 +79,7 @@ class Choice:
             self.clear()
 
     def clear(self) -> None:
-        alerts.clear(self.settings, self.what.subject)
+        alerts.clear(self.settings, self.what.subject, self.console)
 
     @contextmanager
     def alerted(self) -> Iterator[None]:

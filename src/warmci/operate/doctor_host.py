@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from warmci.base import http
 from warmci.base.disk import Room, Watermarks
 from warmci.base.findings import Check, checked
 from warmci.base.settings import settings_file
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from warmci.base.settings import Settings
 
 _ASK_S = 5.0
+_ANSWER_MAX = 65_536
 
 
 def examine(settings: Settings) -> list[Check]:
@@ -89,7 +91,8 @@ def _webhook(settings: Settings) -> Check:
         return Check(name=name, status="ok", detail="none: alerts stand in warmci status alone (alert_webhook)")
     url = httpx.URL(settings.alert_webhook.get_secret_value())
     try:
-        code = httpx.head(url, timeout=_ASK_S).status_code
+        with http.outside(str(url), total_s=_ASK_S, most_bytes=_ANSWER_MAX) as client:
+            code = client.head(url).status_code
     except httpx.HTTPError as error:
         return Check(name=name, status="failed", detail=f"{url.host}: {type(error).__name__}", hint="set alert_webhook")
     return Check(name=name, status="ok", detail=f"{url.host} answers HEAD with {code}; no alert was sent")

@@ -39,10 +39,11 @@ def build(settings: Settings) -> Path:
         _directory(home)
         _directory(home / _RUNS)
         shown = {}
-        for result in _shown(rows, results, {item.run for sweep in sweeps[-1:] for item in sweep.items}):
+        for result in results:
             name = f"{_RUNS}/{record_id(result.run)}.html"
             shown[result.run] = f"./{name}"
-            _write(home / name, html.page(result))
+            if _is_stale(home / name, settings.runs_dir / result.run / "result.json"):
+                _write(home / name, html.page(result))
         _forget(home / _RUNS, {f"{run}.html" for run in shown})
         for row in rows:
             for mode in (Mode.COLD, Mode.QUICK):
@@ -89,10 +90,12 @@ def _row(settings: Settings, recipe: str, results: Sequence[RunResult]) -> Row:
     )
 
 
-def _shown(rows: Sequence[Row], results: Sequence[RunResult], swept: set[str]) -> list[RunResult]:
-    """The last cold and quick run of each recipe, and those of the last sweep."""
-    last = [result for row in rows for mode in (Mode.COLD, Mode.QUICK) if (result := row.last(mode)) is not None]
-    return list({result.run: result for result in (*last, *(one for one in results if one.run in swept))}.values())
+def _is_stale(page: Path, source: Path) -> bool:
+    """A run's page is written once, and again where the run told more; links to it hold while the run is kept."""
+    try:
+        return page.stat().st_mtime < source.stat().st_mtime
+    except OSError:
+        return True
 
 
 def _alerts(settings: Settings) -> list[alerts.Alert]:

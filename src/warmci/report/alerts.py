@@ -58,8 +58,7 @@ def alert(settings: Settings, console: Console, subject: str, message: str, hint
             directory.mkdir(mode=0o700, exist_ok=True)
             write_json(directory / f"{subject}.json", raised.model_dump(mode="json"))
     finally:  # a full disk must not silence the one way that is left
-        if settings.alert_webhook is not None:
-            _post(settings.alert_webhook.get_secret_value(), raised, console)
+        _post(settings, raised, "raised", console)
 
 
 def _read(path: Path) -> Alert | None:
@@ -70,21 +69,47 @@ def _read(path: Path) -> Alert | None:
         return None
 
 
-def _post(url: str, raised: Alert, console: Console) -> None:
+class Posted(Alert):
+    """What is posted to alert_webhook: once when an alert is raised or its words change, once when it is resolved."""
+
+    state: Literal["raised", "resolved"]
+    text: Line
+    """All of it in one line, which the hooks of Slack, Mattermost and Matrix show."""
+    link: Line = ""
+    """The overview, where site_url says where that is."""
+
+
+def posted(alert: Alert, state: Literal["raised", "resolved"], link: str) -> Posted:
+    hint = f"; {alert.hint}" if state == "raised" and alert.hint else ""
+    text = f"WarmCI on {alert.host}: {'resolved: ' if state == 'resolved' else ''}{alert.message}{hint}"
+    return Posted.model_validate({**alert.model_dump(), "state": state, "text": text, "link": link})
+
+
+def _post(settings: Settings, alert: Alert, state: Literal["raised", "resolved"], console: Console | None) -> None:
+    if settings.alert_webhook is None:
+        return
+    body, url = (
+        posted(alert, state, settings.site_url).model_dump(mode="json"),
+        settings.alert_webhook.get_secret_value(),
+    )
     try:
         with http.outside(url, total_s=_WEBHOOK_TIMEOUT_S, most_bytes=_WEBHOOK_ANSWER_MAX) as client:
-            answer = client.post(url, json=raised.model_dump(mode="json"))
+            answer = client.post(url, json=body)
         reason = "" if answer.is_success else f"HTTP {answer.status_code}"
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         reason = type(error).__name__  # its words may hold the URL, which is a secret
-    if reason:
+    if reason and console is not None:
         console.say(f"warning: the alert webhook did not take it: {reason}", style="yellow")
 
 
-def clear(settings: Settings, subject: str) -> None:
-    """What the alert was about has been put right; nothing to do where there is none."""
+def clear(settings: Settings, subject: str, console: Console | None = None) -> None:
+    """What the alert was about has been put right, which is posted, too; nothing to do where there is none."""
+    path = _dir(settings) / f"{subject}.json"
+    before = _read(path)
     with disk(f"alert {subject}"):
-        (_dir(settings) / f"{subject}.json").unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+    if before is not None:
+        _post(settings, before, "resolved", console)
 
 
 def standing(settings: Settings) -> list[Alert]:

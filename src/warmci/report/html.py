@@ -52,7 +52,7 @@ def page(result: RunResult, run_dir: Path | None = None) -> str:
 
 
 def _links(result: RunResult) -> str:
-    made = [parts.link(label, url) for label, url in result.links.items()]
+    made = [parts.link(label, url) for label, url in result.links.items() if label != "report"]
     return f'<p class="links">{" · ".join(made)}</p>' if made else ""
 
 

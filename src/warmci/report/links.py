@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+LABELS = ("report", "pull request", "commit", "recipe", "CI job")
 _NUMBER = re.compile(r"[1-9][0-9]{0,9}")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
@@ -27,9 +28,10 @@ def repository_page(forge_url: str, forge_repository: str, source: str, recipe: 
     return urlunsplit((parts.scheme, host, parts.path.removesuffix(".git").rstrip("/"), "", ""))
 
 
-def of_run(page: str, pr: str, commit: str, job: str) -> Mapping[str, str]:
+def of_run(page: str, pr: str, commit: str, job: str, report: str = "") -> Mapping[str, str]:
     """Label to URL; only what is known. page: as repository_page says."""
     found = {
+        "report": report,
         "pull request": f"{page}/pulls/{pr}" if page and _NUMBER.fullmatch(pr) else "",
         "commit": f"{page}/commit/{commit}" if page and _COMMIT.fullmatch(commit) else "",
         "recipe": page,

@@ -254,8 +254,10 @@ class Run:
             self.request.recipe,
         )
         commit = str(self._facts.get("head_commit", ""))
+        base = self.settings.site_url.rstrip("/")
+        report = f"{base}/runs/{self.id}.html" if base else ""
         self._facts |= {
-            "links": links.of_run(page, self.request.pr, commit, self.request.job),
+            "links": links.of_run(page, self.request.pr, commit, self.request.job, report),
             "verdict": verdict,
             "exit_code": EXIT_CODES[verdict],
             "stages": tuple(self.recorder.stages),

@@ -233,7 +233,7 @@ class _Sweep:
                 message = f"the sweep is not green: {verdict}"
                 alerts.alert(self._settings, self._console, SUBJECT, message, f"see {report}")
             else:
-                alerts.clear(self._settings, SUBJECT)
+                alerts.clear(self._settings, SUBJECT, self._console)
         self._save()
         with suppress(OSError):
             fs.write_atomic(report, sweep_html.as_html(self._sweep))
