@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 SHELL := /bin/sh
 
 .PHONY: lock demo test test-unit test-long test-crash test-engines test-soak test-ingress lint bench bench-realms bench-snapshot
-.PHONY: docs clean
+.PHONY: docs clean sbom
 
 demo: $(VENV)/.runtime
 	scripts/install-tools engine
@@ -77,6 +77,13 @@ lock:
 	.lock-tools/bin/pip install --quiet uv
 	.lock-tools/bin/uv pip compile -q --universal --generate-hashes --no-header --no-annotate pyproject.toml -o requirements/runtime.txt
 	.lock-tools/bin/uv pip compile -q --universal --generate-hashes --no-header --no-annotate pyproject.toml --group dev -o requirements/dev.txt
+	rm -rf .lock-tools
+
+# The packages of a release, with the hashes of their files, as CycloneDX.
+sbom: $(VENV)/.runtime
+	python3 -m venv .lock-tools
+	.lock-tools/bin/pip install --quiet cyclonedx-bom
+	.lock-tools/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --output-file warmci.cdx.json requirements/runtime.txt
 	rm -rf .lock-tools
 
 $(VENV)/bin/pip:

@@ -137,7 +137,7 @@ def test_what_cannot_be_read_is_counted_and_hides_nothing_else(settings: Setting
 @given(st.dictionaries(st.sampled_from(["recipe", "version"]), st.text(), min_size=1), st.floats(0, 1e300))
 def test_any_label_and_any_figure_can_be_read_back(labels: dict[str, str], value: float) -> None:
     page = metrics._Page()
-    page.gauge("x", "Some text.", value, **{name: text.replace("\r", "") for name, text in labels.items()})
+    page.gauge("slots", value, **{name: text.replace("\r", "") for name, text in labels.items()})
     lines = str(page).split("\n")
     assert len(lines) == 4
     match = SAMPLE.fullmatch(lines[2])

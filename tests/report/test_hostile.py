@@ -132,11 +132,11 @@ def test_json(raw: str) -> None:
 @unhurried
 def test_prometheus(raw: str) -> None:
     figures = _Page()
-    figures.gauge("x", "Help.", 1, version=raw)
+    figures.gauge("slots", 1, version=raw)
     lines = str(figures).splitlines()
     harmless("\n".join(lines))
     assert len(lines) == 3
-    assert re.fullmatch(r'warmci_x\{version="(?:[^"\\]|\\["\\n])*"\} 1', lines[2])
+    assert re.fullmatch(r'warmci_slots\{version="(?:[^"\\]|\\["\\n])*"\} 1', lines[2])
 
 
 def talk(raw: str) -> None:

@@ -14,6 +14,7 @@ from warmci import run_recipe_ci
 from warmci.base.models import Canonical, ErrorReport, RunResult
 from warmci.base.settings import as_markdown
 from warmci.cli import app
+from warmci.operate import metrics
 from warmci.report.alerts import Alert, Posted
 from warmci.report.sweep_record import Sweep
 from warmci.run.plan import Plan
@@ -84,7 +85,12 @@ def _schema(model: type[BaseModel]) -> str:
 def pages() -> dict[Path, str]:
     """Each generated page and what it has to say today."""
     docs = ROOT / "docs"
-    found = {docs / "settings.md": as_markdown(), docs / "cli.md": _cli(), rooms.PAGE: rooms.page_with_picture()}
+    found = {
+        docs / "settings.md": as_markdown(),
+        docs / "metrics.md": metrics.as_markdown(),
+        docs / "cli.md": _cli(),
+        rooms.PAGE: rooms.page_with_picture(),
+    }
     return found | {docs / "schema" / f"{name}.json": _schema(model) for name, model in _FILES.items()}
 
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from warmci.testing.suite import SsoContext, SsoUser, TestContext, run_suite
+from warmci.testing.suite import SsoContext, SsoUser, TestContext, run_suite, with_plugins
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from warmci.base.models import TestOutcome
@@ -43,7 +44,9 @@ class Bench:
         outcomes = self.outcomes(phase, timeout_s, **facts)
         return [(outcome.name, outcome.outcome, outcome.message) for outcome in outcomes]
 
-    def outcomes(self, phase: str = "install", timeout_s: float = 60.0, **facts: Any) -> tuple[TestOutcome, ...]:
+    def outcomes(
+        self, phase: str = "install", timeout_s: float = 60.0, options: Sequence[str] = (), **facts: Any
+    ) -> tuple[TestOutcome, ...]:
         context = TestContext.model_validate(
             {
                 "recipe": "tiny",
@@ -59,7 +62,7 @@ class Bench:
                 **facts,
             }
         )
-        return run_suite(self.tests, context, self.work, timeout_s)
+        return run_suite(self.tests, context, self.work, timeout_s, options)
 
     def log(self, phase: str = "install") -> str:
         return (self.work / f"pytest-{phase}.log").read_text(encoding="utf-8")
@@ -299,3 +302,33 @@ def test_long_messages_keep_their_first_line_and_their_end(bench: Bench) -> None
     assert len(message) <= 2000
     assert message.startswith("ValueError: begin 0\n…\n")
     assert " end" in message
+
+
+def test_a_plugin_is_loaded_where_it_is_named(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "operators_own.py").write_text("import pytest\n@pytest.fixture\ndef answer(): return 42\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "plugins"))
+    bench.write("""
+    def test_it(answer): assert answer == 42
+    """)
+    assert [outcome.outcome for outcome in bench.outcomes()] == ["failed"]
+    loaded = bench.outcomes(options=with_plugins(["operators_own"]))
+    assert [outcome.outcome for outcome in loaded] == ["passed"]
+    missing = bench.outcomes(options=with_plugins(["no_such_plugin"]))
+    assert missing[0].outcome == "failed"
+    assert "no_such_plugin" in missing[0].message
+
+
+def test_a_conftest_of_the_operators_is_read(bench: Bench) -> None:
+    bench.write(
+        """
+    import pytest
+    @pytest.fixture
+    def answer(): return 42
+    """,
+        "conftest.py",
+    )
+    bench.write("""
+    def test_it(answer): assert answer == 42
+    """)
+    assert [outcome.outcome for outcome in bench.outcomes()] == ["passed"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
@@ -60,6 +60,11 @@ class Settings(_FromHost):
     state_dir: Path = Field(Path("/var/lib/ci-warm"), description="canonicals, runs and locks; 0700, one file system")
     recipes_dir: Path = Field(
         Path("/etc/warmci/recipes"), description="the operator's RECIPE/recipe.toml and RECIPE/test_*.py"
+    )
+    pytest_plugins: tuple[
+        Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$")], ...
+    ] = Field(
+        (), description="modules of pytest plugins for recipes' tests; none is loaded by itself (docs/recipes.md)"
     )
     recipe_source: RecipeSources = Field(
         (CO_OP_CLOUD,),

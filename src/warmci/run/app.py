@@ -297,6 +297,7 @@ class App:
                 self.test_context(phase),
                 self.deployment.work_dir,
                 context.config.test_timeout_s,
+                suite.with_plugins(context.settings.pytest_plugins),
             )
             stage.tests += outcomes
             self._keep_log(stage, phase)

@@ -114,7 +114,9 @@ def test_again(
     """(outcomes, all that the tests said): the operator's tests as they are now, against the app that is kept."""
     context = app.context.model_copy(update={"phase": phase or app.context.phase})
     work = settings.runs_dir / app.run / "work" / "again"
-    outcomes = suite.run_suite(app.tests_dir, context, work, app.test_timeout_s, options)
+    outcomes = suite.run_suite(
+        app.tests_dir, context, work, app.test_timeout_s, [*suite.with_plugins(settings.pytest_plugins), *options]
+    )
     if not is_alive(settings.state_dir, app.run):
         raise InfraError(f"run {app.run} ended while its tests ran", hint="--keep-for keeps it longer")
     log = work / suite.log_name(context.phase)

@@ -17,7 +17,7 @@ from warmci.recipe.render import changed_services
 from warmci.run import quick
 from warmci.run.checkout import check_out, stranger
 from warmci.store.canonical import CanonicalStore
-from warmci.testing.collected import tests_by_phase
+from warmci.testing.collected import collected_by_phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,7 +81,9 @@ def plan(settings: Settings, request: Request, warn: Callable[[str], None]) -> P
         because = quick.why_not(canonical, kind, found.repository) if request.mode is Mode.QUICK else ""
         is_quick = request.mode is Mode.QUICK and not because
         pair = _Pair(settings, config, found, canonical if is_quick else None, kind)
-        tests, broken = tests_by_phase(settings.recipes_dir / request.recipe, Path(work), config.test_timeout_s)
+        tests, broken = collected_by_phase(
+            settings.recipes_dir / request.recipe, Path(work), config.test_timeout_s, settings.pytest_plugins
+        )
         obstacles = [*pair.obstacles(), *_of_tests(broken)]
         verdict = obstacles[0].verdict if obstacles else Verdict.PASS
         phases = ("quick",) if is_quick else ("install", *(("base", "upgrade") if pair.base_commit else ()))

@@ -9,18 +9,21 @@ from warmci.base import fs, process
 from warmci.testing import suite
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 _NONE: dict[str, tuple[str, ...]] = {"install": (), "base": (), "upgrade": (), "quick": ()}
 
 
-def tests_by_phase(tests_dir: Path, work_dir: Path, timeout_s: float) -> tuple[dict[str, tuple[str, ...]], str]:
+def collected_by_phase(
+    tests_dir: Path, work_dir: Path, timeout_s: float, plugins: Sequence[str]
+) -> tuple[dict[str, tuple[str, ...]], str]:
     """(phase to its tests in their order, why they cannot be collected); the second is empty where they can be."""
     if not suite.has_tests(tests_dir):
         return dict(_NONE), ""
     into = work_dir / "collected.json"
     running = process.start(
-        suite.collecting(tests_dir.resolve(), work_dir),
+        suite.collecting(tests_dir.resolve(), work_dir, plugins),
         cwd=tests_dir,
         env=suite.environment({suite.COLLECTED_VARIABLE: str(into)}),
         log_file=_made(work_dir / "collected.log"),

@@ -114,6 +114,11 @@ def run_suite(
         fs.remove_tree(scratch)
 
 
+def with_plugins(plugins: Sequence[str]) -> list[str]:
+    """Options of pytest that load these modules."""
+    return [argument for plugin in plugins for argument in ("-p", plugin)]
+
+
 def has_tests(tests_dir: Path) -> bool:
     return any(tests_dir.glob("**/test_*.py")) or any(tests_dir.glob("**/*_test.py"))
 
@@ -170,9 +175,9 @@ def _command(tests_dir: Path, scratch: Path, options: Sequence[str]) -> list[str
     ]
 
 
-def collecting(tests_dir: Path, scratch: Path) -> list[str]:
+def collecting(tests_dir: Path, scratch: Path, plugins: Sequence[str]) -> list[str]:
     """A pytest that runs nothing."""
-    return _command(tests_dir, scratch, ("--collect-only", "--quiet"))
+    return _command(tests_dir, scratch, (*with_plugins(plugins), "--collect-only", "--quiet"))
 
 
 def environment(facts: dict[str, str]) -> dict[str, str]:
