@@ -137,6 +137,8 @@ def test_what_a_small_file_can_cost_is_bounded(text: str) -> None:
         "#" + "length=1" * 20_000 + " x",
         "SECRET_A_VERSION=v1 # length=" + "," * 200_000,
         "SECRET_A_VERSION=v1 #" + " length=1,charset=," * 10_000,
+        "export A='" * 40_000,
+        "#length=1\n" * 40_000,
     ],
 )
 def test_a_line_costs_what_it_is_long(line: str) -> None:

@@ -109,7 +109,8 @@ def _doubtful_references(statement: Statement, values: Mapping[str, str], scope:
 
 def _lone_hints(text: bytes, origin: str) -> list[str]:
     lines = text.decode("utf-8", "replace").replace("\r\n", "\n")
-    return [
-        f"{origin}:{lines.count(chr(10), 0, match.start()) + 1}: a hint belongs behind its variable, on the same line"
-        for match in _LONE_HINTS.finditer(lines)
-    ]
+    said, line, counted = [], 1, 0
+    for match in _LONE_HINTS.finditer(lines):
+        line, counted = line + lines.count("\n", counted, match.start()), match.start()
+        said.append(f"{origin}:{line}: a hint belongs behind its variable, on the same line")
+    return said

@@ -26,6 +26,8 @@ _NAME_BYTES = frozenset(
 _NOT_SPACE = re.compile(f"[^{_SPACE}]")
 _NOT_BLANK = re.compile(f"[^{_BLANK}]")
 _LINE_END = re.compile("[\r\n]")
+_BEHIND = re.compile(f"[{_BLANK.replace(chr(13), '')}]*#([^\r\n]*)")
+"""A comment on the same line."""
 _EXPORT = re.compile(f"export[{_BLANK}]+")
 _ESCAPE = re.compile(r"\\.")
 _UNESCAPE = re.compile(r"\\([^$])")
@@ -110,8 +112,8 @@ def _body(text: str, position: int, line: int) -> tuple[str, str, str, int]:
     if end < 0:
         raise MalformedError(line, "unterminated quoted value")
     body = text[position:end].strip(quote)
-    rest = text[end + 1 : _next(_LINE_END, text, end + 1)].lstrip(_BLANK)
-    return _unescaped(body) if quote == '"' else body, quote, rest[1:] if rest[:1] == "#" else "", end + 1
+    behind = _BEHIND.match(text, end + 1)
+    return _unescaped(body) if quote == '"' else body, quote, behind[1] if behind else "", end + 1
 
 
 def _without_comment(line: str) -> tuple[str, str]:
