@@ -39,6 +39,18 @@ def test_the_branch_that_is_checked_out_is_tested_and_main_is_what_promotes(tmp_
     assert (found.is_trusted(first), found.is_trusted(second)) == (True, False)
 
 
+def test_a_url_is_the_repository_there_and_its_default_branch(tmp_path: Path, upstream: Upstream) -> None:
+    head = upstream.commit("one", "1.0.0+1")
+    upstream.git("branch", "other")
+    (tmp_path / "work").mkdir()
+    url = f"file://{upstream.path}"
+    found = clone(Settings(state_dir=tmp_path / "state"), "demo", tmp_path / "work", url)
+    assert (found.source, found.here, found.usual_ref()) == (url, "", "main")
+    assert found.is_trusted(head)
+    with pytest.raises(UsageError, match="unknown recipe demo: nothing at file://"):
+        clone(Settings(state_dir=tmp_path / "state"), "demo", tmp_path / "none", f"{url}-not-there")
+
+
 def test_a_detached_head_is_its_commit(tmp_path: Path, upstream: Upstream) -> None:
     upstream.commit("one", "1.0.0+1")
     upstream.git("switch", "--quiet", "--detach")
