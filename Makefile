@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 SHELL := /bin/sh
 
 .PHONY: lock demo test test-unit test-long test-crash test-engines test-soak test-ingress lint bench bench-realms bench-snapshot
-.PHONY: docs clean sbom
+.PHONY: docs clean sbom bench-scale
 
 demo: $(VENV)/.runtime
 	scripts/install-tools engine
@@ -65,6 +65,10 @@ bench-snapshot: $(VENV)/.dev
 bench-realms: $(VENV)/.dev
 	scripts/install-tools engine
 	$(BIN)/python benchmarks/realms.py
+
+# What grows with the data, and what does not; a minute.
+bench-scale: $(VENV)/.dev
+	$(BIN)/python benchmarks/scale.py
 
 docs: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m support.pages

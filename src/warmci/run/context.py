@@ -102,6 +102,8 @@ class Context:
     pictures: dict[str, str] = field(default_factory=dict)
     """File of the run's directory to what it shows, or why there is none."""
     image_names: dict[str, str] = field(default_factory=dict)
+    attached_ns: int = 0
+    """When a snapshot was attached that is too large to be walked through at the end; else 0."""
     last_images: dict[str, str] = field(default_factory=dict)
     """Image ids of the head as last seen running."""
     ways: list[Direct] = field(default_factory=list)

@@ -17,7 +17,7 @@ from warmci.base.models import Canonical, Mode
 from warmci.base.names import new_id, recipe_name, record_id
 from warmci.base.run_locks import is_alive
 from warmci.base.state import disk, recipe_home
-from warmci.store import snapshot
+from warmci.store import outline, snapshot
 from warmci.store.manifest import load_manifest
 from warmci.store.restore_journal import JOURNAL
 
@@ -103,9 +103,10 @@ class CanonicalStore:
         what may pass and says nothing about the data: no descriptors left, no permission.
         """
         try:
-            snapshot.load_committed(self.dir, canonical)
             if read_data is None:
+                outline.outline(self.dir, canonical)
                 return []
+            snapshot.load_committed(self.dir, canonical)
             return snapshot.verify(self.dir, canonical.recipe, canonical.snapshot, read_data=read_data)
         except InfraError as error:
             cause = error.__cause__
