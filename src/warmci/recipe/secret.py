@@ -31,7 +31,8 @@ _CHARSETS = {
 _DEFAULT_LENGTH = 32
 _LENGTHS = range(1, 4097)
 _WORDS, _WORD_LENGTHS = 6, range(3, 10)
-"""Of a passphrase: as many words as passgen's default, of a length as in its list (the EFF's long one)."""
+"""Of a passphrase: passgen's default, and the length of words in its list (the EFF's long one). That abra puts a -
+between them is recalled, not read: its source cannot be had."""
 _NO = {"0", "f", "false"}
 
 
