@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/sh
 
-.PHONY: lock demo test test-unit test-long test-crash test-engines test-soak test-ingress lint bench bench-realms bench-snapshot
+.PHONY: lock demo test test-unit test-long test-crash test-engines test-soak test-ingress test-pages lint bench bench-realms bench-snapshot
 .PHONY: docs clean sbom bench-scale
 
 demo: $(VENV)/.runtime
@@ -12,17 +12,22 @@ demo: $(VENV)/.runtime
 
 test: lint
 	scripts/install-tools engine nix test
-	$(BIN)/python -m pytest -n 2 -m "not integration and not long and not crash and not ingress"
-	$(BIN)/python -m pytest -n 3 --dist loadfile -m "integration and not long and not crash and not ingress"
+	$(BIN)/python -m pytest -n 2 -m "not integration and not long and not crash and not ingress and not browser"
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m "integration and not long and not crash and not ingress and not browser"
 
 test-unit: $(VENV)/.dev
 	scripts/install-tools unit
-	$(BIN)/python -m pytest -n 2 -m "not integration and not long and not crash and not ingress"
+	$(BIN)/python -m pytest -n 2 -m "not integration and not long and not crash and not ingress and not browser"
 
 # Recipes through a real Traefik, on a private engine. Its image is built once: five minutes of two processors.
 test-ingress: $(VENV)/.dev
 	scripts/install-tools engine test
 	$(BIN)/python -m pytest tests/ingress -m ingress
+
+# The pages in a real Chromium, at two widths, light and dark.
+test-pages: $(VENV)/.dev
+	scripts/install-tools browser
+	$(BIN)/python -m pytest tests/report/test_pages_in_a_browser.py -m browser
 
 # Kills, disk errors, power cuts at every point; writes docs/reliability.md.
 test-crash: $(VENV)/.dev
@@ -38,7 +43,7 @@ test-long: $(VENV)/.dev
 # The same against a current engine, built once for the machine (five minutes); and the demo on it.
 test-engines: $(VENV)/.dev
 	scripts/install-tools engine test current-engine
-	scripts/with-current-engine $(BIN)/python -m pytest -n 3 --dist loadfile -m "integration and not long and not crash and not ingress"
+	scripts/with-current-engine $(BIN)/python -m pytest -n 3 --dist loadfile -m "integration and not long and not crash and not ingress and not browser"
 	scripts/with-current-engine env DOCKER_HOST=unix:///run/no-engine.sock $(BIN)/warmci demo --root $(CURDIR)/.demo-current
 	scripts/with-current-engine env DOCKER_HOST=unix:///run/no-engine.sock $(BIN)/warmci demo --root $(CURDIR)/.demo-current --clean
 
@@ -72,6 +77,8 @@ bench-scale: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m support.pages
+	scripts/install-tools browser
+	PYTHONPATH=tests $(BIN)/python -m support.pictures
 	scripts/install-tools nix
 	PYTHONPATH=tests $(BIN)/python -m support.nixeval
 

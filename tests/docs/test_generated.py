@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support import pictures
 from support.pages import pages
 from support.results import quick_fail
 from support.rooms import ROOT
@@ -20,6 +21,10 @@ PAGES = pages()
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_a_generated_page_is_of_today(path: Path) -> None:
     assert path.read_text(encoding="utf-8") == PAGES[path], "run `make docs`"
+
+
+def test_the_story_in_a_terminal_is_that_of_the_readme() -> None:
+    assert (pictures.HOME / "demo.svg").read_text(encoding="utf-8") == pictures.story(), "run `make docs`"
 
 
 def test_no_schema_is_left_of_what_is_gone() -> None:
