@@ -23,6 +23,7 @@ pkgs.runCommand "warmci-module-eval"
   {
     sweep = text "warmci-sweep.service";
     timer = text "warmci-sweep.timer";
+    ingress = text "warmci-ingress.service";
     keycloak = text "warmci-keycloak.service";
     canonicals = text "warmci-canonicals.service";
     # The settings are read by WarmCI, the calendar by systemd.
@@ -31,6 +32,7 @@ pkgs.runCommand "warmci-module-eval"
   ''
     grep -q 'bin/warmci sweep$' <<<"$sweep"
     grep -q '^Persistent=true' <<<"$timer"
+    grep -q 'bin/warmci ingress reconcile$' <<<"$ingress"
     grep -q 'bin/warmci keycloak reconcile$' <<<"$keycloak"
     grep -q 'bin/warmci canonical reconcile --yes$' <<<"$canonicals"
     echo "$checks" > $out

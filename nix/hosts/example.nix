@@ -13,6 +13,7 @@
     after = [ "docker.service" ];
     requires = [ "docker.service" ];
     before = [
+      "warmci-ingress.service"
       "warmci-keycloak.service"
       "warmci-canonicals.service"
     ];
@@ -39,6 +40,7 @@
       alert_webhook = "/run/secrets/warmci-alert-webhook";
       forge_token = "/run/secrets/warmci-forge-token";
     };
+    ingress.enable = true; # not where the host has a Traefik of its own
     keycloak.enable = true;
     canonicals = {
       enable = true;

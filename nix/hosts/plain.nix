@@ -9,6 +9,7 @@
       outPath = "/opt/warmci";
       meta.mainProgram = "warmci";
     };
+    ingress.enable = true;
     keycloak.enable = true;
     canonicals = {
       enable = true;
@@ -20,7 +21,7 @@
   # Each file in that directory is a credential, named after its setting; the directory must exist. The alert does
   # without it, since it has to speak of that, too.
   systemd.services =
-    lib.genAttrs [ "warmci-keycloak" "warmci-canonicals" "warmci-sweep" ] (_: {
+    lib.genAttrs [ "warmci-ingress" "warmci-keycloak" "warmci-canonicals" "warmci-sweep" ] (_: {
       serviceConfig.LoadCredential = [ "warmci:/etc/warmci/credentials" ];
     })
     // {

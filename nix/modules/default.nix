@@ -3,6 +3,7 @@
   imports = [
     ./warmci.nix
     ./alert.nix
+    ./live-ingress.nix
     ./warm-keycloak.nix
     ./canonicals.nix
     ./sweep.nix

@@ -60,7 +60,10 @@ def test_units_for_hosts_without_nix_are_the_same_but_for_paths(library: Path) -
 
 
 def test_nothing_is_there_until_it_is_enabled(library: Path) -> None:
-    found = host("{ services.warmci = { keycloak.enable = true; sweep.enable = true; }; }", library=library)
+    found = host(
+        "{ services.warmci = { ingress.enable = true; keycloak.enable = true; sweep.enable = true; }; }",
+        library=library,
+    )
     assert (found.units, found.etc, found.checks) == ({}, {}, {})
     only_alert = host(f"{{ {ENABLED} }}", library=library)
     assert list(only_alert.units) == ["warmci-alert@.service"]
@@ -95,7 +98,11 @@ def _triggers(found: nixeval.Host) -> dict[str, str]:
 def test_changed_settings_restart_what_converges_and_not_a_sweep(library: Path) -> None:
     changed = f"{{ imports = [ {EXAMPLE} ]; services.warmci.settings.port_count = 77; }}"
     before, after = host(EXAMPLE, library=library), host(changed, library=library)
-    assert _triggers(before).keys() == {"warmci-keycloak.service", "warmci-canonicals.service"}
+    assert _triggers(before).keys() == {
+        "warmci-ingress.service",
+        "warmci-keycloak.service",
+        "warmci-canonicals.service",
+    }
     assert _triggers(before).keys() == _triggers(after).keys()
     assert all(_triggers(before)[name] != value for name, value in _triggers(after).items())
     different = {name for name in before.units if before.units[name] != after.units[name]}
@@ -105,7 +112,7 @@ def test_changed_settings_restart_what_converges_and_not_a_sweep(library: Path) 
 
 def test_credentials_are_handed_over_and_named_nowhere_else(library: Path) -> None:
     found = host(EXAMPLE, library=library)
-    for name in ("warmci-keycloak", "warmci-canonicals", "warmci-sweep"):
+    for name in ("warmci-ingress", "warmci-keycloak", "warmci-canonicals", "warmci-sweep"):
         service = sections(found.units[f"{name}.service"])["Service"]
         assert service["LoadCredential"] == [
             "warmci_alert_webhook:/run/secrets/warmci-alert-webhook",
@@ -138,6 +145,15 @@ def test_options_of_the_sweep_reach_its_timer(library: Path) -> None:
     }
     assert sections(units["warmci-sweep.service"])["Service"]["TimeoutStartSec"] == ["3h"]
     assert sections(units["warmci-sweep.service"])["Service"]["ExecStart"][0].endswith("/warmci sweep --shard")
+
+
+def test_traefik_comes_before_whatever_is_reached_through_it(library: Path) -> None:
+    service = host(EXAMPLE, library=library).units["warmci-ingress.service"]
+    before = sections(service)["Unit"]["Before"][0].split()
+    assert before == ["warmci-keycloak.service", "warmci-canonicals.service", "warmci-sweep.service"]
+    off = "services.warmci.ingress.enable = lib.mkForce false;"
+    without = f"{{ lib, ... }}: {{ imports = [ {EXAMPLE} ]; {off} }}"
+    assert "warmci-ingress.service" not in host(without, library=library).units
 
 
 def test_a_network_namespace_may_be_entered_only_where_one_is_set(library: Path) -> None:

@@ -17,7 +17,13 @@ PLAIN = str(HOSTS / "plain.nix")
 SCRIPTS = Path(sys.executable).parent
 # Exposure, in tenths, as systemd-analyze counts it. Five of WarmCI's own ten points it has to be given: root, mounts,
 # other users' processes, the network. docs/nixos.md says why, directive by directive.
-EXPOSURE = {"warmci-keycloak": 50, "warmci-canonicals": 50, "warmci-sweep": 50, "warmci-alert@": 18}
+EXPOSURE = {
+    "warmci-ingress": 50,
+    "warmci-keycloak": 50,
+    "warmci-canonicals": 50,
+    "warmci-sweep": 50,
+    "warmci-alert@": 18,
+}
 TIMEOUT_S = 60
 
 
@@ -72,7 +78,7 @@ def test_units_that_are_named_exist() -> None:
     for name, text in found.items():
         for target in sections(text)["Unit"].get("OnFailure", []):
             assert re.sub(r"@.*\.", "@.", target) in found, name
-    assert sum("OnFailure=warmci-alert@%N.service" in text for text in found.values()) == 3
+    assert sum("OnFailure=warmci-alert@%N.service" in text for text in found.values()) == 4
 
 
 def exposure(unit: Path, threshold: int) -> int:

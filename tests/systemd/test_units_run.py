@@ -43,7 +43,7 @@ def alert_of(machine: Machine, service: str) -> Any:
 
 
 def test_systemd_loads_them_without_a_word(machine: Machine) -> None:
-    for service in (*SERVICES, "warmci-alert@x"):
+    for service in (*SERVICES, "warmci-ingress", "warmci-alert@x"):
         assert machine.show(f"{service}.service", "LoadState", "LoadError") == ["loaded", ""]
     said = machine.run("journalctl", "--no-pager", "--boot", "--identifier", "systemd", "--priority", "warning")
     assert "warmci" not in said
