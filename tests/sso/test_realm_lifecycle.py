@@ -193,6 +193,9 @@ def test_the_token_is_thrown_away_after_a_create(server: respx.MockRouter, subje
         pytest.param([httpx.ReadTimeout("slow"), error(409)], [GONE, OURS], id="timeout, made meanwhile"),
         pytest.param([httpx.ReadTimeout("slow"), error(409), error(409)], [GONE, GONE, OURS], id="made very late"),
         pytest.param([httpx.ReadTimeout("slow"), CLASH, CLASH], [GONE, GONE, OURS], id="clashes with our own slow one"),
+        pytest.param(
+            [httpx.ReadTimeout("slow"), CLASH, error(409)], [GONE, error(403), error(403), OURS], id="half made by us"
+        ),
         pytest.param([httpx.ConnectError("refused"), httpx.Response(201)], [GONE], id="restarting"),
         pytest.param([httpx.RemoteProtocolError("disconnected")], [OURS], id="connection lost"),
         pytest.param([error(500), error(409)], [error(500), GONE, OURS], id="look fails once"),

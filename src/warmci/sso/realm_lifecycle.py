@@ -100,7 +100,7 @@ def _create(keycloak: Keycloak, spec: RealmSpec, body: dict[str, Any], asked: li
             clashed = True
         elif not answer.is_transient and answer.status != 409 and not (answer.is_database_clash and goes_on):
             break
-        elif _is_there_as_ours(keycloak, spec, answer):
+        elif _is_there_as_ours(keycloak, spec, answer, goes_on=goes_on):
             return
         elif answer.status == 409 and attempt == 0:
             break  # not taken, so two parts of the body clash with each other
@@ -120,9 +120,10 @@ def _refusal_hint(answer: Answer) -> str:
     return "warmci doctor, and Keycloak's own log"
 
 
-def _is_there_as_ours(keycloak: Keycloak, spec: RealmSpec, answer: Answer) -> bool:
+def _is_there_as_ours(keycloak: Keycloak, spec: RealmSpec, answer: Answer, *, goes_on: bool) -> bool:
+    """goes_on: a request of ours may be making it right now, and our account has no rights on it before it is done."""
     found = keycloak.get(realm_path(spec.name))
-    if found.status == 404:
+    if found.status == 404 or (goes_on and found.status != 200):
         return False
     holder = _attributes(found).get("warmci.run") or "someone else"
     if holder != spec.run:
