@@ -14,7 +14,7 @@ import pytest
 from warmci.base import authority, http, names
 from warmci.base.errors import InfraError, UsageError
 from warmci.demo import images
-from warmci.live import ingress, ingress_json
+from warmci.live import ingress, ingress_json, keycloak
 from warmci.live.plan import Action
 from warmci.live.traefik_api import TraefikApi
 from warmci.report.console import Console
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import httpx
 
     from support.bench import Answer, Bench
+    from warmci.sso.admin_rest import KeycloakAccess
 
 pytestmark = pytest.mark.ingress
 QUIET = Console(quiet=True)
@@ -272,15 +273,35 @@ def test_miniflux_logs_in_by_https_and_keeps_its_users_over_the_upgrade(routed: 
     assert quick.result.ran == "quick", quick.result.because
 
 
-def test_docs_in_its_production_configuration_logs_in_through_traefik(routed: Bench, live_keycloak: object) -> None:
-    """It redirects what is not https, and its cookies are secure: without a proxy only its development one works."""
-    assert live_keycloak
+def test_docs_in_its_production_configuration_logs_in_through_traefik(
+    routed: Bench, live_keycloak: KeycloakAccess
+) -> None:
+    """It redirects what is not https, and its cookies are secure: without a proxy only its development one works.
+
+    Its backend asks Keycloak by https, too, and trusts our CA.
+    """
+    assert live_keycloak.url == f"https://warm-keycloak.{routed.settings.base_domain}"
     needed = [tag for tag, image in images.IMAGES.items() if image.name in {"lasuite-docs", "nginx", "redis"}]
     images.provide_images(routed.engine, needed, images.default_cache_dir(), print)
     answer = routed.run("lasuite-docs", "--ref", "0.2.0+1.1.0")
     assert answer.code == 0, answer.stderr
     passed = {test.name for stage in answer.result.stages for test in stage.tests if test.outcome == "passed"}
     assert "test_lasuite_docs::test_documents_are_kept" in passed
+    assert not any("mixed" in said for said in answer.result.deviations)
+
+
+def test_keycloak_goes_where_the_ingress_goes(routed: Bench, live_keycloak: KeycloakAccess) -> None:
+    """Its URL is in every token: it is deployed anew, on its data, where the ingress is another one."""
+    direct = routed.settings.model_copy(update={"ingress": "direct"})
+    moved = keycloak.reconcile(direct, QUIET)
+    assert moved.action is Action.START
+    assert moved.url.startswith("http://warm-keycloak.")
+    mixed = routed.run("miniflux", "--ref", "good", "--pr", "8", "--quick")
+    assert mixed.code == 0, mixed.stderr
+    assert "mixed: Keycloak speaks http, the app https" in mixed.result.deviations
+    back = keycloak.reconcile(routed.settings, QUIET)
+    assert (back.action, back.url) == (Action.START, live_keycloak.url)
+    assert keycloak.reconcile(routed.settings, QUIET).action is Action.UNCHANGED
 
 
 # --- the live one itself

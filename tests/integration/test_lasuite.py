@@ -48,6 +48,7 @@ def quick(docs: Bench, ref: str) -> Answer:
 def test_the_good_pull_request_passes_quick(docs: Bench) -> None:
     answer = quick(docs, "good")
     assert answer.code == 0, answer.stderr
+    assert "mixed: Keycloak speaks http, the app https" in answer.result.deviations
     passed = [test.name for stage in answer.result.stages for test in stage.tests if test.outcome == "passed"]
     assert {
         "test_lasuite_docs::test_it_is_one_account_in_every_realm",

@@ -180,19 +180,35 @@ def test_start_first_rolls_back(bench: Bench) -> None:
     assert bench.ledger() == Ledger()
 
 
-def test_https_by_recipe_toml(bench: Bench) -> None:
+def test_https_unless_recipe_toml_says_http_and_a_canonical_is_of_one_of_them(bench: Bench) -> None:
     operator = bench.settings.recipes_dir / "secure"
     operator.mkdir()
-    (operator / "recipe.toml").write_text('scheme = "https"\n', encoding="utf-8")
-    test = (
-        "def test_it(app):\n    assert app.url.startswith('https://')\n    assert app.client.get('/').text == 'ok\\n'\n"
+    obedient = (
+        "mkdir -p /www; echo ok | tee /www/index.html > /data/x; httpd -f -p 8080 -h /www & trap 'exit 0' TERM; wait"
     )
-    (operator / "test_secure.py").write_text(test, encoding="utf-8")
-    recipe(bench, "secure", {"app": App(web())})
-    answer = run(bench, "secure")
+    recipe(bench, "secure", {"app": App(web(), obedient)})
+    first = run_with_scheme(bench, "https")
+    assert "made anew" not in first.stderr
+    (operator / "recipe.toml").write_text('scheme = "http"\n', encoding="utf-8")
+    quick = bench.run("secure", "--ref", "pr", "--quick", "--pr", "x2")
+    said = "the canonical was born at a URL of https, and runs now speak http"
+    assert said in (quick.result.because or "")
+    assert f"{said}: it is made anew" in run_with_scheme(bench, "http").stderr
+
+
+def run_with_scheme(bench: Bench, scheme: str) -> Answer:
+    """A run of trusted code, whose tests see that scheme; it makes the canonical."""
+    asserted = f"app.url.startswith('{scheme}://') and app.client.get('/').text == 'ok\\n'"
+    test = f"def test_it(app):\n    assert {asserted}\n"
+    (bench.settings.recipes_dir / "secure" / "test_secure.py").write_text(test, encoding="utf-8")
+    answer = bench.run("secure")
     assert answer.code == 0, answer.stderr
     outcomes = [outcome for stage in answer.result.stages for outcome in stage.tests if "test_it" in outcome.name]
     assert [outcome.outcome for outcome in outcomes] == ["passed"]
+    canonical = bench.store.load("secure")
+    assert canonical is not None
+    assert (canonical.ingress, canonical.scheme) == ("direct", scheme)
+    return answer
 
 
 def _start_first() -> str:

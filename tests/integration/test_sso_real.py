@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import secrets
+import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -187,14 +188,25 @@ class Pages(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(party: RelyingParty) -> Iterator[RelyingParty]:
+    with listening(party) as port:
+        party.url = f"http://127.0.0.1:{port}"
+        yield party
+
+
+@contextmanager
+def listening(party: RelyingParty, certificate: Path | None = None) -> Iterator[int]:
+    """Its pages at a port; with a certificate by https."""
     handler = type("PagesOfParty", (Pages,), {"party": party})
     # On every address: Keycloak comes by the gateway.
     server = ThreadingHTTPServer(("0.0.0.0", 0), handler)  # noqa: S104
-    party.url = f"http://127.0.0.1:{server.server_address[1]}"
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield party
+        yield int(server.server_address[1])
     finally:
         server.shutdown()
         thread.join()
@@ -470,6 +482,25 @@ def test_keycloak_tells_the_app_that_a_session_ended(
     assert claims["sub"] != "alice", "Keycloak's mappers do not make logout tokens: docs/sso.md says so"
     with pytest.raises(InfraError, match="does not take"):
         realm_lifecycle.aim_backchannel_logout(keycloak, name, "nobody", told)
+
+
+def test_keycloak_trusts_an_app_behind_our_certificate(
+    keycloak: admin_rest.Keycloak, party: RelyingParty, http_client: httpx.Client, bench: Bench
+) -> None:
+    """Its own name is the one under base_domain that it can resolve here: the app is at another port of it."""
+    name = made(keycloak, app_url=party.url)
+    party.issuer = f"{keycloak.url}/realms/{name}"
+    with listening(party, bench.settings.tls_dir / "served.pem") as port:
+        told = f"https://{urlsplit(keycloak.url).hostname}:{port}/logout-by-keycloak"
+        realm_lifecycle.aim_backchannel_logout(keycloak, name, "app", told)
+        assert enter(party, http_client).text == "hello alice"
+        form = {
+            "client_id": "app",
+            "client_secret": CLIENT_SECRET,
+            "refresh_token": party.tokens["refresh_token"],
+        }
+        assert http_client.post(f"{party.issuer}/protocol/openid-connect/logout", data=form).status_code == 204
+        assert party.logout_token
 
 
 @pytest.mark.parametrize("asked", [{"scope": "openid offline_access"}, {"response_mode": "form_post"}])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import threading
@@ -58,6 +59,10 @@ def container(name: str, image: str, command: str = "", **networks: object) -> d
 class FakeEngine:
     def __init__(self, services: list[dict[str, Any]], containers: list[dict[str, Any]] | None = None) -> None:
         self._services, self._containers = services, containers or []
+        self.pid: int | None = os.getpid()
+
+    def process_id(self) -> int | None:
+        return self.pid
 
     def services(self, _labels: object = ()) -> list[dict[str, Any]]:
         return self._services
@@ -159,6 +164,24 @@ def test_traefik_without_one_is_infrastructure(settings: Settings) -> None:
     with pytest.raises(InfraError, match="no Traefik publishes port 443 here") as caught:
         choose(settings, FakeEngine([]), ingress="traefik")
     assert caught.value.hint == "warmci ingress reconcile"
+
+
+def test_direct_speaks_https_unless_recipe_toml_or_the_host_is_against_it(settings: Settings) -> None:
+    engine = FakeEngine([])
+    found = choose(settings, engine)
+    assert (found.scheme("https"), found.scheme("http"), found.plain) == ("https", "http", "")
+    single = choose(settings, engine, base_domain="ci")
+    assert single.scheme("https") == "http"
+    assert single.plain == "no certificate can be made for names under ci: it has one label only"
+    engine.pid = None  # an engine over TCP
+    far = choose(settings, engine)
+    assert (far.scheme("https"), far.plain) == ("http", "the engine's tasks cannot be reached from here")
+
+
+def test_behind_traefik_it_is_always_https(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingress, "distrusted", lambda _: "")
+    monkeypatch.setattr(ingress, "is_public", lambda _: True)
+    assert choose(settings, FakeEngine([TRAEFIK])).scheme("http") == "https"
 
 
 def test_direct_asks_nobody(settings: Settings) -> None:

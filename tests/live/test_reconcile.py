@@ -103,6 +103,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     world = World(Settings(**facts), stack)
     monkeypatch.setattr(live_reconcile, "Engine", lambda _: None)
     monkeypatch.setattr(live_reconcile, "LiveStack", lambda *_: stack)
+    monkeypatch.setattr(live_reconcile, "take_ingress", lambda *_: None)
     monkeypatch.setattr(choice, "candidates", lambda *_: world.releases)
     monkeypatch.setattr(choice, "release_notes", lambda *_: world.notes)
     monkeypatch.setattr(keycloak_app, "unhealthy", lambda *_: None if stack.runs else "nothing answers")

@@ -349,7 +349,7 @@ def test_a_run_without_the_recipes_lock_marks_nothing(store: CanonicalStore, tmp
 def test_a_dirty_canonical_is_not_for_quick(store: CanonicalStore) -> None:
     nowhere = cast("Repository", None)  # not looked at before the state
     dirty = committed(store).model_copy(update={"state": "dirty", "reason": "verify found 3 differences"})
-    assert why_not(dirty, Ingress.DIRECT, nowhere) == "the canonical is dirty: verify found 3 differences"
+    assert why_not(dirty, Ingress.DIRECT, "https", nowhere) == "the canonical is dirty: verify found 3 differences"
 
 
 def test_what_a_rebuild_knows_of_dirt(store: CanonicalStore) -> None:

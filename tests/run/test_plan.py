@@ -41,7 +41,7 @@ def planned(demo: Begun, capsys: pytest.CaptureFixture[str], code: int, *more: s
 def with_canonical(demo: Begun, commit: str) -> None:
     """One whose data is of that commit of this repository."""
     state = open_state(demo.settings.state_dir, floor_bytes=0).dir
-    known = canonical_of(save(state)).model_copy(update={"commit": commit, "source": str(demo.path)})
+    known = canonical_of(save(state)).model_copy(update={"commit": commit, "scheme": "https", "source": str(demo.path)})
     assert CanonicalStore(state).commit(known) == []
 
 

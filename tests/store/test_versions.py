@@ -20,7 +20,7 @@ from warmci.store.manifest import SnapshotManifest, load_manifest
 from warmci.store.restore_journal import RestoreJournal, load
 
 DATA = Path(__file__).parents[1] / "data"
-DEFAULTS = {"ingress": "direct"}
+DEFAULTS = {"ingress": "direct", "scheme": "http"}
 """What a field that came later says of an older file; empty if not named."""
 MANIFEST_SHA256 = "82772e4bd4c589a9c085d8fb4669ce5579a6d438c148c8c841d2bd155c58680e"
 FORMATS: dict[str, type[Record]] = {

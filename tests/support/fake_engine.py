@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from warmci.base.labels import NAMESPACE_LABEL
@@ -18,6 +19,10 @@ class FakeEngine:
         self.deployed: list[dict[str, Any]] = []
         self.running: list[dict[str, Any]] = []
         self.nets: list[dict[str, Any]] = []
+
+    def process_id(self) -> int:
+        """In our own network namespace, as a host's engine is."""
+        return os.getpid()
 
     def data_root(self) -> str:
         return str(self.root)

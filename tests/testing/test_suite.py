@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from warmci.base import authority
+from warmci.base.settings import Settings
 from warmci.testing.suite import SsoContext, SsoUser, TestContext, run_suite, with_plugins
 
 if TYPE_CHECKING:
@@ -71,6 +73,22 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
+
+
+def test_a_client_of_a_tests_own_trusts_the_app_too(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir(mode=0o700)
+    ca = authority.served(Settings(state_dir=tmp_path / "state", base_domain="ci.localhost")).ca
+    bench.write(
+        """
+    import os, ssl
+
+    def test_it(app):
+        known = ssl.create_default_context().get_ca_certs(binary_form=True)
+        assert ssl.PEM_cert_to_DER_cert(app.context_ca) in known
+        assert os.environ["REQUESTS_CA_BUNDLE"] == os.environ["SSL_CERT_FILE"]
+    """.replace("app.context_ca", repr(ca))
+    )
+    assert [outcome for _, outcome, _ in bench.run(ca=ca)] == ["passed"]
 
 
 def test_no_test_files_is_nothing(bench: Bench, tmp_path: Path) -> None:

@@ -150,6 +150,8 @@ class Canonical(Record):
     port: int
     ingress: Ingress = Ingress.DIRECT
     """Under which the data was born: URLs in it are that ingress's."""
+    scheme: Literal["http", "https"] = "http"
+    """Of those URLs; before there was a choice it was http under `direct`."""
     env_commit: str = ""
     """Commit whose .env.sample made the app's .env; an upgrade keeps it. Empty: the first install's own commit."""
     snapshot: str

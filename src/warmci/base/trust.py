@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 
 _OPERATORS = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 PEM, JKS = "ca.pem", "ca.jks"
+VARIABLES = (
+    "SSL_CERT_FILE",  # OpenSSL and what is built on it, Go, .NET
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "NODE_EXTRA_CA_CERTS",
+    "GIT_SSL_CAINFO",
+)
+"""By which programs are told of a bundle."""
 _CONFIG_MAX = 500 * 1024
 """Bytes of a swarm config (moby/swarmkit, manager/controlapi: MaxConfigSize)."""
 _JKS_MAGIC, _JKS_VERSION, _JKS_CERTIFICATE = 0xFEEDFEED, 2, 2

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from warmci.base import trust
+from warmci.base import authority, trust
 from warmci.base.errors import InfraError
 from warmci.base.findings import Check
 from warmci.base.labels import INGRESS_RUN
@@ -20,18 +20,21 @@ from warmci.live.ingress_reconcile import IngressReconciler
 from warmci.live.lock import alone
 from warmci.live.traefik import TraefikStack
 from warmci.live.traefik_api import TraefikApi
+from warmci.recipe.own_ca import OwnCa
 from warmci.report import alerts
 from warmci.report.console import Console
 from warmci.store import snapshot
-from warmci.swarm import reap
+from warmci.swarm import direct, reap
 from warmci.swarm.engine import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from warmci.base.settings import Settings
     from warmci.base.state import State
     from warmci.live.choice import Converged
+    from warmci.recipe.own_ca import Way
     from warmci.swarm.published import Publisher
 
 _LOCK = "ingress"
@@ -50,6 +53,25 @@ class Chosen:
     is_live: bool = False
     is_public: bool = False
     """Whether any image trusts the certificate that it serves."""
+    plain: str = ""
+    """Why `direct` can only speak http on this host; empty where it can speak https."""
+
+    def scheme(self, wanted: Literal["http", "https"]) -> Literal["http", "https"]:
+        """What apps speak; `wanted` is recipe.toml's word, which is for `direct`."""
+        if self.kind is Ingress.TRAEFIK:
+            return "https"
+        return "http" if self.plain else wanted
+
+    def own_ca(self, settings: Settings, home: Path, ways: tuple[Way, ...]) -> OwnCa | None:
+        """What containers are given to trust it, written into home; None where any image does, or none is wanted.
+
+        Our CA is made if it is not there yet; of a host's own Traefik we know none but those of SSL_CERT_FILE.
+        """
+        if self.is_public or not ways:
+            return None
+        ours = self.kind is Ingress.DIRECT or self.is_live
+        ca = authority.served(settings).ca if ours else authority.authority(settings)
+        return OwnCa(trust.provide(home, ca), ways)
 
 
 def choose(settings: Settings, engine: Engine, instance: str) -> Chosen:
@@ -59,7 +81,7 @@ def choose(settings: Settings, engine: Engine, instance: str) -> Chosen:
     ingress then would make each canonical anew.
     """
     if settings.ingress == "direct":
-        return Chosen(Ingress.DIRECT, "direct, as the settings say", is_public=trust.is_public(settings))
+        return _direct(settings, engine, "direct, as the settings say")
     record = load_ingress(settings)
     if record is not None:
         reason = TraefikStack(engine, settings, instance, Console(quiet=True)).unhealthy(record)
@@ -75,7 +97,16 @@ def choose(settings: Settings, engine: Engine, instance: str) -> Chosen:
     because = why_not(others[0]) if others else "no Traefik publishes port 443 here"
     if settings.ingress == "traefik":
         raise InfraError(f"there is no Traefik that recipes could use: {because}", hint=TRAEFIK.reconcile)
-    return Chosen(Ingress.DIRECT, f"direct, because: {because}", is_public=trust.is_public(settings))
+    return _direct(settings, engine, f"direct, because: {because}")
+
+
+def _direct(settings: Settings, engine: Engine, said: str) -> Chosen:
+    plain = ""
+    if not direct.is_possible(engine):
+        plain = "the engine's tasks cannot be reached from here"
+    elif "." not in settings.base_domain and settings.tls_certificate is None:
+        plain = f"no certificate can be made for names under {settings.base_domain}: it has one label only"
+    return Chosen(Ingress.DIRECT, said, is_public=trust.is_public(settings), plain=plain)
 
 
 def _hosts_own(settings: Settings, found: Publisher) -> Chosen:
@@ -105,7 +136,7 @@ def examine(settings: Settings) -> Check:
     if found.problem:
         return Check(name="ingress", status="failed", detail=found.problem, hint=TRAEFIK.reconcile)
     if found.kind is Ingress.DIRECT and settings.ingress == "auto":
-        detail = f"{found.said}; apps are reached without Traefik, by http"
+        detail = f"{found.said}; apps are reached without Traefik, at ports of this host"
         return Check(name="ingress", status="warning", detail=detail, hint=TRAEFIK.reconcile)
     return Check(name="ingress", status="ok", detail=found.said)
 

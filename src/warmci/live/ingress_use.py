@@ -1,4 +1,4 @@
-"""The ingress that a run takes: chosen once at its beginning, kept up until its clean-up is over."""
+"""The ingress that a run, or the live Keycloak, takes: chosen once at the beginning, kept up until the end."""
 
 from __future__ import annotations
 

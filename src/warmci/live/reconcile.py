@@ -10,6 +10,7 @@ from warmci.base.errors import InfraError, InterruptedRunError, WarmciError
 from warmci.live import account, keycloak_json
 from warmci.live.choice import Choice, Converged
 from warmci.live.infrastructure import KEYCLOAK
+from warmci.live.ingress_use import take as take_ingress
 from warmci.live.keycloak_json import LiveRecord, load_deployment, load_live, save_deployment, save_live
 from warmci.live.plan import Action, Known, Plan
 from warmci.live.stack import LiveStack, copy_data, require_room
@@ -34,7 +35,6 @@ _BOOT_S = 120.0
 class Reconciler:
     def __init__(self, settings: Settings, console: Console, state: State) -> None:
         self._settings, self._console = settings, console
-        self._stack = LiveStack(Engine(settings.docker_host), settings, state.instance, console)
         self._stage = Recorder(console).stage
         self._instance = state.instance
         self._choice = Choice(KEYCLOAK, settings, console, settings.live_dir / "work")
@@ -42,9 +42,12 @@ class Reconciler:
     def converge(self, accept: str) -> Converged:
         """Raises InfraError, with an alert, when it does not serve in the end or an upgrade was rolled back."""
         record = load_live(self._settings)
-        with self._choice.alerted():
+        with self._choice.alerted(), ExitStack() as use:
             if record is not None and record.external:
                 return self._look_at_external(record)
+            engine = Engine(self._settings.docker_host)
+            chosen = take_ingress(self._settings, engine, self._instance, use, self._console)
+            self._stack = LiveStack(engine, self._settings, self._instance, self._console, chosen)
             return self._converge(record, accept)
 
     def _converge(self, record: LiveRecord | None, accept: str) -> Converged:

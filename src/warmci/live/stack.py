@@ -10,10 +10,13 @@ import httpx
 from warmci.base import disk, fs, names
 from warmci.base.errors import InfraError
 from warmci.base.labels import COMMIT_LABEL, INSTANCE_LABEL, LIVE_RUN, NAMESPACE_LABEL, RUN_LABEL
+from warmci.base.models import Ingress
 from warmci.base.ports import Ports
 from warmci.base.state import check_space
 from warmci.live import keycloak_json
+from warmci.live.host_traefik import HTTPS
 from warmci.live.keycloak_json import DeploymentRecord, LiveRecord
+from warmci.recipe.config import load_config
 from warmci.recipe.render import Placement, has_ipvs
 from warmci.recipe.repository import Repository, clone
 from warmci.sso import keycloak_app
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from warmci.base.settings import Settings
+    from warmci.live.ingress import Chosen
+    from warmci.recipe.own_ca import OwnCa
     from warmci.report.console import Console
     from warmci.swarm.engine import Engine
 
@@ -39,19 +44,26 @@ class LiveStack:
     settings: Settings
     instance: str
     console: Console
+    ingress: Chosen
+    """Behind Traefik it is at https://DOMAIN, else it publishes a port, for it outlives every run's own proxy."""
 
     @property
     def domain(self) -> str:
         return names.live_domain(self.settings.base_domain)
 
     def runs_as(self, record: LiveRecord) -> bool:
-        """Whether what is deployed is what the record names: its commit, on its generation's data, at our domain."""
+        """Whether what is deployed is what the record names: its commit, on its generation's data, at our URL."""
         labels = self._labels
         commits = {item["Spec"]["Labels"].get(COMMIT_LABEL) for item in self.engine.services(labels)}
         home = f"{keycloak_json.generation_dir(self.settings, record.generation)}/"
         devices = [str((item.get("Options") or {}).get("device", "")) for item in self.engine.volumes(labels)]
         as_recorded = commits == {record.commit} and all(device.startswith(home) for device in devices)
-        return as_recorded and record.domain == self.domain
+        scheme = "https" if self._behind_traefik else "http"
+        return as_recorded and record.domain == self.domain and httpx.URL(record.url).scheme == scheme
+
+    @property
+    def _behind_traefik(self) -> bool:
+        return self.ingress.kind is Ingress.TRAEFIK
 
     @property
     def _labels(self) -> list[str]:
@@ -70,11 +82,13 @@ class LiveStack:
         env_commit = kept.env_commit if kept else commit
         ports = Ports(self.settings.locks_dir, self.settings.ports)
         try:
-            port = ports.take(self.domain, first=httpx.URL(url).port if url else None)
+            port = (
+                HTTPS if self._behind_traefik else ports.take(self.domain, first=httpx.URL(url).port if url else None)
+            )
             serving, deployment = keycloak_app.deploy(
                 self.engine,
                 self.settings,
-                keycloak_app.Site(self._placement(port), generation / "volumes", secrets, env_commit),
+                keycloak_app.Site(self._placement(port, work), generation / "volumes", secrets, env_commit),
                 repository,
                 commit,
                 work_dir=work,
@@ -88,10 +102,10 @@ class LiveStack:
 
     def provide(self, generation: Path, commit: str, kept: DeploymentRecord, url: str) -> None:
         """Have the images of a commit here, while the one at `url` still serves."""
-        placement = self._placement(httpx.URL(url).port or 0)
+        work = generation / "recipe"
+        placement = self._placement(httpx.URL(url).port or 0, work)
         site = keycloak_app.Site(placement, generation / "volumes", env_commit=kept.env_commit)
-        repository = self._repository(generation / "recipe")
-        keycloak_app.provide(self.engine, self.settings, site, repository, commit, console=self.console)
+        keycloak_app.provide(self.engine, self.settings, site, self._repository(work), commit, console=self.console)
 
     def _repository(self, work: Path) -> Repository:
         if (work / "repository").is_dir():
@@ -99,12 +113,25 @@ class LiveStack:
         work.mkdir(mode=0o700, parents=True, exist_ok=True)
         return clone(self.settings, keycloak_app.RECIPE, work)
 
-    def _placement(self, port: int) -> Placement:
+    def _placement(self, port: int, work: Path) -> Placement:
         mode = self.settings.endpoint_mode
-        dnsrr = mode == "dnsrr" or (mode == "auto" and not has_ipvs())
-        hosts = {self.domain: self.engine.gateway()}
-        node = nodes.home(self.engine)
-        return Placement(keycloak_app.RECIPE, self.domain, port, LIVE_RUN, self.instance, dnsrr, hosts=hosts, node=node)
+        return Placement(
+            keycloak_app.RECIPE,
+            self.domain,
+            port,
+            LIVE_RUN,
+            self.instance,
+            dnsrr=mode == "dnsrr" or (mode == "auto" and not has_ipvs()),
+            ingress=self.ingress.kind,
+            hosts={self.domain: self.engine.gateway()},
+            own_ca=self._own_ca(work),
+            node=nodes.home(self.engine),
+        )
+
+    def _own_ca(self, work: Path) -> OwnCa | None:
+        """For its back channel to apps, which may speak https whatever Keycloak itself does."""
+        ways = load_config(self.settings.recipes_dir, keycloak_app.RECIPE).trust
+        return self.ingress.own_ca(self.settings, work / "trust", ways)
 
     def undeploy(self, *, keep_data: bool) -> list[str]:
         """Take it down, whatever of it is there; with keep_data, services that had to be killed all the same."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from warmci.base.settings import Settings
+    from warmci.live.ingress import Chosen
     from warmci.recipe.config import RecipeConfig
     from warmci.recipe.render import Rendered
     from warmci.recipe.repository import Repository
@@ -39,9 +40,9 @@ class SaveRequest:
 
 
 def describe(
-    settings: Settings, request: SaveRequest, before: Canonical | None, run: str, instance: str, ingress: Ingress
+    settings: Settings, request: SaveRequest, before: Canonical | None, run: str, instance: str, chosen: Chosen
 ) -> tuple[Canonical, Rendered]:
-    """The entry, its snapshot left open, and the recipe as rendered at its commit; ingress: who stands before it."""
+    """The entry, its snapshot left open, and the recipe as rendered at its commit; chosen: who stands before it."""
     work = settings.runs_dir / run / "work"
     work.mkdir(mode=0o700)
     repository = clone(settings, request.recipe, work)
@@ -61,6 +62,7 @@ def describe(
     domain = (names.domain_name(request.domain) if request.domain else "") or (
         before.domain if before else names.canonical_domain(request.recipe, settings.base_domain)
     )
+    ingress = chosen.kind
     moved = before is None or (before.domain, before.ingress) != (domain, ingress)
     port = _port(settings, domain, ingress) if moved or before is None else before.port
     env_commit = (before.env_commit or before.commit) if before and not request.ref else commit
@@ -78,6 +80,7 @@ def describe(
         domain=domain,
         port=port,
         ingress=ingress,
+        scheme=chosen.scheme(config.scheme),
         env_commit=env_commit,
         snapshot=run,
         manifest_sha256="",

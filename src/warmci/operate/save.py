@@ -68,8 +68,8 @@ def save_app(
         except InfraError as error:
             warnings = [f"{error.message}; nothing is thrown away"]
         before = store.load(request.recipe)
-        kind = choose(settings, engine, state.instance).kind
-        entry, rendered = describe(settings, request, before, run, state.instance, kind)
+        chosen = choose(settings, engine, state.instance)
+        entry, rendered = describe(settings, request, before, run, state.instance, chosen)
         _refuse_domain(settings, store, entry)
         stack = request.stack or names.stack_name(entry.domain)
         real = {

@@ -145,7 +145,7 @@ class RecipeConfig(Record):
     """Whose health_path is asked, under {domain}; empty: the domain itself."""
     route: str = Field("", pattern=rf"^(?:{ROUTE.pattern})?$")
     """`service:port`, `https://service:port` or `none`, in place of what the labels say."""
-    scheme: Literal["http", "https"] = "http"
+    scheme: Literal["http", "https"] = "https"
     """What the ingress direct speaks with the app's users. Behind Traefik it is https."""
     trust: tuple[Way, ...] = USUAL
     """How the app's containers come to trust a CA of ours where its names are served by one; empty: not at all."""

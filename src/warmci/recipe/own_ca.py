@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from warmci.base import trust
 from warmci.base.trust import JKS, PEM
 
 if TYPE_CHECKING:
@@ -16,14 +17,8 @@ if TYPE_CHECKING:
 Way = Literal["variables", "java", "system"]
 USUAL: tuple[Way, ...] = ("variables",)
 HOME = "/etc/warmci"
-VARIABLES = (
-    "SSL_CERT_FILE",  # OpenSSL and what is built on it, Go, .NET
-    "REQUESTS_CA_BUNDLE",
-    "CURL_CA_BUNDLE",
-    "NODE_EXTRA_CA_CERTS",
-    "GIT_SSL_CAINFO",
-    "KC_TRUSTSTORE_PATHS",  # Keycloak itself, for its back channels
-)
+VARIABLES = (*trust.VARIABLES, "KC_TRUSTSTORE_PATHS")
+"""The last is Keycloak's, for its back channels."""
 _JAVA = "JAVA_TOOL_OPTIONS"
 _SYSTEM = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 """Debian, Alpine and those like them; Fedora and those like it."""

@@ -55,7 +55,8 @@ def read_commit(
 
     What is refused is looked into all the same: the words are all told at once. Raises InfraError without a Docker CLI.
     """
-    placement = placed(settings, repository.recipe, kind)
+    secure = kind is Ingress.DIRECT and config.scheme == "https"
+    placement = replace(placed(settings, repository.recipe, kind), secure=secure)
     cli = docker_cli.find(settings.docker_cli)
     facts = {"url": placement.url, "domain": placement.domain, "port": str(placement.port)}
     overrides = filled(config.env, facts)

@@ -6,12 +6,11 @@ import shlex
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from warmci.base import authority, http, interrupts, names, trust
+from warmci.base import http, interrupts, names
 from warmci.base.errors import InfraError
 from warmci.base.models import Ingress, Mode
 from warmci.live.host_traefik import HTTPS
 from warmci.live.infrastructure import TRAEFIK
-from warmci.recipe.own_ca import OwnCa
 from warmci.recipe.render import Placement
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from warmci.base.settings import Settings
     from warmci.live.ingress import Chosen
     from warmci.recipe.config import RecipeConfig
+    from warmci.recipe.own_ca import OwnCa
     from warmci.recipe.repository import Repository
     from warmci.report.console import Console
     from warmci.report.stages import Recorder
@@ -122,8 +122,17 @@ class Context:
         return self.run_dir / "work"
 
     @property
+    def trust_dir(self) -> Path:
+        return self.work_dir / "trust"
+
+    @property
     def tests_dir(self) -> Path:
         return self.settings.recipes_dir / self.request.recipe
+
+    @property
+    def scheme(self) -> Literal["http", "https"]:
+        """What the app's users speak with it."""
+        return self.ingress.scheme(self.config.scheme)
 
     def place_cold(self) -> Placement:
         """A place that only this run has."""
@@ -147,14 +156,16 @@ class Context:
             fronted=self.fronted,
             node=self.node,
         )
-        if kind is Ingress.DIRECT and self.config.scheme == "https":
-            if not self.fronted:
+        if kind is Ingress.TRAEFIK:
+            return placed
+        if self.scheme != self.config.scheme:
+            if "scheme" in self.config.model_fields_set:
                 raise InfraError(
-                    'recipe.toml says scheme = "https", and the engine\'s tasks cannot be reached from here for it',
+                    f'recipe.toml says scheme = "https", and {self.ingress.plain}',
                     hint="run WarmCI on the engine's host, or use the ingress traefik",
                 )
-            return replace(placed, secure=True)
-        return placed
+            self.deviate(f"ingress direct: http, because {self.ingress.plain}")
+        return replace(placed, secure=self.scheme == "https")
 
     def at_home(self, placement: Placement) -> Placement:
         """The same, its containers knowing themselves and the run's Keycloak by their URLs, and trusting their CA."""
@@ -165,13 +176,10 @@ class Context:
         return placement.at_hosts(dict.fromkeys(domains, self.gateway), self._own_ca(urls))
 
     def _own_ca(self, urls: Sequence[str]) -> OwnCa | None:
-        """What containers must trust to reach these; None where any image does."""
-        if self.ingress.is_public or not self.config.trust or not any(url.startswith("https:") for url in urls):
+        """What the app's containers must trust to reach these; None where any image does."""
+        if not any(url.startswith("https:") for url in urls):
             return None
-        # Of a host's own Traefik we know no CA; what we serve ourselves has one from now on.
-        ours = self.ingress.kind is Ingress.DIRECT or self.ingress.is_live
-        ca = authority.served(self.settings).ca if ours else authority.authority(self.settings)
-        return OwnCa(trust.provide(self.work_dir / "trust", ca), self.config.trust)
+        return self.ingress.own_ca(self.settings, self.trust_dir, self.config.trust)
 
     def deviate(self, *said: str) -> None:
         known = set(self.deviations)  # a stranger's .env.sample may be wrong in fifty thousand lines

@@ -9,12 +9,13 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import httpx
 from pydantic import SecretStr
 
 from warmci.base import names
 from warmci.base.errors import InfraError, InterruptedRunError, WarmciError
 from warmci.live import keycloak_json, lock
-from warmci.recipe.config import SsoConfig, claim_source, email_of
+from warmci.recipe.config import SsoConfig, claim_source, email_of, load_config
 from warmci.recipe.repository import clone, wanted_releases
 from warmci.sso import keycloak_app, realm_lifecycle, realm_spec
 from warmci.sso.run_realm import CLIENT, RunRealm, roles_of, users_of
@@ -33,6 +34,9 @@ def open_realm(context: Context, apps: Sequence[Placement]) -> RunRealm:
     Its deletion is registered at once; RunRealm.wait tells when it is there, or that Keycloak refuses.
     """
     serving = _live(context) or _cold(context)
+    schemes = httpx.URL(serving.url).scheme, httpx.URL(apps[0].url).scheme
+    if schemes[0] != schemes[1]:
+        context.deviate(f"mixed: Keycloak speaks {schemes[0]}, the app {schemes[1]}")
     config = context.config.sso or SsoConfig()
     name = _name(context, fixed=config.fixed_realm)
     realm = RunRealm(
@@ -161,7 +165,15 @@ def _live(context: Context) -> keycloak_app.Provider | None:
 def _cold(context: Context) -> keycloak_app.Provider:
     domain = names.cold_domain(keycloak_app.RECIPE, context.settings.base_domain)
     placed = context.place(domain)
-    placement = replace(placed, recipe=keycloak_app.RECIPE, fronted=False, hosts={domain: context.gateway})
+    ways = load_config(context.settings.recipes_dir, keycloak_app.RECIPE).trust
+    placement = replace(
+        placed,
+        recipe=keycloak_app.RECIPE,
+        fronted=False,
+        secure=False,  # without a proxy of ours it speaks http at its own port
+        hosts={domain: context.gateway},
+        own_ca=context.ingress.own_ca(context.settings, context.trust_dir, ways),
+    )
     work = context.work_dir / placement.stack
     work.mkdir(mode=0o700)
 

@@ -57,7 +57,7 @@ class Pipeline:
             self._facts["canonical"] = promote.use_of(canonical)
             context.console.redact.add(*canonical.secrets.values())
         if context.request.mode is Mode.QUICK:
-            because = quick.why_not(canonical, context.ingress.kind, context.repository)
+            because = quick.why_not(canonical, context.ingress.kind, context.scheme, context.repository)
             if not because and canonical is not None:
                 self._facts |= {"ran": Mode.QUICK, "base_commit": canonical.commit, "base_version": canonical.version}
                 self._note(Mode.QUICK, lambda: quick.run_quick(context, canonical))
@@ -73,7 +73,7 @@ class Pipeline:
     def _look_back(self, canonical: Canonical | None, mode: Mode) -> None:
         """The canonical as it is: a drill, or opened to look at."""
         context = self._context
-        because = quick.why_not(canonical, context.ingress.kind, context.repository)
+        because = quick.why_not(canonical, context.ingress.kind, context.scheme, context.repository)
         if because or canonical is None:
             raise UnverifiedError(f"no {mode}: {because}", hint=context.request.command)
         self._facts |= {"ran": mode, "base_commit": canonical.commit, "base_version": canonical.version}
@@ -110,7 +110,7 @@ class Pipeline:
         context = self._context
         self._stranger = stranger(canonical, context.request, context.repository)
         named = bool(context.request.source)
-        moved = quick.born_elsewhere(canonical, context.ingress.kind) if canonical is not None else ""
+        moved = quick.born_elsewhere(canonical, context.ingress.kind, context.scheme) if canonical is not None else ""
         moved = moved or ("" if named else self._stranger)
         if moved and context.trusted:
             self._say(f"{moved}: it is made anew", style="bold yellow")

@@ -78,7 +78,7 @@ def plan(settings: Settings, request: Request, warn: Callable[[str], None]) -> P
     canonical = CanonicalStore(settings.state_dir).load(request.recipe) if settings.state_dir.is_dir() else None
     with tempfile.TemporaryDirectory(prefix="warmci-plan-") as work:
         found = check_out(settings, request, Path(work), warn)
-        because = quick.why_not(canonical, kind, found.repository) if request.mode is Mode.QUICK else ""
+        because = quick.why_not(canonical, kind, config.scheme, found.repository) if request.mode is Mode.QUICK else ""
         is_quick = request.mode is Mode.QUICK and not because
         pair = _Pair(settings, config, found, canonical if is_quick else None, kind)
         tests, broken = collected_by_phase(
@@ -99,7 +99,9 @@ def plan(settings: Settings, request: Request, warn: Callable[[str], None]) -> P
             head_version=found.repository.version_of(found.head),
             head_commit=found.head,
             trusted=found.trusted,
-            promotion="none: quick never promotes" if is_quick else promotion(canonical, request, found, kind),
+            promotion="none: quick never promotes"
+            if is_quick
+            else promotion(canonical, request, found, kind, config.scheme),
             ingress=kind,
             images=pair.images(),
             changes=pair.changes(),
@@ -127,7 +129,7 @@ def _of_tests(broken: str) -> list[Obstacle]:
     return [Obstacle(of="tests", verdict=Verdict.FAIL, says=broken)] if broken else []
 
 
-def promotion(canonical: Canonical | None, request: Request, found: Checkout, kind: Ingress) -> str:
+def promotion(canonical: Canonical | None, request: Request, found: Checkout, kind: Ingress, scheme: str) -> str:
     """What would come of a green cold run, as the pipeline decides it."""
     if not found.trusted or request.keep == "always":
         because = "its app is kept (--keep)" if found.trusted else "not trusted code"
@@ -137,7 +139,7 @@ def promotion(canonical: Canonical | None, request: Request, found: Checkout, ki
         return "seed"
     if request.source and foreign:
         return f"none: {foreign}"
-    moved = quick.born_elsewhere(canonical, kind) or foreign
+    moved = quick.born_elsewhere(canonical, kind, scheme) or foreign
     if moved or canonical.state != "good":
         return f"seed: {moved or f'the canonical is {canonical.state}'}"
     return _advance(canonical, found)

@@ -86,6 +86,7 @@ def _commit(
         domain=grown.placement.domain,
         port=grown.placement.port,
         ingress=grown.placement.ingress,
+        scheme=context.scheme,
         env_commit=grown.env_commit,
         snapshot=grown.staging.name,
         manifest_sha256=hashlib.sha256((path / "manifest.json").read_bytes()).hexdigest(),

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from warmci.base.errors import InfraError, RecipeFailedError, RollbackError, UnverifiedError, WarmciError
+from warmci.base.models import Ingress
 from warmci.run.app import App
 from warmci.run.dependencies import open_realm
 from warmci.run.keeping import at_end
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from warmci.base.models import Canonical, Ingress
+    from warmci.base.models import Canonical
     from warmci.recipe.render import Placement
     from warmci.recipe.repository import Repository
     from warmci.run.context import Context
@@ -26,24 +27,26 @@ if TYPE_CHECKING:
 _NEW_VOLUMES = "new-volumes"
 
 
-def why_not(canonical: Canonical | None, kind: Ingress, repository: Repository) -> str:
-    """Why quick cannot run under that ingress, so that cold runs instead; empty when it can."""
+def why_not(canonical: Canonical | None, kind: Ingress, scheme: str, repository: Repository) -> str:
+    """Why quick cannot run at such a URL, so that cold runs instead; empty when it can."""
     if canonical is None:
         return f"there is no canonical of {repository.recipe}"
     if canonical.state != "good":
         return f"the canonical is {canonical.state}: {canonical.reason}"
-    if reason := born_elsewhere(canonical, kind):
+    if reason := born_elsewhere(canonical, kind, scheme):
         return reason
     if not repository.contains(canonical.commit):
         return f"the canonical's commit {canonical.commit[:8]} is not in the repository"
     return ""
 
 
-def born_elsewhere(canonical: Canonical, kind: Ingress) -> str:
-    """Whether the canonical's data was born under another ingress: URLs in it are wrong under this one."""
-    if canonical.ingress is kind:
-        return ""
-    return f"the canonical was born under ingress {canonical.ingress}, and runs now take {kind}"
+def born_elsewhere(canonical: Canonical, kind: Ingress, scheme: str) -> str:
+    """Whether the canonical's data was born at other URLs: under another ingress, or at http instead of https."""
+    if canonical.ingress is not kind:
+        return f"the canonical was born under ingress {canonical.ingress}, and runs now take {kind}"
+    if kind is Ingress.DIRECT and canonical.scheme != scheme:
+        return f"the canonical was born at a URL of {canonical.scheme}, and runs now speak {scheme}"
+    return ""
 
 
 def run_quick(context: Context, canonical: Canonical) -> None:

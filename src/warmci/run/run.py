@@ -17,6 +17,7 @@ from warmci.base.models import EXIT_CODES, Ingress, Mode, RunResult, Verdict
 from warmci.base.ports import Ports
 from warmci.base.run_locks import run_lock
 from warmci.base.state import check_space, open_state
+from warmci.live.ingress_use import take as take_ingress
 from warmci.operate import ledger, metrics, site
 from warmci.operate.prune import make_room
 from warmci.operate.recover import recover
@@ -27,7 +28,6 @@ from warmci.report.stages import Recorder
 from warmci.run import kept, record
 from warmci.run.checkout import check_out
 from warmci.run.context import Context, Request
-from warmci.run.ingress import take as take_ingress
 from warmci.run.kept_app import Keeping
 from warmci.run.pipeline import Pipeline
 from warmci.store import snapshot

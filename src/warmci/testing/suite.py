@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, SecretStr
 
-from warmci.base import fs, process
+from warmci.base import fs, process, trust
 from warmci.base.models import Record, TestOutcome
 from warmci.base.redaction import Redactor
 from warmci.base.text import block, line
@@ -153,7 +153,7 @@ def _run_pytest(
     running = process.start(
         _command(tests_dir, scratch, options),
         cwd=tests_dir,
-        env=environment({CONTEXT_VARIABLE: str(context_file)}),
+        env=environment({CONTEXT_VARIABLE: str(context_file), **_trusting(scratch, context.ca)}),
         log_file=log,
     )
     try:
@@ -178,6 +178,11 @@ def _command(tests_dir: Path, scratch: Path, options: Sequence[str]) -> list[str
 def collecting(tests_dir: Path, scratch: Path, plugins: Sequence[str]) -> list[str]:
     """A pytest that runs nothing."""
     return _command(tests_dir, scratch, (*with_plugins(plugins), "--collect-only", "--quiet"))
+
+
+def _trusting(scratch: Path, ca: str) -> dict[str, str]:
+    """Also a client that is a test's own (requests, curl, a browser's driver) is to trust the app."""
+    return dict.fromkeys(trust.VARIABLES, str(trust.provide(scratch / "trust", ca) / trust.PEM)) if ca else {}
 
 
 def environment(facts: dict[str, str]) -> dict[str, str]:
