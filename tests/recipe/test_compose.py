@@ -540,3 +540,11 @@ def test_what_is_deployed_is_what_was_read(tmp_path: Path) -> None:
     argv = [str(docker_cli.find(None).path), "--config", str(tmp_path / "none"), "stack", "config", "-c", str(path)]
     again = read(subprocess.run(argv, env={}, check=True, capture_output=True).stdout)
     assert {key: value for key, value in again.items() if key != "version"} == document
+
+
+@pytest.mark.parametrize("digits", [1, 19, 20, 308, 309, 400, 4_300, 4_301, 60_000])
+def test_a_string_of_digits_stays_one_however_long_it_is(tmp_path: Path, digits: int) -> None:
+    """Go quotes what it would read as a number, which ends with the float64; Python's integers end at 4,300 digits."""
+    document = loaded(tmp_path, 'services: {app: {image: x, environment: {X: "$A"}}}\n', A="7" * digits)
+    assert document["services"]["app"]["environment"]["X"] == "7" * digits
+    assert read(dump(document).encode()) == document

@@ -11,6 +11,7 @@ import yaml
 from warmci.base.errors import RecipeFailedError
 
 Document = dict[str, Any]
+_DIGITS_OF_A_FLOAT = 309
 
 
 class _Loader(yaml.CSafeLoader):
@@ -35,7 +36,14 @@ def _number(_: _Loader, node: yaml.ScalarNode) -> float | str:
     return value if math.isinf(number) and "inf" not in value else number
 
 
+def _integer(_: _Loader, node: yaml.ScalarNode) -> int | str:
+    """The same of digits; what lies between an integer and the end of a float64 is quoted."""
+    value = str(node.value)
+    return int(value) if len(value) < _DIGITS_OF_A_FLOAT else value
+
+
 _Loader.add_constructor("tag:yaml.org,2002:float", _number)
+_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 
 
 class _Dumper(yaml.CSafeDumper):
