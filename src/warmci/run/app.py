@@ -346,12 +346,15 @@ class App:
     def images(self) -> dict[str, str]:
         return self.deployment.running_images()
 
-    def undeploy(self, *, keep_data: bool) -> list[str]:
-        """Take it down. With keep_data, returns services whose data is not at rest: they had to be killed."""
+    def undeploy(self, *, keep_data: bool, measure: bool = False) -> list[str]:
+        """Take it down. Returns services whose data is not at rest, as they had to be killed.
+
+        That is known with keep_data, or where nothing is kept with measure, which costs up to their grace period.
+        """
         self.remove_canaries()
         with self.context.recorder.stage(f"{self.title}: undeploy"):
             self.way.close()
-            killed = self.deployment.undeploy(keep_data=keep_data)
+            killed = self.deployment.undeploy(keep_data=keep_data, measure=measure)
             self.deployment.remove_volumes_and_secrets()
         services = self.rendered.document["services"] if self.rendered else {}
         with_data = {

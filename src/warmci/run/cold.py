@@ -100,8 +100,8 @@ def _fresh_half(context: Context, placement: Placement, *, may_seed: bool, last:
         app.install(context.head, "install the head")
         app.test("install")
         context.last_images = app.images()
-    # Gracefully where nothing is kept, too: whether it ends when told to is what promotion will ask.
-    killed = app.undeploy(keep_data=True)
+    # Where nothing is kept, too: whether a service with data ends when told to is what promotion will ask.
+    killed = app.undeploy(keep_data=may_seed, measure=not may_seed)
     if killed and not may_seed:
         said = f"{', '.join(killed)} did not stop within its grace period: such data is never promoted (exit code 4)"
         context.deviate(f"{said}; {STOP_HINT}")

@@ -176,13 +176,13 @@ class Deployment:
         prefix = f"{self.placement.stack}_"
         return {str(item["Labels"][name_label]).removeprefix(prefix): str(item["ImageID"]) for item in found}
 
-    def undeploy(self, *, keep_data: bool) -> list[str]:
+    def undeploy(self, *, keep_data: bool, measure: bool = False) -> list[str]:
         """Remove the stack; returns when containers and networks are gone, so volumes may be touched.
 
         With keep_data containers are stopped gracefully; returns the services that had to be killed all the same,
-        whose data is then not at rest.
+        whose data is then not at rest. With measure those that have a volume are, as whoever keeps their data would.
         """
-        return undeploy_stack(self.engine, self.placement.stack, graceful=keep_data)
+        return undeploy_stack(self.engine, self.placement.stack, graceful=keep_data, graceful_with_data=measure)
 
     def remove_volumes_and_secrets(self) -> None:
         """What outlives the stack; the volumes' directories are their owner's business."""
@@ -196,7 +196,7 @@ class Deployment:
         self.created_secrets.clear()
 
 
-def undeploy_stack(engine: Engine, stack: str, *, graceful: bool) -> list[str]:
+def undeploy_stack(engine: Engine, stack: str, *, graceful: bool, graceful_with_data: bool = False) -> list[str]:
     """Services first (nothing is restarted), then containers, then networks, then configs.
 
     Ten times faster than `docker stack rm` (measured: 0.3 s instead of 5.8 s) for a stack with networks of its own
@@ -206,7 +206,12 @@ def undeploy_stack(engine: Engine, stack: str, *, graceful: bool) -> list[str]:
     label = [f"{NAMESPACE_LABEL}={stack}"]
     services = engine.services(label)
     engine.remove_services([service["ID"] for service in services])
-    killed = _stop_gracefully(engine, label, services) if graceful else []
+    killed: list[str] = []
+    if graceful:
+        killed = _stop_gracefully(engine, label, services)
+    elif graceful_with_data:
+        with_data = [item for item in services if _has_volume(item)]
+        killed = _stop_gracefully(engine, label, with_data, alone=True) if with_data else []
     began = time.monotonic()
     while True:
         containers = engine.containers(label)
@@ -251,14 +256,25 @@ def _try_networks(engine: Engine, networks: list[dict[str, str]]) -> None:
         return  # still has endpoints on their way out; the caller looks again until its deadline
 
 
-def _stop_gracefully(engine: Engine, label: list[str], services: list[dict[str, Any]]) -> list[str]:
+def _has_volume(service: dict[str, Any]) -> bool:
+    mounts = service["Spec"]["TaskTemplate"]["ContainerSpec"].get("Mounts") or []
+    return any(mount.get("Type") == "volume" for mount in mounts)
+
+
+def _stop_gracefully(
+    engine: Engine, label: list[str], services: list[dict[str, Any]], *, alone: bool = False
+) -> list[str]:
     """Stop with each service's own grace period; returns services whose container did not end by itself.
+
+    alone: containers of other services are left as they are.
 
     How each ended is learnt from the engine's events: swarm may have removed the container by then.
     """
     graces = {str(item["Spec"]["Name"]): by_zero.grace_s(item) for item in services}
     name_label = "com.docker.swarm.service.name"
     running = {str(i["Id"]): str(i["Labels"].get(name_label, "")) for i in engine.containers(label, running=True)}
+    if alone:
+        running = {item: name for item, name in running.items() if name in graces}
     with engine.exit_codes(label) as codes:
         engine.stop_containers({item: graces.get(name, by_zero.DEFAULT_GRACE_S) for item, name in running.items()})
         end = time.monotonic() + _EVENT_WAIT_S
