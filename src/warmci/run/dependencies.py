@@ -18,7 +18,7 @@ from warmci.live import keycloak_json, lock
 from warmci.recipe.config import SsoConfig, claim_source, email_of, load_config
 from warmci.recipe.repository import clone, wanted_releases
 from warmci.sso import keycloak_app, realm_lifecycle, realm_spec
-from warmci.sso.run_realm import CLIENT, RunRealm, roles_of, users_of
+from warmci.sso.run_realm import CLIENT, Deletion, RunRealm, roles_of, users_of
 from warmci.swarm import reap
 
 if TYPE_CHECKING:
@@ -55,9 +55,10 @@ def open_realm(context: Context, apps: Sequence[Placement]) -> RunRealm:
     pool = ThreadPoolExecutor(1, thread_name_prefix="realm")
     with context.shielded():
         made = pool.submit(_create, context, serving, spec, fresh=config.fixed_realm)
-        context.cleanup.callback(_delete, context, serving, name, made)
+        deletion = Deletion(lambda: _delete(context, serving, name, made))
+        context.cleanup.callback(deletion.finish)
     pool.shutdown(wait=False)
-    return replace(realm, made=made)
+    return replace(realm, made=made, deletion=deletion)
 
 
 def _spec(context: Context, realm: RunRealm, apps: Sequence[Placement]) -> realm_spec.RealmSpec:

@@ -92,6 +92,9 @@ def _upgraded(
             changed = app.upgrade(context.head)
             app.test("quick")
             context.last_images = app.images()
+        if context.realm and context.realm.deletion:
+            # Beside the roll-back. Not after a red: a realm that is gone would look like Keycloak's fault.
+            context.realm.deletion.begin()
     finally:
         _roll_back(context, app, canonical)
     return changed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,7 @@ from warmci.recipe.config import APP_CLIENT, TEST_USER, SsoConfig, UserConfig, e
 from warmci.sso import keycloak_app, realm_lifecycle
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from concurrent.futures import Future
+    from collections.abc import Callable, Mapping
 
     from warmci.base.settings import Settings
 
@@ -28,6 +28,26 @@ def roles_of(user: UserConfig, config: SsoConfig) -> tuple[str, ...]:
     return tuple(sorted(user.roles | config.roles))
 
 
+@dataclass
+class Deletion:
+    """Of a realm, begun beside other work once nobody asks for the realm any more, or done at the end."""
+
+    work: Callable[[], None]
+    """May be called again."""
+    _begun: Future[None] | None = None
+
+    def begin(self) -> None:
+        if self._begun is None:
+            pool = ThreadPoolExecutor(1, thread_name_prefix="realm-end")
+            self._begun = pool.submit(self.work)
+            pool.shutdown(wait=False)
+
+    def finish(self) -> None:
+        """Return when it is deleted. One that failed beside other work is tried again, and tells its own error."""
+        if self._begun is None or self._begun.exception() is not None:
+            self.work()
+
+
 @dataclass(frozen=True)
 class RunRealm:
     """What the app and the tests are told of the run's realm."""
@@ -42,6 +62,7 @@ class RunRealm:
     client_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Of its further clients, by name."""
     made: Future[None] | None = None
+    deletion: Deletion | None = None
 
     def wait(self) -> None:
         """Return when the realm is there. Raises InfraError when Keycloak refused it."""
