@@ -18,10 +18,11 @@ seconds depend on the machine.
 """
 
 
-def write_section(title: str, text: str) -> None:
-    """Put a section with this title into the page, in the place of the one before."""
+def write_section(title: str, text: str, *, instead_of: str = "") -> None:
+    """Put a section with this title into the page, in the place of the one before; instead_of: an older title."""
     page = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
     sections = dict(re.findall(r"^## (.+)\n((?:(?!## ).*\n?)*)", page, re.MULTILINE))
+    sections.pop(instead_of, None)
     sections[title] = f"\n{text.strip()}\n\n"
     body = "".join(f"\n## {name}\n\n{content.strip()}\n" for name, content in sections.items())
     PAGE.write_text(_HEAD + body, encoding="utf-8")

@@ -131,7 +131,8 @@ def main() -> None:
         "",
         *where.table(profiles),
     ]
-    write_section(f"A whole quick run beside a plain shell script, engine {engine.version()}", "\n".join(lines))
+    title = "A whole quick run beside a plain shell script"
+    write_section(f"{title}, engine {engine.version()}", "\n".join(lines), instead_of=title)
 
 
 if __name__ == "__main__":
