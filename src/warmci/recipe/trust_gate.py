@@ -27,6 +27,8 @@ _SERVICE_KEYS = (
     "ipc",
     "credential_spec",
 )
+_TASKS_MAX = 200
+"""Ten times what recipes have; each is a container, and a process beside it."""
 
 
 def findings(document: Document, stack: str, domain: str, *, shared: bool = False) -> Iterator[tuple[str, str]]:
@@ -46,9 +48,19 @@ def findings(document: Document, stack: str, domain: str, *, shared: bool = Fals
                 yield f"{volume['type']}:{source}", f"services.{name} mounts {source} of the host"
         if service.get("build"):
             yield f"build:{name}", f"services.{name} is built; swarm deploys images only"
+    if (number := sum(map(_tasks, document["services"].values()))) > _TASKS_MAX:
+        yield (
+            f"tasks:{number}",
+            f"the stack asks for {number} tasks, more than {_TASKS_MAX} at once are too much for a host",
+        )
     yield from _external(document, stack)
     for label, host in traefik_hosts.foreign_hosts(document, domain, shared=shared):
         yield f"host:{host}", f"{label} routes {host}, a host outside {domain}"
+
+
+def _tasks(service: dict[str, Any]) -> int:
+    replicas = (service.get("deploy") or {}).get("replicas")
+    return 1 if replicas is None else int(replicas)
 
 
 def _external(document: Document, stack: str) -> Iterator[tuple[str, str]]:
