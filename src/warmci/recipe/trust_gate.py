@@ -51,7 +51,7 @@ def findings(document: Document, stack: str, domain: str, *, shared: bool = Fals
     if (number := sum(map(_tasks, document["services"].values()))) > _TASKS_MAX:
         yield (
             f"tasks:{number}",
-            f"the stack asks for {number} tasks, more than {_TASKS_MAX} at once are too much for a host",
+            f"the stack asks for {number} tasks, more than {_TASKS_MAX} are too much for a host",
         )
     yield from _external(document, stack)
     for label, host in traefik_hosts.foreign_hosts(document, domain, shared=shared):
