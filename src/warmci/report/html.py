@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 _LOG_LINES = 60
 _LOG_CHARACTERS = 20_000
 _LOGS_MAX = 20
-_PICTURE_MAX = 2 * 2**20
-"""Bytes; a page that stands alone carries its pictures within."""
 
 
 def page(result: RunResult, run_dir: Path | None = None) -> str:
@@ -37,7 +35,6 @@ def page(result: RunResult, run_dir: Path | None = None) -> str:
         _fault(result),
         parts.section(words.log_title(result).capitalize(), _folded("shown", result.log_excerpt, opened=True)),
         parts.section("Timeline", _timeline(result)),
-        parts.section("Pictures", _pictures(result, run_dir)),
         parts.section("Data", _data(result)),
         parts.section("Run it again with", f"<pre>{escape(result.repeat)}</pre>" if result.repeat else ""),
         parts.section("Facts", parts.pairs(words.facts(result))),
@@ -150,17 +147,9 @@ def _code(text: str) -> str:
     return f"<code>{escape(text)}</code>" if text else ""
 
 
-def _pictures(result: RunResult, run_dir: Path | None) -> str:
-    drawn = []
-    for name, said in result.pictures.items():
-        png = _read(run_dir / name) if run_dir else b""
-        drawn.append(parts.picture(png, said) if png else f"<p>{escape(said)}</p>")
-    return "\n".join(drawn)
-
-
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes() if path.stat().st_size <= _PICTURE_MAX else b""
+        return path.read_bytes()
     except OSError:
         return b""
 

@@ -242,7 +242,6 @@ class Run:
             self._facts |= {
                 "images": context.last_images,
                 "image_names": context.image_names,
-                "pictures": context.pictures,
                 "deviations": tuple(redact(text) for text in context.deviations),
                 "dependencies": context.dependencies,
                 "attach": context.attached,
