@@ -39,7 +39,8 @@ def recipe(bench: Bench, name: str) -> str:
 
 def served(bench: Bench, app: kept_app.KeptApp) -> str:
     context = app.context
-    with http.client(base_domain=context.base_domain, address=context.address, base_url=context.url) as client:
+    facts = {"base_domain": context.base_domain, "address": context.address, "ca": context.ca}
+    with http.client(**facts, base_url=context.url) as client:
         return client.get("/").text
 
 
