@@ -39,8 +39,9 @@ def recipe(bench: Bench, name: str) -> str:
 
 def served(bench: Bench, app: kept_app.KeptApp) -> str:
     context = app.context
-    facts = {"base_domain": context.base_domain, "address": context.address, "ca": context.ca}
-    with http.client(**facts, base_url=context.url) as client:
+    with http.client(
+        base_domain=context.base_domain, address=context.address, base_url=context.url, ca=context.ca
+    ) as client:
         return client.get("/").text
 
 
