@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import docker
 
 from warmci.base.labels import NAMESPACE_LABEL
-from warmci.base.models import RunResult
+from warmci.base.models import Mode, RunResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -100,7 +100,10 @@ def profile(arguments: Sequence[str], docker_host: str, notes: Path) -> Profile:
         argv = [sys.executable, str(HERE / "traced.py"), str(notes), *arguments, "--json"]
         done = subprocess.run(argv, check=True, capture_output=True, text=True, env=dict(os.environ))
         seconds = time.monotonic() - began
-    return Profile(seconds, RunResult.model_validate_json(done.stdout), heard, json.loads(notes.read_text("utf-8")))
+    result = RunResult.model_validate_json(done.stdout)
+    if result.ran is not Mode.QUICK:
+        raise SystemExit(f"the run fell back to {result.ran}, so nothing was measured: use a fresh --root")
+    return Profile(seconds, result, heard, json.loads(notes.read_text("utf-8")))
 
 
 def table(profiles: Sequence[Profile]) -> list[str]:
