@@ -35,7 +35,7 @@ test-crash: $(VENV)/.dev
 	rm -rf .crash-results && mkdir .crash-results
 	$(BIN)/python -m pytest tests/crash -m crash -n 2 --dist worksteal --crash-results $(CURDIR)/.crash-results
 
-# A night's sweep over five recipes, thirty cycles of runs: ten minutes.
+# A night's sweep over five recipes, another over three nodes, cycles of runs, random kills: half an hour.
 test-long: $(VENV)/.dev
 	scripts/install-tools engine test
 	$(BIN)/python -m pytest -m long

@@ -33,9 +33,14 @@ def check(answer: Answer, code: int, words: str) -> None:
         assert {path.name for path in Path(named).parent.iterdir()} >= FILES, "what is named is there"
 
 
-@pytest.mark.parametrize("name", ["../x", "", "x" * 300, "UPPER", "a b", "a/b", "-x;", ".hidden", "na\u00efve"])
+@pytest.mark.parametrize("name", ["", "x" * 300, "UPPER", "a b", "-x;", ".hidden", "na\u00efve"])
 def test_wrong_names(bench: Bench, name: str) -> None:
     check(bench.call("run_recipe_ci.py", "--", name), 2, "not a recipe name")
+
+
+@pytest.mark.parametrize("path", ["../no-such-directory", "no-such-directory/b"])
+def test_directories_that_are_none(bench: Bench, path: str) -> None:
+    check(bench.call("run_recipe_ci.py", "--", path), 2, "there is no directory")
 
 
 def test_unknown_recipe_and_ref(bench: Bench) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from support.bench import Bench
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 RUNS = {
     "main": ("--ref", "main"),
     "21": ("--ref", "good", "--pr", "21"),

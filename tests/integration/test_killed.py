@@ -39,6 +39,7 @@ def leftovers(bench: Bench) -> list[str]:
     return found + list(bench.ledger().realms)
 
 
+@pytest.mark.long
 def test_kill_9_at_random_moments(seeded: Bench) -> None:
     before = seeded.fingerprint("miniflux")
     seed = random.randrange(1 << 30)

@@ -219,6 +219,7 @@ def test_a_reconcile_that_is_killed_is_finished_by_the_next(world: World) -> Non
     assert world.generations() == [world.record.generation]
 
 
+@pytest.mark.long
 def test_a_keycloak_that_went_away_comes_back_with_its_data(world: World) -> None:
     """Without its forge, and at another domain, because the operator renamed the host meanwhile."""
     names = world.realms()

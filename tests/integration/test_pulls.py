@@ -98,7 +98,7 @@ def test_a_registry_in_trouble_is_infrastructure(bench: Bench, status: int, body
     is_before_any_deployment(answer)
 
 
-@pytest.mark.parametrize("kind", [silent_registry, hanging_registry])
+@pytest.mark.parametrize("kind", [silent_registry, pytest.param(hanging_registry, marks=pytest.mark.long)])
 def test_a_registry_that_never_answers_is_infrastructure(
     bench: Bench, kind: Callable[[], AbstractContextManager[Registry]]
 ) -> None:
