@@ -140,7 +140,7 @@ RUNS = {
     "an anonymous volume": "quick_retry::test_data_in_an_anonymous_volume_is_a_warning_and_its_loss_is_shown",
     "a mapping kept over a write": "quick_retry::test_a_red_quick_on_an_overlay_is_tried_on_a_copy",
     "no engine": "bad_input::test_no_engine",
-    "a wrong name": "bad_input::test_wrong_names[../x]",
+    "a wrong name": "bad_input::test_directories_that_are_none",
     "a full disk": "bad_input::test_no_space",
 }
 """By what it is to the test that has it run, or compared, for real."""
