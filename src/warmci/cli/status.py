@@ -100,9 +100,10 @@ def _row(node: NodeStatus) -> tuple[str, ...]:
     if status is None:
         return (node.name, state, "never (warmci sweep --shard there)", "", "", "", "")
     seen = "now" if node.here else f"{age((datetime.now(UTC) - status.at).total_seconds())} ago"
-    bad = ", ".join(item.recipe for item in status.canonicals if item.state != "good")
+    known = [item for item in status.canonicals if item.state != "none"]
+    bad = ", ".join(item.recipe for item in known if item.state != "good")
     sweep = status.sweep.verdict if status.sweep else "none yet"
-    return (node.name, state, seen, str(len(status.canonicals)), bad, sweep, str(len(status.alerts)))
+    return (node.name, state, seen, str(len(known)), bad, sweep, str(len(status.alerts)))
 
 
 def _live_traefik(ingress: IngressState) -> str:
