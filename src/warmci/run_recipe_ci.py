@@ -64,9 +64,9 @@ def run(
     from warmci.report.trigger import job_link  # noqa: PLC0415
     from warmci.run import record  # noqa: PLC0415
     from warmci.run.announce import announced  # noqa: PLC0415  (--help must not wait for the engine's SDK)
-    from warmci.run.apart import run_apart  # noqa: PLC0415
     from warmci.run.checkout import require_consistent  # noqa: PLC0415
     from warmci.run.context import Request  # noqa: PLC0415
+    from warmci.run.own_process import run_in_own_process  # noqa: PLC0415
     from warmci.run.run import run_recipe  # noqa: PLC0415
 
     if no_wait and wait is not None:
@@ -103,7 +103,7 @@ def run(
         state_dir = loaded.state_dir
 
         def tested() -> RunResult:
-            return run_apart(loaded, request) if request.keep else run_recipe(loaded, console, request)
+            return run_in_own_process(loaded, request) if request.keep else run_recipe(loaded, console, request)
 
         result = announced(loaded, console, request, tested, link=request.job)
     if as_json:

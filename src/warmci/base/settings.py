@@ -18,7 +18,7 @@ from pydantic_settings import (
 from warmci.base.errors import UsageError
 from warmci.base.mistakes import told
 from warmci.base.names import recipe_name
-from warmci.base.recipe_sources import CO_OP_CLOUD, RecipeSources
+from warmci.base.source_setting import CO_OP_CLOUD, RecipeSources
 
 DEFAULT_FILE = Path("/etc/warmci/settings.toml")
 FILE_VARIABLE = "WARMCI_SETTINGS"

@@ -13,7 +13,7 @@ from warmci.base.errors import InfraError, RecipeFailedError
 from warmci.base.labels import COMMIT_LABEL, NAMESPACE_LABEL
 from warmci.base.models import Ingress
 from warmci.recipe.render import changed_services
-from warmci.run import anonymous, kept, overlay_faults, serving
+from warmci.run import anonymous, overlay_faults, seen, serving
 from warmci.run.behind_traefik import BehindTraefik
 from warmci.run.pulls import rendered_at
 from warmci.run.watch import Watch
@@ -84,7 +84,7 @@ class App:
             with context.recorder.stage(f"{self.title}: {name}") as stage:
                 yield stage
         except (RecipeFailedError, InfraError):
-            kept.keep(
+            seen.keep(
                 context.engine,
                 self.placement.stack,
                 context.run_dir,

@@ -25,7 +25,7 @@ from warmci.recipe.config import load_config
 from warmci.recipe.render import has_ipvs
 from warmci.report import links
 from warmci.report.stages import Recorder
-from warmci.run import kept, record
+from warmci.run import record, seen
 from warmci.run.checkout import check_out
 from warmci.run.context import Context, Request
 from warmci.run.kept_app import Keeping
@@ -264,7 +264,7 @@ class Run:
             "summary": redact(outcome.message) if outcome else "",
             "hint": redact(outcome.hint or "") if outcome else "",
             "log_excerpt": (log := redact(getattr(outcome, "log", "")) if outcome else ""),
-            "kept": tuple(kept.listed(self.dir)),
+            "kept": tuple(seen.listed(self.dir)),
             "cause": find_cause(redact(outcome.message), log) if outcome else None,
         }
         return RunResult.model_validate(self._facts)

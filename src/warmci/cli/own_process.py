@@ -1,4 +1,4 @@
-"""The process of a run whose app may be kept (run/apart.py): no command for people."""
+"""The process of a run whose app may be kept (run/own_process.py): no command for people."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def _run(argv: Sequence[str]) -> int:
-    from warmci.run.apart import Order, run_here  # noqa: PLC0415
+    from warmci.run.own_process import Order, run_here  # noqa: PLC0415
 
     order = Order.model_validate_json(argv[0])
     return run_here(load_settings(lock_wait_s=order.lock_wait_s), Console(), order).exit_code

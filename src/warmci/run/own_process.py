@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from warmci.base.settings import Settings
     from warmci.report.console import Console
 
-MODULE = "warmci.cli.apart"
+MODULE = "warmci.cli.own_process"
 _OURS = ("WARMCI_", "DOCKER_", "CREDENTIALS_DIRECTORY", "NO_COLOR", "COLUMNS")
 _PR_SET_PDEATHSIG = 1
 _STOP_GRACE_S = 120.0
@@ -45,7 +45,7 @@ class Order(Record):
         return Request(**{name: value for name, value in dict(self).items() if name != "lock_wait_s"})
 
 
-def run_apart(settings: Settings, request: Request) -> RunResult:
+def run_in_own_process(settings: Settings, request: Request) -> RunResult:
     """Start it and wait until it ends, or is kept; its talk goes where ours goes.
 
     It dies with us until it is kept. An interrupt is handed on, and its clean-up waited for.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 
-from warmci.run.kept import changes
+from warmci.run.seen import changes
 
 
 def test_the_difference_of_two_compose_files() -> None:
