@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from support.upstream import Upstream
 from warmci.base.errors import UnverifiedError, UsageError
 from warmci.base.settings import Settings
 from warmci.recipe import worktree
+from warmci.recipe.git import git
 from warmci.recipe.repository import clone
 
 if TYPE_CHECKING:
@@ -127,6 +129,51 @@ def test_filters_and_monitors_of_the_directory_do_not_run(tmp_path: Path, upstre
     assert worktree.uncommitted(found.path, upstream.path, head) == ["compose.yml"]
     found.checkout(worktree.commit_as_it_is(found.path, upstream.path, head))
     assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize("change", ["content", "commit", "none"])
+def test_filters_of_a_repository_within_the_directory_do_not_run(
+    tmp_path: Path, upstream: Upstream, change: str
+) -> None:
+    within = Upstream(upstream.path / "within")
+    (within.path / ".gitattributes").write_text("* filter=evil\n")
+    within.commit("one")
+    head = upstream.commit("with a submodule", "1.0.0+1")
+    assert upstream.git("ls-tree", head, "within").startswith("160000 commit ")
+    for name in ("filter.evil.clean", "core.fsmonitor"):
+        within.git("config", name, f"touch {tmp_path}/pwned")
+    found = cloned(tmp_path, upstream.path)
+    if change == "commit":
+        within.git("update-ref", "HEAD", within.git("commit-tree", "-m", "two", "HEAD^{tree}"))
+    elif change == "content":
+        same_size = (within.path / "compose.yml").read_text()[::-1]
+        (within.path / "compose.yml").write_text(same_size)
+        os.utime(within.path / "compose.yml", (1, 1))
+    assert worktree.commit_as_it_is(found.path, upstream.path, head) == head, "a submodule is not tested"
+    (upstream.path / "new").write_text("x")
+    made = worktree.commit_as_it_is(found.path, upstream.path, head)
+    assert worktree.uncommitted(found.path, upstream.path, head) == ["new"]
+    assert not (tmp_path / "pwned").exists()
+    assert git("ls-tree", made, "within", cwd=found.path) == git("ls-tree", head, "within", cwd=found.path)
+
+
+def test_a_submodule_that_became_files_or_is_gone(tmp_path: Path, upstream: Upstream) -> None:
+    for name in ("file", "link", "gone", "full"):
+        upstream.commit("x")
+        upstream.git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},{name}")
+        (upstream.path / name).mkdir()
+    upstream.git("commit", "--quiet", "--message", "four")
+    head = upstream.git("rev-parse", "HEAD")
+    found = cloned(tmp_path, upstream.path)
+    (upstream.path / "full" / "not git's to see").write_text("x")
+    assert worktree.commit_as_it_is(found.path, upstream.path, head) == head
+    for name in ("file", "link", "gone"):
+        (upstream.path / name).rmdir()
+    (upstream.path / "file").write_text("x")
+    (upstream.path / "link").symlink_to("full")
+    made = worktree.commit_as_it_is(found.path, upstream.path, head)
+    modes = {line.split("\t")[1]: line.split()[0] for line in git("ls-tree", made, cwd=found.path).splitlines()}
+    assert modes == {"compose.yml": "100644", "file": "100644", "link": "120000", "full": "160000"}
 
 
 def test_nothing_committed_and_no_work_tree(tmp_path: Path, upstream: Upstream) -> None:

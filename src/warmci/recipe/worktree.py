@@ -1,7 +1,7 @@
 """A recipe that lies in a directory of the operator's: what is checked out there, and what is not committed.
 
-Its own git configuration is never in force: a filter or a monitor that it names would run here. The clone is asked,
-with the directory as its work tree.
+Its own git configuration is never in force, nor that of a repository within it: a filter or a monitor that one names
+would run here. The clone is asked, with the directory as its work tree.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SHOWN = 5
+_AT_ONCE = 200
 _MAIN = ("main", "master")
 _IDENTITY = ("-c", "user.name=warmci", "-c", "user.email=warmci@localhost", "-c", "commit.gpgSign=false")
 
@@ -65,7 +66,11 @@ def commit_as_it_is(clone: Path, source: Path, parent: str) -> str:
     if is_bare(source):
         raise UsageError(f"{source} is a bare repository, which has no work tree", hint="leave out --worktree")
     _read_index(clone, parent)
+    submodules = _submodules(clone, parent)
+    # Of a submodule in the index git asks the repository there whether it is dirty, and that runs its filters.
+    _drop(clone, submodules)
     git(f"--work-tree={source}", "add", "--all", cwd=clone, timeout_s=CLONE_TIMEOUT_S)
+    _put_back(clone, source, submodules)
     tree = git("write-tree", cwd=clone)
     if tree == git("rev-parse", f"{parent}^{{tree}}", cwd=clone):
         return parent
@@ -77,3 +82,29 @@ def _read_index(clone: Path, commit: str) -> None:
         raise UnverifiedError("nothing is committed yet", hint="git commit, then tag a release (x.y.z+upstream)")
     git("update-ref", "--no-deref", "HEAD", commit, cwd=clone)
     git("read-tree", commit, cwd=clone)
+
+
+def _submodules(clone: Path, commit: str) -> dict[str, str]:
+    """Path to the commit that is named there."""
+    entries = git("ls-tree", "-r", "-z", "--full-tree", commit, cwd=clone).split("\0")
+    facts = [entry.partition("\t") for entry in entries if entry.startswith("160000 ")]
+    return {path: said.split()[2] for said, _, path in facts}
+
+
+def _drop(clone: Path, submodules: dict[str, str]) -> None:
+    for some in _batches(list(submodules)):
+        git("update-index", "--force-remove", "--", *some, cwd=clone)
+
+
+def _put_back(clone: Path, source: Path, submodules: dict[str, str]) -> None:
+    """As they are committed, whatever is in them: none is tested. Not where a file or a symlink came in its place."""
+    top = source.resolve()
+    there = [path for path in submodules if (top / path).is_dir() and (top / path).resolve() == top / path]
+    for some in _batches(there):
+        entries = [part for path in some for part in ("--cacheinfo", f"160000,{submodules[path]},{path}")]
+        git("update-index", "--add", "--replace", *entries, cwd=clone)
+
+
+def _batches(texts: list[str]) -> list[list[str]]:
+    """What a command line can take, however many a stranger has committed."""
+    return [texts[at : at + _AT_ONCE] for at in range(0, len(texts), _AT_ONCE)]
