@@ -328,9 +328,9 @@ def test_a_run_does_not_trust_a_snapshot_that_is_not_the_committed_one(store: Ca
     canonical = committed(store)
     manifest = snapshot.snapshot_dir(store.dir, "demo", canonical.snapshot) / "manifest.json"
     run, console = Run(Settings(state_dir=store.dir), Console(quiet=True), Request("demo", mode)), Console(quiet=True)
-    assert sound_canonical(store, "demo", console, may_mark=run._needs_app_lock()) == canonical
+    assert sound_canonical(store, "demo", console, has_app_lock=run._needs_app_lock()) == canonical
     manifest.write_text(manifest.read_text().replace("content", "c0ntent"))
-    found = sound_canonical(store, "demo", console, may_mark=run._needs_app_lock())
+    found = sound_canonical(store, "demo", console, has_app_lock=run._needs_app_lock())
     assert found is not None
     assert (found.state, "not the one that was committed" in found.reason) == ("dirty", True)
     assert store.load("demo") == found
@@ -342,7 +342,7 @@ def test_a_run_without_the_recipes_lock_marks_nothing(store: CanonicalStore, tmp
     shutil.rmtree(snapshot.snapshot_dir(store.dir, "demo", canonical.snapshot))
     request = Request("demo", Mode.COLD, "", "7")
     run = Run(Settings(state_dir=store.dir, recipes_dir=tmp_path), Console(quiet=True), request)
-    assert sound_canonical(store, "demo", Console(quiet=True), may_mark=run._needs_app_lock()) == canonical
+    assert sound_canonical(store, "demo", Console(quiet=True), has_app_lock=run._needs_app_lock()) == canonical
     assert store.load("demo") == canonical
 
 

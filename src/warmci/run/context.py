@@ -92,6 +92,8 @@ class Context:
     gateway: str
     dnsrr: bool
     ingress: Chosen
+    has_app_lock: bool
+    """Whether the run holds its recipe's lock, so that it may write to the canonical."""
     node: str = ""
     """Id of this engine's node where the swarm has several."""
     fronted: bool = False

@@ -40,10 +40,11 @@ def _keep(keeping: Keeping, context: Context, app: App, phase: Phase, outcome: W
             keeping.told(result)
         threading.Event().wait(max(0.0, (until - datetime.now(UTC)).total_seconds()))
         context.console.say("its time is over: cleaning up")
-    except OSError as error:
-        context.console.say(f"the app cannot be kept: {error.strerror or error}", style="yellow")
     except InterruptedRunError as ended:
         context.console.say(f"kept no longer ({ended.message}): cleaning up")
+    except (OSError, WarmciError) as error:
+        said = error.message if isinstance(error, WarmciError) else error.strerror or str(error)
+        context.console.say(f"the app cannot be kept: {said}", style="yellow")
     finally:
         keeping.seconds += (datetime.now(UTC) - began).total_seconds()
         with suppress(OSError):
@@ -99,8 +100,8 @@ def _write(context: Context, app: App, phase: Phase, until: datetime) -> None:
 
 def _invitation(context: Context, app: App, until: datetime) -> Iterator[str]:
     """What a person does next."""
-    request, run = context.request, context.run_id
-    held = "a slot" if request.pr and request.mode == "cold" else "the recipe's lock and a slot"
+    run = context.run_id
+    held = "the recipe's lock and a slot" if context.has_app_lock else "a slot"
     yield f"kept until {until:%F %T} UTC; it holds {held}"
     yield f"  URL      {app.placement.url}"
     if context.realm is not None:

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -86,7 +87,7 @@ def write(run_dir: Path, app: KeptApp) -> None:
 
 
 def find(settings: Settings, run: str) -> KeptApp:
-    """Raises UsageError for a run that is not kept, or not any more."""
+    """Raises UsageError for a run that is not kept, or not any more; InfraError where its record cannot be read."""
     home = settings.runs_dir / record_id(run)
     if not home.is_dir():
         raise UsageError(f"there is no run {run} in {settings.runs_dir}", hint="warmci status lists the last runs")
@@ -94,10 +95,15 @@ def find(settings: Settings, run: str) -> KeptApp:
         left = (home / "work").exists()
         hint = "warmci recover cleans up after it" if left else f"warmci run show {run}; --keep keeps a run's app up"
         raise UsageError(f"run {run} has ended: nothing of it is kept", hint=hint)
+    path = record_path(home)
     try:
-        return KeptApp.model_validate_json(record_path(home).read_bytes())
-    except (OSError, ValidationError):
+        return KeptApp.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
         raise UsageError(f"run {run} is under way, and not kept", hint="warmci locks says what it does") from None
+    except (OSError, ValidationError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not what this version writes"
+        hint = "warmci locks names its process, which cleans up at a SIGTERM"
+        raise InfraError(f"{path} cannot be read: {why}", hint=hint) from error
 
 
 def service_of(app: KeptApp, service: str) -> str:
@@ -111,16 +117,30 @@ def service_of(app: KeptApp, service: str) -> str:
 def test_again(
     settings: Settings, app: KeptApp, options: Sequence[str], phase: suite.Phase | None
 ) -> tuple[tuple[TestOutcome, ...], str]:
-    """(outcomes, all that the tests said): the operator's tests as they are now, against the app that is kept."""
+    """(outcomes, all that the tests said): the operator's tests as they are now, against the app that is kept.
+
+    Raises InfraError when the run ends meanwhile, and its directory goes, or nothing can be written there.
+    """
     context = app.context.model_copy(update={"phase": phase or app.context.phase})
     work = settings.runs_dir / app.run / "work" / "again"
-    outcomes = suite.run_suite(
-        app.tests_dir, context, work, app.test_timeout_s, [*suite.with_plugins(settings.pytest_plugins), *options]
-    )
+    options = [*suite.with_plugins(settings.pytest_plugins), *options]
+    failure: OSError | None = None
+    outcomes: tuple[TestOutcome, ...] = ()
+    said = ""
+    try:
+        outcomes = suite.run_suite(app.tests_dir, context, work, app.test_timeout_s, options)
+        log = work / suite.log_name(context.phase)
+        said = log.read_text(encoding="utf-8") if log.exists() else ""
+    except OSError as error:
+        failure = error
     if not is_alive(settings.state_dir, app.run):
-        raise InfraError(f"run {app.run} ended while its tests ran", hint="--keep-for keeps it longer")
-    log = work / suite.log_name(context.phase)
-    return outcomes, log.read_text(encoding="utf-8") if log.exists() else ""
+        with suppress(OSError):  # made again perhaps after the run's own clean-up
+            fs.remove_tree(work)
+            work.parent.rmdir()
+        raise InfraError(f"run {app.run} ended while its tests ran", hint="--keep-for keeps it longer") from failure
+    if failure is not None:
+        raise InfraError(f"the tests of run {app.run} cannot run: {failure}", hint="warmci doctor") from failure
+    return outcomes, said
 
 
 def end(settings: Settings, app: KeptApp, say: Callable[[str], None]) -> None:

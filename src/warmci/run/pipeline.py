@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from warmci.store.canonical import CanonicalStore
 
 
-def sound_canonical(store: CanonicalStore, recipe: str, console: Console, *, may_mark: bool) -> Canonical | None:
+def sound_canonical(store: CanonicalStore, recipe: str, console: Console, *, has_app_lock: bool) -> Canonical | None:
     """The canonical; one whose snapshot is not the one that was committed is dirty from now on.
 
-    Without the recipe's lock (may_mark) nothing is marked: the snapshot may just be being replaced.
+    Without the recipe's lock nothing is marked: the snapshot may just be being replaced.
     """
     canonical = store.load(recipe)
-    if canonical is None or canonical.state != "good" or not may_mark:
+    if canonical is None or canonical.state != "good" or not has_app_lock:
         return canonical
     if wrong := store.damage(canonical):
         console.say(f"the canonical is not usable: {wrong[0]}", style="yellow")
@@ -44,15 +44,16 @@ def sound_canonical(store: CanonicalStore, recipe: str, console: Console, *, may
 class Pipeline:
     """Cold, quick or drill of one run; what becomes known on the way goes into the facts of its result."""
 
-    def __init__(self, context: Context, facts: dict[str, Any], *, may_mark: bool) -> None:
-        """may_mark: the run holds its recipe's lock, so that it may write to the canonical."""
-        self._context, self._facts, self._may_mark = context, facts, may_mark
+    def __init__(self, context: Context, facts: dict[str, Any]) -> None:
+        self._context, self._facts = context, facts
         self._say = context.console.say
         self._stranger = ""
 
     def run(self) -> None:
         context = self._context
-        canonical = sound_canonical(context.store, context.request.recipe, context.console, may_mark=self._may_mark)
+        canonical = sound_canonical(
+            context.store, context.request.recipe, context.console, has_app_lock=context.has_app_lock
+        )
         if canonical is not None:
             self._facts["canonical"] = promote.use_of(canonical)
             context.console.redact.add(*canonical.secrets.values())
@@ -88,7 +89,7 @@ class Pipeline:
         context = self._context
 
         def note(verdict: Verdict) -> None:
-            if self._may_mark:
+            if context.has_app_lock:
                 text = f"{verdict} {context.head[:8]} by {context.run_id}"
                 context.store.note_verdict(context.request.recipe, mode, text)
 

@@ -67,6 +67,7 @@ class Run:
         }
         self._context: Context | None = None
         self._held: list[Lock] = []
+        self._has_app_lock = False
         self.keeping = Keeping(self._result_of_kept, lambda phase, until: show_phase(self._held, phase, until))
 
     def execute(self) -> RunResult:
@@ -108,6 +109,7 @@ class Run:
             if self._needs_app_lock():
                 wait = claimed(self.settings, self.request.recipe, holder, wait_s=wait_s, say=self._say_yellow)
                 held.append(locks.enter_context(wait))
+                self._has_app_lock = True
                 held[0].set_phase("waiting for a slot")
             left_s = max(0.0, wait_s - (time.monotonic() - began))
             place = slot(state.dir, self.settings.max_tests, holder, wait_s=left_s, on_wait=self._say_waiting)
@@ -141,7 +143,7 @@ class Run:
         store = CanonicalStore(state.dir)
         for line in recover(engine, self.settings, state.instance, store, needs_keycloak=False):
             self.console.say(f"recovered: {line}", style="yellow")
-        if self._needs_app_lock():
+        if self._has_app_lock:
             self._collect_garbage(store)
         self._facts["ledger_before"] = ledger.take(engine, self.settings, state.instance, self.id)
         with ExitStack() as outer:
@@ -151,7 +153,7 @@ class Run:
             try:
                 context = self._checkout(engine, state, store, ports, cleanup)
                 self._context = context
-                Pipeline(context, self._facts, may_mark=self._needs_app_lock()).run()
+                Pipeline(context, self._facts).run()
             except BaseException:
                 # The run's own failure is the news; that of its clean-up is told beside it.
                 with suppress(WarmciError):
@@ -206,6 +208,7 @@ class Run:
             fronted=chosen.kind is Ingress.DIRECT and direct.is_possible(engine) and bool(haproxy.require()),
             dnsrr=mode == "dnsrr" or (mode == "auto" and not has_ipvs()),
             ingress=chosen,
+            has_app_lock=self._has_app_lock,
             dependencies={"ingress": chosen.said},
             trusted=found.trusted,
             keeping=self.keeping,
