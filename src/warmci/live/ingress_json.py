@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import SecretStr
 
-from warmci.live import kept
-from warmci.live.kept import Kept
+from warmci.live import secret_json
+from warmci.live.secret_json import SecretRecord
 
 if TYPE_CHECKING:
     from warmci.base.settings import Settings
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _HINT = "warmci ingress down, then warmci ingress reconcile make it anew"
 
 
-class IngressRecord(Kept):
+class IngressRecord(SecretRecord):
     schema_version: Literal[1] = 1
     domain: str
     """Traefik's own: its API answers there."""
@@ -39,8 +39,8 @@ class IngressRecord(Kept):
 
 def load_ingress(settings: Settings) -> IngressRecord | None:
     """None when there is none. Raises InfraError for a record that cannot be read."""
-    return kept.load(settings.ingress_dir / "ingress.json", IngressRecord, hint=_HINT)
+    return secret_json.load(settings.ingress_dir / "ingress.json", IngressRecord, hint=_HINT)
 
 
 def save_ingress(settings: Settings, record: IngressRecord) -> None:
-    kept.save(settings.ingress_dir / "ingress.json", record)
+    secret_json.save(settings.ingress_dir / "ingress.json", record)

@@ -15,8 +15,8 @@ from pydantic import SecretStr
 
 from warmci.base import names
 from warmci.base.errors import InfraError
-from warmci.live import kept
-from warmci.live.kept import Kept
+from warmci.live import secret_json
+from warmci.live.secret_json import SecretRecord
 from warmci.sso.admin_rest import ADMIN_SECRET, KeycloakAccess
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _HINT = "warmci keycloak down, then warmci keycloak reconcile make it anew"
 
 
-class LiveRecord(Kept):
+class LiveRecord(SecretRecord):
     """keycloak.json."""
 
     schema_version: Literal[1] = 1
@@ -55,7 +55,7 @@ class LiveRecord(Kept):
         return KeycloakAccess(url=self.url, client_id=self.client_id, client_secret=self.client_secret)
 
 
-class DeploymentRecord(Kept):
+class DeploymentRecord(SecretRecord):
     """deployment.json of a generation."""
 
     schema_version: Literal[1] = 1
@@ -80,22 +80,22 @@ def of(access: KeycloakAccess, **facts: str) -> LiveRecord:
 
 def load_live(settings: Settings) -> LiveRecord | None:
     """None when there never was one. Raises InfraError for a record that cannot be read."""
-    return kept.load(settings.live_dir / "keycloak.json", LiveRecord, hint=_HINT)
+    return secret_json.load(settings.live_dir / "keycloak.json", LiveRecord, hint=_HINT)
 
 
 def save_live(settings: Settings, record: LiveRecord) -> None:
-    kept.save(settings.live_dir / "keycloak.json", record)
+    secret_json.save(settings.live_dir / "keycloak.json", record)
 
 
 def load_deployment(generation_dir: Path) -> DeploymentRecord:
-    found = kept.load(generation_dir / "deployment.json", DeploymentRecord, hint=_HINT)
+    found = secret_json.load(generation_dir / "deployment.json", DeploymentRecord, hint=_HINT)
     if found is None:
         raise InfraError(f"{generation_dir / 'deployment.json'} is missing", hint=_HINT)
     return found
 
 
 def save_deployment(generation_dir: Path, record: DeploymentRecord) -> None:
-    kept.save(generation_dir / "deployment.json", record)
+    secret_json.save(generation_dir / "deployment.json", record)
 
 
 def generation_dir(settings: Settings, generation: str) -> Path:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Kept(Record):
+class SecretRecord(Record):
     """A record with secrets in it."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
@@ -31,7 +31,7 @@ class Kept(Record):
         return value
 
 
-_T = TypeVar("_T", bound=Kept)
+_T = TypeVar("_T", bound=SecretRecord)
 
 
 def load(path: Path, kind: type[_T], *, hint: str) -> _T | None:
@@ -48,7 +48,7 @@ def load(path: Path, kind: type[_T], *, hint: str) -> _T | None:
         raise InfraError(f"{path} is not readable: {type(error).__name__}", hint=hint) from error
 
 
-def save(path: Path, record: Kept) -> None:
+def save(path: Path, record: SecretRecord) -> None:
     with disk(f"record {path}"):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fs.write_json(path, record.model_dump(mode="json"))
