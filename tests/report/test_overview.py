@@ -88,6 +88,24 @@ def test_an_overview_that_cannot_be_written_is_a_warning(settings: Settings, tmp
     assert "the overview is not of now" in said[0]
 
 
+def test_a_pull_request_changes_nothing_of_what_cold_says(settings: Settings) -> None:
+    def last_runs(recipe: str) -> tuple[str, str]:
+        home = site.build(settings)
+        (row,) = re.findall(rf"<tr><td[^>]*><b>{recipe}</b>.*?</tr>", (home / "index.html").read_text(encoding="utf-8"))
+        return (home / f"badge-{recipe}-cold.svg").read_text(encoding="utf-8"), row.partition("quick and cold")[0]
+
+    before = last_runs("miniflux")
+    assert "WarmCI cold: pass" in before[0]
+    now = datetime.now(UTC)
+    for number in range(90):
+        of_a_stranger = result(Verdict.FAIL, run=f"{now:%Y%m%dT%H%M%SZ}-{number:06x}", started=now)
+        home = settings.runs_dir / of_a_stranger.run
+        home.mkdir()
+        (home / "result.json").write_text(of_a_stranger.model_dump_json(), encoding="utf-8")
+    assert last_runs("miniflux") == before
+    assert len(list((settings.site / "runs").iterdir())) == 100, "their reports are there"
+
+
 @pytest.mark.parametrize("verdict", ["pass", "fail", "unknown", "promotion-failed"])
 def test_a_badge_is_an_image_that_names_mode_and_verdict(verdict: str) -> None:
     tree = ET.fromstring(badge.svg("cold", verdict))  # noqa: S314  (our own)
@@ -128,6 +146,7 @@ def test_links_of_a_run() -> None:
 
 def test_no_other_address_becomes_a_link() -> None:
     assert html_parts.link("x", "javascript:alert(1)") == "x"
+    assert html_parts.link("x", "http://[::1/x") == "x"
     assert html_parts.link("<x>", "") == "&lt;x&gt;"
     assert 'href="https://e.org/&quot;&gt;' in html_parts.link("x", 'https://e.org/">')
 

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 _RUNS = "runs"
 _FILE_MODE, _DIR_MODE = 0o644, 0o755
-_TREND = 20
 
 
 def build(settings: Settings) -> Path:
@@ -82,7 +81,7 @@ def _row(settings: Settings, recipe: str, results: Sequence[RunResult]) -> Row:
     return Row(
         recipe=recipe,
         enrolled=recipe in settings.recipes,
-        results=own[-_TREND * 4 :],
+        results=own,
         version=canonical.version if canonical else "",
         state=canonical.state if canonical else "unreadable" if unreadable else "",
         created=canonical.created if canonical else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,8 +57,10 @@ def link(text: str, url: str) -> str:
     """To another page of ours (a path), or to the web; anything else is text alone: `javascript:` is no address."""
     if url.startswith("./"):
         return f'<a href="./{quote(url[2:])}">{escape(text)}</a>'
-    if urlsplit(url).scheme in {"http", "https"} and urlsplit(url).hostname:
-        return f'<a href="{escape(url)}" rel="noreferrer">{escape(text)}</a>'
+    with suppress(ValueError):  # what cannot be taken apart leads nowhere
+        parts = urlsplit(url)
+        if parts.scheme in {"http", "https"} and parts.hostname:
+            return f'<a href="{escape(url)}" rel="noreferrer">{escape(text)}</a>'
     return escape(text)
 
 

@@ -38,8 +38,9 @@ class Row:
     lineage: tuple[str, ...]
 
     def of(self, mode: Mode) -> list[RunResult]:
-        """Those that said something of the recipe."""
-        return [result for result in self.results if result.ran is mode and result.verdict in TELLING]
+        """Those that said something of the recipe. Of cold ones only those of what is merged; a badge is theirs."""
+        told = [result for result in self.results if result.ran is mode and result.verdict in TELLING]
+        return [result for result in told if result.trusted] if mode is Mode.COLD else told
 
     def last(self, mode: Mode) -> RunResult | None:
         return found[-1] if (found := self.of(mode)) else None
