@@ -2,6 +2,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/sh
+SBOM := warmci.cdx.json
+BUILD_REQUIRES := python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")'
 
 .PHONY: lock demo test test-unit test-long test-crash test-engines test-soak test-ingress test-pages lint bench bench-realms bench-snapshot
 .PHONY: docs clean sbom bench-scale
@@ -88,23 +90,22 @@ lock:
 	.lock-tools/bin/pip install --quiet uv
 	.lock-tools/bin/uv pip compile -q --universal --generate-hashes --no-header --no-annotate pyproject.toml -o requirements/runtime.txt
 	.lock-tools/bin/uv pip compile -q --universal --generate-hashes --no-header --no-annotate pyproject.toml --group dev -o requirements/dev.txt
+	$(BUILD_REQUIRES) | .lock-tools/bin/uv pip compile -q --universal --generate-hashes --no-header --no-annotate - -c requirements/dev.txt -o requirements/build.txt
 	rm -rf .lock-tools
 
 # The packages of a release, with the hashes of their files, as CycloneDX.
-sbom: $(VENV)/.runtime
-	python3 -m venv .lock-tools
-	.lock-tools/bin/pip install --quiet cyclonedx-bom
-	.lock-tools/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --output-file warmci.cdx.json requirements/runtime.txt
-	rm -rf .lock-tools
+sbom: $(VENV)/.dev
+	sed "s/^dynamic = .*/version = \"$$($(BIN)/hatchling version)\"/" pyproject.toml > $(VENV)/pyproject.toml
+	$(BIN)/cyclonedx-py requirements --pyproject $(VENV)/pyproject.toml --output-reproducible --output-file $(SBOM) requirements/runtime.txt
 
 $(VENV)/bin/pip:
 	scripts/install-tools python
 	python3 -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
-$(VENV)/.runtime: $(VENV)/bin/pip pyproject.toml requirements/runtime.txt
-	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements/runtime.txt
-	$(BIN)/python -m pip install --quiet --no-deps --editable .
+$(VENV)/.runtime: $(VENV)/bin/pip pyproject.toml hatch_build.py requirements/runtime.txt requirements/build.txt
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements/runtime.txt --requirement requirements/build.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m compileall -q src # else each start compiles it anew where PYTHONDONTWRITEBYTECODE is set
 	touch $@
 

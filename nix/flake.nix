@@ -10,6 +10,7 @@
         "x86_64-linux"
         "aarch64-linux"
       ];
+      rev = self.rev or ""; # a dirty tree has none
       each = f: nixpkgs.lib.genAttrs systems (system: f nixpkgs.legacyPackages.${system});
     in
     {
@@ -18,10 +19,10 @@
         imports = [ ./modules ];
       };
 
-      overlays.default = final: _: { warmci = final.callPackage ./package.nix { }; };
+      overlays.default = final: _: { warmci = final.callPackage ./package.nix { inherit rev; }; };
 
       packages = each (pkgs: rec {
-        warmci = pkgs.callPackage ./package.nix { };
+        warmci = pkgs.callPackage ./package.nix { inherit rev; };
         default = warmci;
       });
 

@@ -10,15 +10,22 @@
   haproxy,
   openssl,
   util-linux,
+  rev ? "",
 }:
 
 python3Packages.buildPythonApplication {
   pname = "warmci";
-  inherit ((lib.importTOML ../pyproject.toml).project) version;
+  # A flake's source has no tags.
+  version = (lib.importTOML ../pyproject.toml).tool.hatch.version.fallback-version;
   pyproject = true;
   src = lib.cleanSource ../.;
 
-  build-system = [ python3Packages.hatchling ];
+  build-system = with python3Packages; [
+    hatch-vcs
+    hatchling
+  ];
+  # As hatch_build.py does where there is git.
+  postPatch = lib.optionalString (rev != "") "echo ${rev} > src/warmci/commit";
   nativeBuildInputs = [ makeWrapper ];
   dependencies = with python3Packages; [
     docker

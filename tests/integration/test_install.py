@@ -28,7 +28,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment with the wheel of the source distribution in it; pip itself looks at what it needs."""
     home = tmp_path_factory.mktemp("install")
     call(sys.executable, "-m", "venv", home / "build")
-    call(home / "build" / "bin" / "pip", "install", "--quiet", "hatchling")
+    builds = ("--no-deps", "--require-hashes", "--requirement", str(ROOT / "requirements" / "build.txt"))
+    call(home / "build" / "bin" / "pip", "install", "--quiet", *builds)
     call("git", "clone", "--quiet", ROOT, home / "checkout")
     build = subprocess.run(
         [home / "build" / "bin" / "python", "-m", "hatchling", "build", "-t", "sdist", "-d", home / "dist"],
@@ -77,7 +78,8 @@ def test_the_demo_s_parts_are_in_the_wheel(installed: Path) -> None:
     assert missing == []
 
 
-def test_version_names_the_state_format(installed: Path) -> None:
+def test_version_names_commit_and_state_format(installed: Path) -> None:
+    (wheel,) = (installed / "wheel").glob("warmci-*.whl")
+    head = call("git", "-C", installed / "checkout", "rev-parse", "HEAD")
     said = call(installed / "venv" / "bin" / "warmci", "--version")
-    assert said.startswith("warmci 0.")
-    assert said.strip().endswith("state format 1")
+    assert said == f"warmci {wheel.name.split('-')[1]} ({head[:12]}), state format 1\n"

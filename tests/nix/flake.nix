@@ -38,12 +38,15 @@ let
       }
     );
   };
-  self = (import ../../nix/flake.nix).outputs { inherit self nixpkgs; };
+  self = (import ../../nix/flake.nix).outputs { inherit self nixpkgs; } // {
+    rev = "c0ffee";
+  };
   here = self.checks.x86_64-linux;
 in
 {
-  outputs = builtins.mapAttrs (_: builtins.attrNames) self;
+  outputs = builtins.mapAttrs (_: builtins.attrNames) (removeAttrs self [ "rev" ]);
   package = self.packages.x86_64-linux.default.arguments.pname;
+  noted = self.packages.x86_64-linux.default.arguments.postPatch;
   overlay = (self.overlays.default pkgs pkgs).warmci.arguments.pname;
   module-eval = removeAttrs here.module-eval.environment [ "checks" ] // {
     inherit (here.module-eval) script;

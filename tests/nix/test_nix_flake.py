@@ -33,6 +33,7 @@ def test_its_outputs(flake: Any) -> None:
         "packages": systems,
     }
     assert (flake["package"], flake["overlay"]) == ("warmci", "warmci")
+    assert flake["noted"] == "echo c0ffee > src/warmci/commit"
 
 
 def test_the_evaluation_check_finds_what_it_greps_for(flake: Any, tmp_path: Path) -> None:

@@ -60,11 +60,16 @@ def called(source: str) -> set[str]:
 
 
 def test_it_needs_what_the_wheel_needs(arguments: Any) -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = sorted(requirement.partition(">=")[0] for requirement in project["dependencies"])
-    names = [re.sub(r"-[\d.]+$", "", path) for path in arguments["dependencies"]]
-    assert sorted(name.partition("/nix/store/")[2][33:] for name in names) == wanted
-    assert arguments["version"] == project["version"]
+    whole = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    project = whole["project"]
+    for ours, theirs in (
+        ("dependencies", project["dependencies"]),
+        ("build-system", whole["build-system"]["requires"]),
+    ):
+        wanted = sorted(requirement.partition(">=")[0] for requirement in theirs)
+        names = [re.sub(r"-[\d.]+$", "", path) for path in arguments[ours]]
+        assert sorted(name.partition("/nix/store/")[2][33:] for name in names) == wanted
+    assert arguments["version"] == whole["tool"]["hatch"]["version"]["fallback-version"]
     assert arguments["meta"]["mainProgram"] in project["scripts"]
 
 

@@ -10,7 +10,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warmci import __version__
+from warmci.base import version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,7 @@ def keep(what: str, directory: Path | None, redact: Callable[[str], str] = str) 
     directory: where bug.log goes; without one, or where it cannot be written, into a temporary file.
     """
     text = redact(
-        f"warmci {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
+        f"{version.describe()}, Python {platform.python_version()}, {platform.platform()}\n"
         f"{time.strftime('%F %T %z')}: {what}\n\n{traceback.format_exc()}"
     )
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from warmci import __version__
+from warmci.base import version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -31,7 +31,7 @@ def document(title: str, parts: Iterable[str], footer: str) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         f"<title>{escape(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n<main>\n"
         + "\n".join(part for part in parts if part)
-        + f"\n<footer>WarmCI {escape(__version__)}{escape(footer)}</footer>\n</main>\n</body>\n</html>\n"
+        + f"\n<footer>WarmCI {escape(version.number())}{escape(footer)}</footer>\n</main>\n</body>\n</html>\n"
     )
 
 

@@ -86,6 +86,7 @@ let
     // lib.genAttrs [
       "docker"
       "google-re2"
+      "hatch-vcs"
       "hatchling"
       "httpcore"
       "httpx"
