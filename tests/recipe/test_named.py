@@ -41,7 +41,12 @@ def test_a_url_names_the_recipe_by_its_last_part(argument: str, recipe: str) -> 
     [
         ("ext::sh -c id", "not a recipe name"),
         ("ext://x/demo", "not the URL of a git repository"),
-        ("https://me:canary@example.org/demo.git", "password"),
+        ("https://me:canary@example.org/demo.git", "login"),
+        ("HTTPS://canary@example.org/demo.git", "login"),
+        ("http://canary@example.org/demo.git", "login"),
+        ("https://:can ary@example.org/demo.git", "login"),
+        ("ssh://me:canary@example.org/demo.git", "login"),
+        ("https://canary@[::1/demo", "not a URL"),
         ("https://example.org/", "names no recipe"),
         ("https://example.org/Demo.git", "names no recipe"),
         ("https://example.org/..", "names no recipe"),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -56,6 +54,14 @@ def test_what_the_recipe_does_not_have_is_named(tmp_path: Path, upstream: Upstre
     with pytest.raises(UsageError, match=f"demo has no branch, tag or commit {ref}") as caught:
         cloned(tmp_path).resolve(ref)
     assert str(upstream.path) in str(caught.value.hint)
+
+
+def test_where_to_look_is_told_as_the_source_is_shown(tmp_path: Path, upstream: Upstream) -> None:
+    upstream.commit("one")
+    shown = Repository("demo", cloned(tmp_path).path, "https://example.org/demo.git")
+    with pytest.raises(UsageError) as caught:
+        shown.resolve("nope")
+    assert caught.value.hint == "git ls-remote https://example.org/demo.git lists what there is"
 
 
 @pytest.mark.parametrize("ref", ["--help", "-h", "--upload-pack=touch pwned", "main..main", "main^{tree}"])
@@ -346,23 +352,3 @@ def test_release_notes(tmp_path: Path, upstream: Upstream) -> None:
 def test_releases_of_an_unknown_recipe(tmp_path: Path, upstream: Upstream) -> None:
     with pytest.raises(InfraError, match="releases of nothing cannot be listed: unknown recipe nothing: nothing at"):
         list_releases(settings_of(tmp_path), "nothing")
-
-
-class _AsksWho(BaseHTTPRequestHandler):
-    """As Gitea answers for what it does not have, or does not show."""
-
-    def do_GET(self) -> None:
-        self.send_response(401)
-        self.send_header("WWW-Authenticate", 'Basic realm="Gitea"')
-        self.end_headers()
-
-
-def test_a_forge_that_asks_for_a_login_knows_no_such_recipe(tmp_path: Path) -> None:
-    (tmp_path / "work").mkdir()
-    with HTTPServer(("127.0.0.1", 0), _AsksWho) as forge:
-        Thread(target=forge.serve_forever, daemon=True).start()
-        source = f"http://127.0.0.1:{forge.server_port}/{{recipe}}.git"
-        asked = settings.Settings(state_dir=tmp_path, recipe_source=source)
-        with pytest.raises(UsageError, match=r"^unknown recipe typo, or a private one: .*/typo\.git asks for a login$"):
-            clone(asked, "typo", tmp_path / "work")
-        forge.shutdown()

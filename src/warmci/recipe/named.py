@@ -10,8 +10,11 @@ from urllib.parse import urlsplit
 from warmci.base import names
 from warmci.base.errors import UsageError
 from warmci.recipe.git import git
+from warmci.recipe.sources import without_login
+from warmci.recipe.worktree import is_bare
 
-_SCHEMES = ("https", "http", "ssh", "git", "file")
+_WEB = ("https", "http")
+_SCHEMES = (*_WEB, "ssh", "git", "file")
 # git's short form of ssh: me@host:owner/name.git
 _SSH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9][A-Za-z0-9.-]*:(?!/?-)[A-Za-z0-9._/~-]+")
 _URL_TEXT = re.compile(r"[!-~]+")
@@ -50,11 +53,13 @@ def read_named(argument: str) -> Named:
 def _by_url(url: str) -> Named:
     try:
         parts = urlsplit(url)
-        secret = parts.password
+        login = parts.username if parts.scheme in _WEB else parts.password  # a token may stand as a name
     except ValueError:
-        raise UsageError(f"not a URL: {names.shown(url)}", hint="https://HOST/OWNER/RECIPE.git") from None
-    if secret is not None:  # it would stand in the process list, in results and in reports
-        raise UsageError("a URL with a password in it is not taken", hint="let git's credential helper log in")
+        raise UsageError(
+            f"not a URL: {names.shown(without_login(url))}", hint="https://HOST/OWNER/RECIPE.git"
+        ) from None
+    if login is not None:  # it would stand in the process list, in results and in reports
+        raise UsageError("a URL with a login in it is not taken", hint="let git's credential helper log in")
     if parts.scheme not in _SCHEMES or not _URL_TEXT.fullmatch(url) or parts.query or parts.fragment:
         message = f"not the URL of a git repository: {names.shown(url)}"
         raise UsageError(message, hint=f"a URL of {', '.join(_SCHEMES)} that ends in the recipe's name")
@@ -75,7 +80,7 @@ def _by_directory(argument: str) -> Named:
     if not path.is_dir():
         raise UsageError(f"there is no directory {names.shown(str(path))}", hint="a recipe by its name has no slash")
     name = _last_part(str(path), str(path))
-    if git("rev-parse", "--is-bare-repository", cwd=path, check=False) == "true":
+    if is_bare(path):
         return Named(name, str(path))
     top = git("rev-parse", "--show-toplevel", cwd=path, check=False)
     if not top:

@@ -60,7 +60,7 @@ class Repository:
         if head and not by_hash:
             return head  # a fork's branch may well be called as one of ours
         if not commit:
-            hint = f"git ls-remote {self.origin()} lists what there is"
+            hint = f"git ls-remote {self.source} lists what there is"
             raise UsageError(f"recipe {self.recipe} has no branch, tag or commit {ref}", hint=hint)
         if head and commit != head:
             raise UsageError(f"{ref} is not the head of pull request {pr}, which is {head[:8]}", hint="leave out --ref")
@@ -90,9 +90,6 @@ class Repository:
 
     def _commit(self, name: str) -> str:
         return git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", cwd=self.path, check=False)
-
-    def origin(self) -> str:
-        return git("remote", "get-url", "origin", cwd=self.path)
 
     def default_ref(self) -> str:
         head = git("symbolic-ref", "--quiet", "refs/remotes/origin/HEAD", cwd=self.path, check=False)

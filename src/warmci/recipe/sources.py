@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 # The serving half of a local clone does not inherit our -c options.
 _LOCAL_UPLOAD = "git -c safe.directory='*' upload-pack"
 _LOCAL_OPTIONS = ("--upload-pack", _LOCAL_UPLOAD)
-_ASKS_WHO = "could not read Username"
+_ASKS_WHO = ("could not read Username", "could not read Password")
 """Forges ask so for what they do not have, too."""
+# A token may stand in place of the name; ssh's name is none, and the host is not found without it.
+_LOGIN = re.compile(r"(?<=://)[^/\s@]*:[^/\s]*@|(?<=http://)[^/\s]*@|(?<=https://)[^/\s]*@", re.IGNORECASE)
 _NOTHING_THERE = ("does not exist", "not found", "could not be found", "does not appear to be a git repository")
 
 
@@ -33,7 +35,7 @@ class Source:
     @property
     def public(self) -> str:
         """Without what a settings file may have put before the host to log in."""
-        return re.sub(r"(?<=://)[^/@]*:[^/@]*@", "", self.url)
+        return without_login(self.url)
 
     @property
     def asking(self) -> tuple[str, ...]:
@@ -45,6 +47,11 @@ class Source:
         if not self.is_local:
             return ()
         return (*_LOCAL_OPTIONS, "--config", f"remote.origin.uploadpack={_LOCAL_UPLOAD}")
+
+
+def without_login(text: str) -> str:
+    """A URL, or what git says of one, without what logs in there."""
+    return _LOGIN.sub("", text)
 
 
 def sources(settings: Settings, recipe: str, named: str = "") -> list[Source]:
@@ -64,10 +71,10 @@ def first(recipe: str, asked: list[Source], question: Callable[[Source], str], d
         try:
             return source, question(source)
         except process.CommandError as error:
-            if _ASKS_WHO in error.tail:
+            if any(words in error.tail for words in _ASKS_WHO):
                 login = login or source.public
             elif not any(words in error.tail for words in _NOTHING_THERE):
-                message = f"{doing} from {source.public}: {error.message}"
+                message = f"{doing} from {source.public}: {without_login(error.message)}"
                 raise InfraError(message, hint=f"git ls-remote {source.public}") from error
     if login:
         message = f"unknown recipe {recipe}, or a private one: {login} asks for a login"
