@@ -26,10 +26,10 @@ test-ingress: $(VENV)/.dev
 	scripts/install-tools engine test
 	$(BIN)/python -m pytest tests/ingress -m ingress
 
-# The pages in a real Chromium, at two widths, light and dark.
+# The pages in a real Chromium, at two widths, light and dark; and the pictures that runs take of apps.
 test-pages: $(VENV)/.dev
-	scripts/install-tools browser
-	$(BIN)/python -m pytest tests/report/test_pages_in_a_browser.py -m browser
+	scripts/install-tools engine test browser
+	$(BIN)/python -m pytest tests/report tests/run tests/integration/test_screenshots.py -m browser
 
 # Kills, disk errors, power cuts at every point; writes docs/reliability.md.
 test-crash: $(VENV)/.dev

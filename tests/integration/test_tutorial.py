@@ -30,6 +30,7 @@ def test_what_the_tutorial_says_is_what_happens(bench: Bench, tmp_path: Path) ->
         "LANG": "C.UTF-8",
         "PATH": f"{BIN}:{os.environ['PATH']}",
         "HOME": str(tmp_path),
+        "WARMCI_SCREENSHOTS": "never",
         "WARMCI_DOCKER_HOST": bench.settings.docker_host,
         "WARMCI_NETNS": str(bench.settings.netns),
         "WARMCI_WATCH_S": "2",

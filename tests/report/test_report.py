@@ -260,3 +260,17 @@ def test_a_run_leaves_its_reports_beside_the_result(tmp_path: Path) -> None:
 def test_reports_that_cannot_be_written_are_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     record.write(tmp_path / "gone", quick_fail(), Console())
     assert f"warning: {tmp_path / 'gone'}: reports are incomplete" in capsys.readouterr().err
+
+
+def test_screenshots_are_within_the_page_beside_the_run_alone(tmp_path: Path) -> None:
+    shown = {
+        "screenshot-fresh.jpg": "https://a.example/ after <install>",
+        "screenshot-upgrade.jpg": "no screenshot: <why>",
+    }
+    made = result(screenshots=shown)
+    (tmp_path / "screenshot-fresh.jpg").write_bytes(b"\xff\xd8\xff\x00")
+    beside = page(made, tmp_path)
+    assert 'src="data:image/jpeg;base64,/9j/AA==" alt="https://a.example/ after &lt;install&gt;"' in beside
+    assert "<p>no screenshot: &lt;why&gt;</p>" in beside
+    assert "img-src data:;" in beside
+    assert "creenshot" not in page(made)  # as the overview publishes it

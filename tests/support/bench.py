@@ -120,6 +120,7 @@ def bench(root: Path) -> Iterator[Bench]:
             "docker_host": started.docker_host,
             "netns": str(started.netns),
             "watch_s": 2.0,  # whoever tests the watch asks for more
+            "screenshots": "never",  # as above
         }
         text = "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
         (root / "settings.toml").write_text(text, encoding="utf-8")

@@ -237,6 +237,8 @@ class RunResult(Record):
     """Pages of the web: pull request, commit, recipe, CI job."""
     repeat: Line = ""
     """The command that asks for the same again."""
+    screenshots: dict[Line, Line] = {}
+    """File of the run's directory to what it shows; where there is no such file, why not."""
     kept: tuple[Line, ...] = ()
     """Files of the run's directory that tell more: logs, health checks, tasks, the compose file and its diff."""
     kept_until: datetime | None = None

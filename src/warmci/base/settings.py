@@ -106,6 +106,10 @@ class Settings(_FromHost):
     watch_s: float = Field(
         20.0, ge=0, description="seconds from a task's start that cold watches it for late faults, beside the tests"
     )
+    screenshots: Literal["cold", "always", "never"] = Field(
+        "cold",
+        description="which runs' reports show the app's landing page, where there is a Chromium: cold ones, all, none",
+    )
     pull_timeout_s: float = Field(
         1800.0, gt=0, description="seconds until the images that the engine lacks must have been pulled"
     )

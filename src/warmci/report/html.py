@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _LOG_LINES = 60
 _LOG_CHARACTERS = 20_000
 _LOGS_MAX = 20
+_FILE_MAX = 2**20
+"""Bytes of a file that the page holds."""
 
 
 def page(result: RunResult, run_dir: Path | None = None) -> str:
@@ -35,6 +37,7 @@ def page(result: RunResult, run_dir: Path | None = None) -> str:
         _fault(result),
         parts.section(words.log_title(result).capitalize(), _folded("shown", result.log_excerpt, opened=True)),
         parts.section("Timeline", _timeline(result)),
+        parts.section("Screenshots", _screenshots(result, run_dir) if run_dir else ""),
         parts.section("Data", _data(result)),
         parts.section("Run it again with", f"<pre>{escape(result.repeat)}</pre>" if result.repeat else ""),
         parts.section("Facts", parts.pairs(words.facts(result))),
@@ -147,9 +150,17 @@ def _code(text: str) -> str:
     return f"<code>{escape(text)}</code>" if text else ""
 
 
+def _screenshots(result: RunResult, run_dir: Path) -> str:
+    drawn = []
+    for name, said in sorted(result.screenshots.items()):
+        jpeg = _read(run_dir / name)
+        drawn.append(parts.screenshot(jpeg, said) if jpeg else f"<p>{escape(said)}</p>")
+    return "\n".join(drawn)
+
+
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return path.read_bytes() if path.stat().st_size <= _FILE_MAX else b""
     except OSError:
         return b""
 

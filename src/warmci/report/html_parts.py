@@ -20,10 +20,10 @@ MARKS = {"ok": "✓", "passed": "✓", "failed": "✗", "skipped": "-"}
 
 
 def document(title: str, parts: Iterable[str], footer: str) -> str:
-    """A page that stands alone: its one style is named by its hash, and nothing else is let in."""
+    """A page that stands alone: its one style is named by its hash; nothing else is let in but pictures within it."""
     style = f"\n{_STYLE.read_text(encoding='utf-8')}"
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -108,4 +108,12 @@ def span(begin: float, length: float, whole: float, outcome: str) -> str:
     return (
         f'<svg class="span {outcome}" viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">'
         f'<rect class="way" width="100" height="4"/><rect x="{left:.2f}" width="{width:.2f}" height="4"/></svg>'
+    )
+
+
+def screenshot(jpeg: bytes, text: str) -> str:
+    data = base64.b64encode(jpeg).decode()
+    return (
+        f'<figure><img src="data:image/jpeg;base64,{data}" alt="{escape(text)}">'
+        f"<figcaption>{escape(text)}</figcaption></figure>"
     )

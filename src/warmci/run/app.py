@@ -13,7 +13,7 @@ from warmci.base.errors import InfraError, RecipeFailedError
 from warmci.base.labels import COMMIT_LABEL, NAMESPACE_LABEL
 from warmci.base.models import Ingress
 from warmci.recipe.render import changed_services
-from warmci.run import anonymous, overlay_faults, seen, serving
+from warmci.run import anonymous, overlay_faults, screenshot, seen, serving
 from warmci.run.behind_traefik import BehindTraefik
 from warmci.run.pulls import rendered_at
 from warmci.run.watch import Watch
@@ -301,6 +301,7 @@ class App:
             )
             stage.tests += outcomes
             self._keep_log(stage, phase)
+            screenshot.take(self, phase)  # beside the watch, which waits all the same
             self._second_look(stage, phase)
             if not outcomes:
                 stage.detail = "the recipe has no tests of its own; generic tests only"

@@ -101,6 +101,8 @@ class Context:
     trusted: bool = False
     realm: RunRealm | None = None
     attached: str = ""
+    screenshots: dict[str, str] = field(default_factory=dict)
+    """File of the run's directory to what it shows, or why there is none."""
     image_names: dict[str, str] = field(default_factory=dict)
     attached_ns: int = 0
     """When a snapshot was attached that is too large to be walked through at the end; else 0."""

@@ -245,6 +245,7 @@ class Run:
             self._facts |= {
                 "images": context.last_images,
                 "image_names": context.image_names,
+                "screenshots": {name: redact(said) for name, said in context.screenshots.items()},
                 "deviations": tuple(redact(text) for text in context.deviations),
                 "dependencies": context.dependencies,
                 "attach": context.attached,

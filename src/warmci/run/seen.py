@@ -53,7 +53,7 @@ def keep(
 
 def listed(run_dir: Path) -> list[str]:
     """What tells more than the reports do, relative to the run's directory."""
-    found = [*run_dir.glob("*.log"), *run_dir.glob(f"{DIRECTORY}/*/*")]
+    found = [*run_dir.glob("*.log"), *run_dir.glob("screenshot-*.jpg"), *run_dir.glob(f"{DIRECTORY}/*/*")]
     return sorted(str(path.relative_to(run_dir)) for path in found if path.is_file())
 
 
