@@ -18,7 +18,7 @@ from support import hostile
 from support.bench import BIN, Bench
 from warmci.base.errors import RecipeFailedError
 from warmci.base.models import RunResult, Verdict
-from warmci.swarm import containers
+from warmci.swarm import containers, noticeboard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -196,6 +196,27 @@ def test_a_link_that_leads_out(bench: Bench, link: str, target: str) -> None:
     assert result.verdict is Verdict.FAIL, log
     assert link in result.summary
     assert "root:" not in log
+
+
+def test_a_config_of_a_recipe_is_no_notice_of_a_node(bench: Bench, tmp_path: Path) -> None:
+    plan = {"org.warmci.notice": "plan", "org.warmci.node": "stranger", "org.warmci.subject": "sweep"}
+    service = {"image": IMAGE, "command": ["sleep", "300"], "configs": ["plan"]}
+    text = json.dumps(
+        {"version": "3.8", "services": {"app": service}, "configs": {"plan": {"file": "p", "labels": plan}}}
+    )
+    (tmp_path / "compose.yml").write_text(text, encoding="utf-8")
+    (tmp_path / "p").write_text('["demo"]', encoding="utf-8")
+    docker = ["docker", "--host", bench.settings.docker_host, "stack"]
+    deploy = [*docker, "deploy", "--resolve-image=never", "-c", str(tmp_path / "compose.yml"), "planting"]
+    subprocess.run(deploy, check=True, capture_output=True, timeout=60)
+    noticeboard.put_up(bench.engine, "plan", "ours", "sweep", "[]")
+    try:
+        assert len(bench.engine.configs(["org.warmci.notice"])) == 2
+        assert [notice.node for notice in noticeboard.read(bench.engine, "plan")] == ["ours"]
+    finally:
+        noticeboard.take_down(bench.engine, "ours", "plan")
+        subprocess.run([*docker, "rm", "planting"], check=True, capture_output=True, timeout=60)
+    assert bench.engine.configs(["org.warmci.notice"]) == []
 
 
 @pytest.fixture

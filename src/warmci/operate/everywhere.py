@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
@@ -45,7 +44,7 @@ def put_up(settings: Settings, engine: Engine, node: str) -> None:
 
 def look_everywhere(settings: Settings, engine: Engine) -> Everywhere:
     """Every worker by name, this node at once."""
-    said = {notice.node: notice.text for notice in noticeboard.read(engine, "status", now=datetime.now(UTC))}
+    said = {notice.node: notice.text for notice in noticeboard.read(engine, "status")}
     found = []
     for node in list_nodes(engine):
         if not node.worker and not node.mine:

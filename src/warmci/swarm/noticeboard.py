@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from warmci.base import names
+from warmci.base.labels import NAMESPACE_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,20 +46,24 @@ def put_up(engine: Engine, kind: Kind, node: str, subject: str, text: str = "", 
     return engine.create_config(f"warmci-{kind}-{key}", text.encode() or b"-", labels)
 
 
-def read(engine: Engine, *kinds: Kind, now: datetime | None = None) -> list[Notice]:
+def read(engine: Engine, *kinds: Kind) -> list[Notice]:
     """Of these kinds, oldest first; without those of an earlier night, but for a node's status."""
-    found = [_notice(item) for item in engine.configs([_KIND_LABEL])]
-    oldest = (now or datetime.now(UTC)) - KEPT
-    fresh = [item for item in found if item.kind in kinds and (item.kind == "status" or item.at > oldest)]
+    oldest = datetime.now(UTC) - KEPT
+    fresh = [item for item in _all(engine) if item.kind in kinds and (item.kind == "status" or item.at > oldest)]
     return sorted(fresh, key=lambda notice: notice.at)
 
 
 def take_down(engine: Engine, node: str, *kinds: Kind) -> None:
     """The node's own of these kinds, and what is too old to count, whose ever it was."""
     oldest = datetime.now(UTC) - KEPT
-    found = [_notice(item) for item in engine.configs([_KIND_LABEL])]
-    over = [n for n in found if (n.node == node and n.kind in kinds) or (n.kind != "status" and n.at <= oldest)]
+    over = [n for n in _all(engine) if (n.node == node and n.kind in kinds) or (n.kind != "status" and n.at <= oldest)]
     engine.remove_configs([notice.id for notice in over])
+
+
+def _all(engine: Engine) -> list[Notice]:
+    """Without configs of a stack, whatever they say: a recipe writes those, and is no node."""
+    found = engine.configs([_KIND_LABEL])
+    return [_notice(item) for item in found if NAMESPACE_LABEL not in (item["Spec"].get("Labels") or {})]
 
 
 def _notice(item: Mapping[str, Any]) -> Notice:
