@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import tomllib
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from warmci.base import docker_cli
 from warmci.base.errors import RefusedError
 from warmci.recipe.compose import load_compose
-from warmci.recipe.trust_gate import check, findings
+from warmci.recipe.trust_gate import allow_line, check, findings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,6 +106,11 @@ def test_another_stack_whose_name_begins_like_ours_is_foreign(tmp_path: Path) ->
     document = loaded(tmp_path, service("") + f"secrets: {{s: {{external: true, name: {STACK}2_db_v1}}}}")
     with pytest.raises(RefusedError, match="outside this stack"):
         check(document, STACK, DOMAIN, [])
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=3))
+def test_the_line_for_recipe_toml_is_toml(words: list[str]) -> None:
+    assert tomllib.loads(allow_line(words)) == {"allow": words}
 
 
 def test_all_refusals_are_told_at_once(tmp_path: Path) -> None:

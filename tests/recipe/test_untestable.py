@@ -51,6 +51,18 @@ def test_all_refusals_are_told_with_their_words(demo: Begun) -> None:
     assert any(finding.says == "allowed by the operator: bind:/etc" for finding in found)
 
 
+ODD = '/srv/"a" 😀'
+
+
+def test_a_word_is_quoted_as_toml_reads_it(demo: Begun) -> None:
+    demo.change("content:/srv/content", f"{{type: bind, source: '{ODD}', target: /srv/content}}")
+    (error,) = [found for found in demo.findings() if found.level == "error"]
+    assert 'allow = ["bind:/srv/\\"a\\" 😀"]' in error.hint
+    line = error.hint.removeprefix("if the operator trusts this: ").removesuffix(" in recipe.toml")
+    (demo.operator / "recipe.toml").write_text(f"{line}\n")
+    assert [found for found in demo.findings() if found.level == "error"] == []
+
+
 def test_a_shell_as_process_1_of_a_service_with_data(demo: Begun) -> None:
     demo.change("    init: true\n", "")
     assert demo.said() == []

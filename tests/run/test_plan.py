@@ -88,6 +88,9 @@ def test_all_that_is_refused_is_told_with_its_word(demo: Begun, capsys: pytest.C
     assert made.changes != (), "what would be changed is told all the same"
     assert run_recipe_ci.main([str(demo.path), "--plan"]) == 1
     assert 'allow = ["bind:/etc"]' in capsys.readouterr().err
+    demo.change("/etc:/srv/content", "{type: bind, source: '/srv/\"a\"', target: /srv/content}")
+    assert run_recipe_ci.main([str(demo.path), "--plan"]) == 1
+    assert r'allow = ["bind:/srv/\"a\""]' in capsys.readouterr().err
 
 
 def test_obstacles_of_other_kinds(demo: Begun, capsys: pytest.CaptureFixture[str]) -> None:

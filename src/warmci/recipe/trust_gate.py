@@ -10,7 +10,7 @@ from warmci.base.errors import RefusedError
 from warmci.recipe import traefik_hosts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from warmci.recipe.compose_text import Document
 
@@ -122,6 +122,12 @@ def allowed_text(what: str) -> str:
     return f"allowed by the operator: {what}"
 
 
+def allow_line(words: Iterable[str]) -> str:
+    """The line of recipe.toml that lets these pass. TOML's strings are JSON's, but for DEL and what is past 16 bits."""
+    quoted = (json.dumps(word, ensure_ascii=False).replace("\x7f", "\\u007f") for word in words)
+    return f"allow = [{', '.join(quoted)}]"
+
+
 def check(document: Document, stack: str, domain: str, allow: Sequence[str], *, shared: bool = False) -> list[str]:
     """What was allowed, for the result. shared: others are behind the same Traefik.
 
@@ -135,11 +141,10 @@ def check(document: Document, stack: str, domain: str, allow: Sequence[str], *, 
         else:
             refused.setdefault(what, []).append(why)
     if refused:
-        words = ", ".join(json.dumps(what, ensure_ascii=False) for what in refused)
         raise RefusedError(
             f"refused: {'; '.join(why for reasons in refused.values() for why in reasons)}",
             refused=refused,
-            hint=f"if the operator trusts this: allow = [{words}] in the recipe's recipe.toml",
+            hint=f"if the operator trusts this: {allow_line(refused)} in the recipe's recipe.toml",
             log="\n".join(f"{what}: {'; '.join(reasons)}" for what, reasons in refused.items()),
         )
     return allowed

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Literal
 
 from warmci.base.models import Line, Record
 from warmci.recipe.healthcheck import is_checked
 from warmci.recipe.reading import missing_secrets, read_commit
+from warmci.recipe.trust_gate import allow_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +73,7 @@ def _of_reading(reading: Reading, what: str) -> Iterator[Finding]:
     if reading.wrong:
         yield Finding(level="error", what=what, says=reading.wrong, hint=reading.hint)
     for word, reasons in reading.refused.items():
-        hint = f"if the operator trusts this: allow = [{json.dumps(word)}] in recipe.toml"
+        hint = f"if the operator trusts this: {allow_line([word])} in recipe.toml"
         yield Finding(level="error", what=what, says=f"refused: {'; '.join(reasons)}", hint=hint)
 
 
