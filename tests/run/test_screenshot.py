@@ -22,7 +22,7 @@ from warmci.run import screenshot
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from warmci.run.app import App
+    from warmci.run.context import Context
 
 HOST = "guest.warmci.localhost"
 
@@ -35,26 +35,17 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
     os.umask(mask)
 
 
-def an_app(settings: Settings, *, title: str = "fresh", port: int = 20001, route: Route | None = None) -> App:
-    """What take() asks of an app."""
+def a_run(settings: Settings) -> Context:
+    """What take() asks of a run."""
     run_dir = settings.state_dir / "run"
-    (run_dir / "work").mkdir(parents=True, exist_ok=True)
-    context = SimpleNamespace(
-        settings=settings,
-        screenshots={},
-        realm=None,
-        run_dir=run_dir,
-        work_dir=run_dir / "work",
-        console=Console(),
-    )
-    placed = Placement("guest", HOST, port, "run", "instance", dnsrr=False)
-    rendered = SimpleNamespace(route=route or Route("app", 8080, "traefik"))
-    return cast("App", SimpleNamespace(context=context, placement=placed, title=title, rendered=rendered))
+    (run_dir / "work").mkdir(parents=True)
+    values = {"settings": settings, "screenshots": {}, "realm": None, "run_dir": run_dir, "work_dir": run_dir / "work"}
+    return cast("Context", SimpleNamespace(**values, console=Console()))
 
 
-def pictures(app: App) -> dict[str, str]:
-    found: dict[str, str] = app.context.screenshots
-    return found
+def take(context: Context, title: str, phase: str, port: int = 20001) -> None:
+    placement = Placement("guest", HOST, port, "run", "instance", dnsrr=False)
+    screenshot.take(context, placement, Route("app", 8080, "traefik"), title, phase)
 
 
 @pytest.mark.parametrize(
@@ -118,12 +109,11 @@ def test_a_host_without_chromium_says_so_once(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    app = an_app(settings)
-    screenshot.take(app, "install")
-    app.title = "upgrade"
-    screenshot.take(app, "upgrade")
+    run = a_run(settings)
+    take(run, "fresh", "install")
+    take(run, "upgrade", "upgrade")
     why = "no screenshot: this host has no Chromium (Debian's package chromium; or the setting screenshots)"
-    assert pictures(app) == {"screenshot-fresh.jpg": why, "screenshot-upgrade.jpg": why}
+    assert run.screenshots == {"screenshot-fresh.jpg": why, "screenshot-upgrade.jpg": why}
     assert capsys.readouterr().err.count("no screenshot") == 1
 
 
@@ -140,10 +130,10 @@ def draw(settings: Settings, url: str, path: str = "/") -> bytes:
 @_in_chromium
 def test_a_page_is_drawn_beside_the_result(settings: Settings) -> None:
     with stranger() as server:
-        app = an_app(settings, port=server.port)
-        screenshot.take(app, "install")
-    assert pictures(app) == {"screenshot-fresh.jpg": f"http://{HOST}:{server.port}/ after install"}
-    picture = app.context.run_dir / "screenshot-fresh.jpg"
+        run = a_run(settings)
+        take(run, "fresh", "install", server.port)
+    assert run.screenshots == {"screenshot-fresh.jpg": f"http://{HOST}:{server.port}/ after install"}
+    picture = run.run_dir / "screenshot-fresh.jpg"
     assert picture.read_bytes().startswith(b"\xff\xd8\xff")
     assert picture.stat().st_mode & 0o777 == 0o600
 

@@ -301,7 +301,8 @@ class App:
             )
             stage.tests += outcomes
             self._keep_log(stage, phase)
-            screenshot.take(self, phase)  # beside the watch, which waits all the same
+            route = self._require_rendered().route
+            screenshot.take(context, self.placement, route, self.title, phase)  # the watch waits all the same
             self._second_look(stage, phase)
             if not outcomes:
                 stage.detail = "the recipe has no tests of its own; generic tests only"

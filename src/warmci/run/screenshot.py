@@ -21,7 +21,9 @@ from warmci.base.text import line
 
 if TYPE_CHECKING:
     from warmci.base.settings import Settings
-    from warmci.run.app import App
+    from warmci.recipe.ingress import Route
+    from warmci.recipe.render import Placement
+    from warmci.run.context import Context
 
 _PROGRAMS = ("chromium", "chromium-browser")
 DEADLINE_S = 10.0
@@ -66,19 +68,20 @@ class NoPictureError(Exception):
     """Why there is none, in words."""
 
 
-def take(app: App, phase: str) -> None:
-    """Keep a picture of the app's landing page in the run's directory, or say why there is none; raises for neither."""
-    context = app.context
-    route = app.rendered.route if app.rendered else None
-    if route is None or not is_wanted(context.settings.screenshots, app.title, phase):
+def take(context: Context, placement: Placement, route: Route | None, title: str, phase: str) -> None:
+    """Keep a picture of the app's landing page in the run's directory, or say why there is none; raises for neither.
+
+    title: of the app in the run, as its stages have it.
+    """
+    if route is None or not is_wanted(context.settings.screenshots, title, phase):
         return
-    url = f"{app.placement.url_at(route.host)}/"
-    hosts = {name: url for name in (app.placement.domain, f"*.{app.placement.domain}", route.host) if name}
+    url = f"{placement.url_at(route.host)}/"
+    hosts = {name: url for name in (placement.domain, f"*.{placement.domain}", route.host) if name}
     if context.realm is not None:
         hosts[context.realm.provider.domain] = context.realm.provider.url
-    name = f"screenshot-{app.title.replace(' ', '-')}.jpg"
+    name = f"screenshot-{title.replace(' ', '-')}.jpg"
     try:
-        taken = draw(context.settings, url, hosts, context.work_dir / f"{app.placement.stack}.{phase}.browser")
+        taken = draw(context.settings, url, hosts, context.work_dir / f"{placement.stack}.{phase}.browser")
         taken.replace(context.run_dir / name)
         context.screenshots[name] = f"{url} after {phase}"
     except (NoPictureError, InfraError, UsageError, OSError) as error:
