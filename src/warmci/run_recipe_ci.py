@@ -57,7 +57,7 @@ def run(
     _version: Version = False,
 ) -> None:
     """Test a recipe on a real swarm: cold (fresh and authoritative), or quick on warm data."""
-    from warmci.base import settings  # noqa: PLC0415
+    from warmci.base import interrupts, settings  # noqa: PLC0415
     from warmci.base.models import Mode  # noqa: PLC0415
     from warmci.cli.planned import tell_plan  # noqa: PLC0415
     from warmci.recipe.named import read_named  # noqa: PLC0415
@@ -103,9 +103,11 @@ def run(
         state_dir = loaded.state_dir
 
         def tested() -> RunResult:
-            return run_in_own_process(loaded, request) if request.keep else run_recipe(loaded, console, request)
+            where = run_in_own_process if request.keep else run_recipe
+            return where(loaded, console, request)
 
         result = announced(loaded, console, request, tested, link=request.job)
+    interrupts.end()
     if as_json:
         print_data(result.model_dump_json(indent=2))
     _say_verdict(console, result, state_dir / ".runs" / result.run / "result.json")

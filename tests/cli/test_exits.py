@@ -203,6 +203,38 @@ def test_signals_wait_for_a_clean_up() -> None:
         assert run.returncode == 130
 
 
+def test_a_signal_while_an_error_is_told_changes_nothing() -> None:
+    body = (
+        "import os, signal; from warmci.base.errors import BusyError\n"
+        "    class Told(BusyError):\n"
+        "        def __getattribute__(self, name):\n"
+        "            if name == 'hint': os.kill(os.getpid(), signal.SIGTERM)\n"
+        "            return super().__getattribute__(name)\n"
+        "    raise Told('taken', hint='wait')"
+    )
+    with child(body) as run:
+        _, said = run.communicate(timeout=30)
+        assert (run.returncode, said) == (75, "error: taken\nhint: wait\n")
+
+
+def test_of_a_run_one_interrupt_is_enough() -> None:
+    """Those that follow, at whatever moment, neither cut its clean-up short nor take its verdict."""
+    body = (
+        "import os, signal; from contextlib import nullcontext; from warmci.base import errors, interrupts\n"
+        "    def interrupt(): os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    for shield in (nullcontext, interrupts.shielded):\n"
+        "        with interrupts.once():\n"
+        "            try:\n"
+        "                with shield(): interrupt()\n"
+        "            except errors.InterruptedRunError: interrupt(); print('cleaned')\n"
+        "    try: interrupt()\n"
+        "    except errors.InterruptedRunError: print('heard again')"
+    )
+    with child(body) as run:
+        said, told = run.communicate(timeout=30)
+    assert (run.returncode, said.split("\n")[:-1]) == (0, ["cleaned", "cleaned", "heard again"]), told
+
+
 def test_a_reader_that_has_gone_is_no_failure() -> None:
     with child("sys.stdin.readline(); print('x' * 200000, flush=True)") as run:
         assert run.stdout is not None

@@ -155,6 +155,8 @@ def test_an_interrupt_before_it_is_kept_is_handed_on(bench: Bench, aged: str) ->
     assert running.stderr is not None
     assert any("checkout" in line for line in running.stderr)
     running.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    running.send_signal(signal.SIGTERM)
     stdout, _ = running.communicate(timeout=120)
     assert running.returncode == 130
     assert RunResult.model_validate_json(stdout).verdict == "interrupted"

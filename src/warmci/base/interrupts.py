@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _shielded = False
+_only_once = False
 _pending: list[int] = []
 
 
@@ -24,12 +25,20 @@ def install() -> None:
         signal.signal(number, _received)
 
 
+def end() -> None:
+    """What came of the command stands: from now on the signals change nothing, up to the end of the interpreter."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _received(number: int, _frame: FrameType | None) -> None:
+    global _shielded  # noqa: PLW0603  (as below)
     if _shielded:
         _pending.append(number)
         name = signal.Signals(number).name
         sys.stderr.write(f"\n{name}: please wait until this step is over\n")
         return
+    _shielded = _only_once
     raise _error(number, "")
 
 
@@ -57,4 +66,19 @@ def shielded(done: str = "") -> Iterator[None]:
             received = list(_pending)
             _pending.clear()
     if received:
+        _shielded = _only_once
         raise _error(received[0], done)
+
+
+@contextmanager
+def once() -> Iterator[None]:
+    """Within, one interrupt is enough: what it begins, a clean-up and a verdict, is cut short by none that follows."""
+    global _only_once, _shielded  # noqa: PLW0603  (as above)
+    before = _only_once, _shielded
+    _only_once = True
+    try:
+        yield
+    finally:
+        _only_once, _shielded = before
+        if not _shielded:
+            _pending.clear()

@@ -30,7 +30,10 @@ def run_main(app: Callable[[Sequence[str]], object], argv: Sequence[str]) -> int
     interrupts.install()
     Output.printed = False
     try:
-        ended = app(argv)
+        try:
+            ended = app(argv)
+        finally:
+            interrupts.end()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except WarmciError as error:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
+import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
-from warmci.base import process
+from warmci.base import interrupts, process
 from warmci.base.errors import InfraError, InterruptedRunError
 from warmci.base.models import Mode, Record, RunResult
 from warmci.report.console import Output, print_data
+from warmci.run import record
 from warmci.run.context import Request
 from warmci.run.run import run_recipe
 
@@ -45,31 +49,63 @@ class Order(Record):
         return Request(**{name: value for name, value in dict(self).items() if name != "lock_wait_s"})
 
 
-def run_in_own_process(settings: Settings, request: Request) -> RunResult:
+def run_in_own_process(settings: Settings, console: Console, request: Request) -> RunResult:
     """Start it and wait until it ends, or is kept; its talk goes where ours goes.
 
-    It dies with us until it is kept. An interrupt is handed on, and its clean-up waited for.
+    It dies with us until it is kept. An interrupt is handed on, once, and its clean-up waited for, however impatient
+    somebody is: its result is what is told.
     """
-    facts = {name: getattr(request, name) for name in Order.model_fields if name != "lock_wait_s"}
-    order = Order(**facts, lock_wait_s=settings.lock_wait_s)
-    argv, env = process.own_program(MODULE, order.model_dump_json())
-    env |= {name: value for name, value in os.environ.items() if name.startswith(_OURS)}
-    env["WARMCI_MAX_TESTS"] = str(settings.max_tests)
-    child = process.start(argv, env=env, talks=True)
-    if child.stdout is None:
-        raise AssertionError("started with a pipe")
+    child: _Child | None = None
+    interrupt: InterruptedRunError | None = None
     try:
-        said = child.stdout.read()
-    except InterruptedRunError:
-        process.interrupt(child)
-        said = child.stdout.read()
+        with interrupts.shielded():
+            child = _Child(settings, request)
+        child.heard.wait()
+    except InterruptedRunError as error:
+        if child is None:
+            raise
+        interrupt = error
+        with suppress(InterruptedRunError), interrupts.shielded():
+            child.interrupt()
     try:
-        return RunResult.model_validate_json(said)
+        return RunResult.model_validate_json(child.said)
     except ValidationError:
-        code = process.wait(child, timeout_s=_STOP_GRACE_S)
+        code = process.wait(child.process, timeout_s=_STOP_GRACE_S)
+        if interrupt is not None and code == -signal.SIGTERM:
+            # Before it listened to signals, and so before it had made anything.
+            return record.refused(settings.state_dir, console, request, interrupt)
         raise InfraError(
             f"the run ended without a result ({code})", hint="warmci recover; then start it again"
         ) from None
+
+
+class _Child:
+    """The other process, and a thread that takes in what it says: an interrupt of ours loses nothing of it."""
+
+    def __init__(self, settings: Settings, request: Request) -> None:
+        facts = {name: getattr(request, name) for name in Order.model_fields if name != "lock_wait_s"}
+        order = Order(**facts, lock_wait_s=settings.lock_wait_s)
+        argv, env = process.own_program(MODULE, order.model_dump_json())
+        env |= {name: value for name, value in os.environ.items() if name.startswith(_OURS)}
+        env["WARMCI_MAX_TESTS"] = str(settings.max_tests)
+        self.process = process.start(argv, env=env, talks=True)
+        self.said = ""
+        self.heard = threading.Event()
+        """Waited for instead of the thread: a join that a signal interrupts may take a living thread for ended."""
+        threading.Thread(target=self._listen, name="result", daemon=True).start()
+
+    def _listen(self) -> None:
+        if self.process.stdout is None:
+            raise AssertionError("started with a pipe")
+        with self.process.stdout as pipe:
+            self.said = pipe.read()
+        self.heard.set()
+
+    def interrupt(self) -> None:
+        """Unless it has told its result already; returns when it has."""
+        if not self.heard.is_set():
+            process.interrupt(self.process)
+        self.heard.wait()
 
 
 def run_here(settings: Settings, console: Console, order: Order) -> RunResult:
@@ -84,6 +120,7 @@ def run_here(settings: Settings, console: Console, order: Order) -> RunResult:
         console.move_to(settings.runs_dir / result.run / _LOG)
 
     result = run_recipe(settings, console, order.request(), told=let_go)
+    interrupts.end()
     if not Output.printed:
         print_data(result.model_dump_json())
     return result

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from warmci.base import bug, docker_cli, names
 from warmci.base.cause_of import find_cause
 from warmci.base.errors import InfraError, InterruptedRunError, WarmciError
-from warmci.base.interrupts import shielded
+from warmci.base.interrupts import once, shielded
 from warmci.base.journal import Journal
 from warmci.base.locks import Holder, show_phase, slot
 from warmci.base.models import EXIT_CODES, Ingress, Mode, RunResult, Verdict
@@ -284,8 +284,10 @@ def run_recipe(
     run = Run(settings, console, request)
     if told is not None:
         run.keeping.told = told
-    result = run.execute()
-    metrics.write(settings, lambda text: console.say(text, style="yellow"))
-    if run.dir.is_dir():  # else the state directory takes nothing of ours
-        site.rebuild(settings, lambda text: console.say(text, style="yellow"))
+    with once():
+        result = run.execute()
+        with suppress(InterruptedRunError):  # as above; the next run writes both again
+            metrics.write(settings, lambda text: console.say(text, style="yellow"))
+            if run.dir.is_dir():  # else the state directory takes nothing of ours
+                site.rebuild(settings, lambda text: console.say(text, style="yellow"))
     return result

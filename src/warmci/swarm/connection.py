@@ -11,7 +11,7 @@ import docker
 import requests
 from docker.errors import APIError, DockerException, NotFound
 
-from warmci.base.errors import InfraError
+from warmci.base.errors import InfraError, InterruptedRunError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +31,8 @@ class Connection:
                 base_url=docker_host, timeout=int(timeout_s), version="auto", max_pool_size=PARALLEL * 2
             )
         except (DockerException, requests.RequestException) as error:
+            if isinstance(error.__cause__, InterruptedRunError):
+                raise error.__cause__ from None  # the SDK takes whatever is raised meanwhile for the engine's fault
             raise self._silent() from error
         self._api: Any = self._client.api  # the low-level half of the SDK is only partly typed
         if docker_host.startswith("unix://"):
