@@ -215,10 +215,7 @@ def _roll_back(context: Context, app: App, canonical: Canonical) -> None:
         except (WarmciError, OSError) as error:
             failure = error
         with context.recorder.stage("roll back") as stage:
-            if context.attached_ns:
-                found = outline.touched(context.settings.state_dir, canonical, context.attached_ns)
-            else:
-                found = context.store.damage(canonical, read_data=False)
+            found = context.store.damage(canonical, read_data=False, since_ns=context.attached_ns)
             wrong = "; ".join(found[:3])
             if wrong:
                 reason = f"the roll-back of {context.run_id} left the snapshot changed: {wrong}"

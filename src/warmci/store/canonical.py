@@ -96,13 +96,16 @@ class CanonicalStore:
         """Keep what the last run of this mode said; nothing to do where there is no canonical."""
         self._update(recipe, {"last_quick" if mode is Mode.QUICK else "last_cold": text})
 
-    def damage(self, canonical: Canonical, *, read_data: bool | None = None) -> list[str]:
+    def damage(self, canonical: Canonical, *, read_data: bool | None = None, since_ns: int = 0) -> list[str]:
         """What is wrong with the canonical's snapshot, one line each.
 
-        None looks at its manifest alone, False at sizes and times as well, True at every byte. Raises InfraError for
-        what may pass and says nothing about the data: no descriptors left, no permission.
+        None looks at its manifest alone, False at sizes and times as well, True at every byte; since_ns, instead, at
+        what was changed since then (outline.touched). Raises InfraError for what may pass and says nothing about the
+        data: no descriptors left, no permission.
         """
         try:
+            if since_ns:
+                return outline.touched(self.dir, canonical, since_ns)
             if read_data is None:
                 outline.outline(self.dir, canonical)
                 return []
