@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from pydantic import SecretStr
@@ -76,3 +78,38 @@ def test_a_live_traefik_that_cannot_be_reconciled_is_a_trouble(
     save_ingress(night._settings, IngressRecord.model_validate(facts))
     night._part("ingress", night._ingress)
     assert list(night._sweep.troubles) == ["ingress: it does not serve"]
+
+
+class Others:
+    """A shard to which a dead node's recipe falls after an hour and whose other nodes never end."""
+
+    node = SimpleNamespace(id="n", name="n")
+
+    def __init__(self, now: list[float]) -> None:
+        self.now, self.left = now, ["late"]
+
+    def fallen(self, _sweep: str) -> list[str]:
+        return [self.left.pop()] if self.left and self.now[0] > 4600 else []
+
+    def others_at_work(self) -> list[str]:
+        return ["worker-2"]
+
+
+def test_what_falls_to_a_node_has_no_budget_of_its_own(
+    night: sweep._Sweep, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Waiting for the others and what they leave end when the sweep's time is over; a log hears once a minute."""
+    now, ends = [1000.0], list[float]()
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    monkeypatch.setattr(sweep, "planned", lambda *_: ())
+    monkeypatch.setattr(sweep, "run_all", lambda *arguments: ends.append(arguments[-1]))
+    settings = night._settings.model_copy(update={"sweep_budget_s": 7200.0})
+    shared = sweep._Sweep(settings, Console(), "0123456789ab", night._sweep, cast("Any", Others(now)))
+    now[0] += 600  # the disk, recovery, Keycloak
+    shared._run_all()
+    shared._take_over()
+    assert ends == [8200.0, 8200.0]
+    assert 8200 <= now[0] < 8210
+    said = [line for line in capsys.readouterr().err.splitlines() if "still at work" in line]
+    assert 100 <= len(said) <= 111

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import wait
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -58,12 +61,19 @@ def ended(verdict: Verdict, **more: Any) -> Completed:
     return Completed(found.exit_code, found.model_dump_json(), "talk")
 
 
-def swept(settings: Settings, children: FakeChildren) -> dict[str, SweepItem]:
+def swept(
+    settings: Settings, children: FakeChildren, console: Console | None = None, told: list[SweepItem] | None = None
+) -> dict[str, SweepItem]:
     items = [SweepItem(recipe=recipe, reason="r") for recipe in settings.recipes]
     last = {item.recipe: item for item in items}
-    run_all(
-        settings, Console(quiet=True), "20261124T030000Z-abcdef", items, children, lambda i: last.update({i.recipe: i})
-    )
+
+    def update(item: SweepItem) -> None:
+        last[item.recipe] = item
+        if told is not None:
+            told.append(item)
+
+    console, end = console or Console(quiet=True), time.monotonic() + settings.sweep_budget_s
+    run_all(settings, console, "20261124T030000Z-abcdef", items, children, update, end)
     return last
 
 
@@ -118,6 +128,68 @@ def test_what_the_budget_does_not_reach_is_postponed(settings: Settings, monkeyp
     monkeypatch.setattr(children, "call", slow)
     last = swept(one, children)
     assert [(item.state, item.verdict) for item in last.values()] == [("done", Verdict.PASS), ("postponed", None)]
+
+
+def test_who_is_tried_again_is_planned_until_then(settings: Settings) -> None:
+    """What is told done is done for the other nodes of a night, and for a sweep that goes on after a stop."""
+    one, told = settings.model_copy(update={"max_tests": 1}), list[SweepItem]()
+    swept(
+        one,
+        FakeChildren(one, {"a": [ended(Verdict.BUSY), ended(Verdict.PASS)], "b": [ended(Verdict.PASS)]}),
+        None,
+        told,
+    )
+    states = [(item.recipe, item.state) for item in told]
+    assert states == [
+        ("a", "running"), ("a", "planned"), ("b", "running"), ("b", "done"), ("a", "running"), ("a", "done")
+    ]  # fmt: skip
+
+
+def test_who_was_tried_keeps_what_that_said_when_the_budget_is_over(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = settings.model_copy(update={"max_tests": 1, "sweep_budget_s": 100.0})
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    children = FakeChildren(one, {"a": [ended(Verdict.BUSY, summary="taken")], "b": [ended(Verdict.PASS)]})
+    real = children.call
+
+    def slow(title: str, module: str, *arguments: str) -> Completed:
+        now[0] += 60
+        return real(title, module, *arguments)
+
+    monkeypatch.setattr(children, "call", slow)
+    last = swept(one, children)
+    assert (last["a"].state, last["a"].verdict, last["a"].summary) == ("done", Verdict.BUSY, "taken")
+    assert last["b"].state == "done"
+
+
+def test_a_log_hears_once_a_minute(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A night of four hours is 240 lines, not 2,880."""
+    now, over = [1000.0], threading.Event()
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def look(under_way: Any, timeout: float, return_when: str) -> Any:
+        now[0] += timeout
+        if now[0] < 1150:
+            return SimpleNamespace(done=set())
+        over.set()
+        return wait(under_way, return_when=return_when)
+
+    monkeypatch.setattr(runs, "wait", look)
+    children = FakeChildren(settings, {"a": [ended(Verdict.PASS)], "b": [ended(Verdict.PASS)]})
+    real = children.call
+
+    def slow(title: str, module: str, *arguments: str) -> Completed:
+        assert over.wait(30)
+        return real(title, module, *arguments)
+
+    monkeypatch.setattr(children, "call", slow)
+    swept(settings, children, Console())
+    said = [line for line in capsys.readouterr().err.splitlines() if line.strip().startswith("sweep: ")]
+    assert len(said) == 3, said
 
 
 def test_a_full_disk_loses_the_log_and_not_the_verdict(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

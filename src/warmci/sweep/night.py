@@ -22,7 +22,7 @@ from warmci.store.canonical import CanonicalStore
 from warmci.swarm.engine import Engine
 from warmci.sweep.beginning import begin, planned
 from warmci.sweep.children import Children
-from warmci.sweep.runs import call, run_all, say_end
+from warmci.sweep.runs import TOLD_S, call, run_all, say_end
 from warmci.sweep.shard import Shard
 from warmci.sweep.verdict import judge
 
@@ -58,6 +58,8 @@ class _Sweep:
         self._settings, self._console, self._instance = settings, console, instance
         self._sweep, self._shard = sweep, shard
         self._children = Children(settings)
+        self._end = time.monotonic() + settings.sweep_budget_s
+        """From then on no recipe is started, be it this node's own or one that fell to it."""
 
     def resume(self) -> None:
         """What is done stays done; what is no longer enrolled is left out."""
@@ -93,22 +95,21 @@ class _Sweep:
 
     def _run_all(self) -> None:
         left = [item for item in self._sweep.items if item.state == "planned"]
-        run_all(self._settings, self._console, self._sweep.id, left, self._children, self._note)
+        run_all(self._settings, self._console, self._sweep.id, left, self._children, self._note, self._end)
 
     def _take_over(self) -> None:
         """Recipes of nodes that die while others of the swarm are still at their share; not beyond the budget."""
         if self._shard is None:
             return
-        end = self._sweep.started + timedelta(seconds=self._settings.sweep_budget_s)
         with self._console.working("other nodes' sweeps"):
-            while datetime.now(UTC) < end:
+            while time.monotonic() < self._end:
                 if fallen := self._shard.fallen(self._sweep.id):
                     self._console.say(f"fallen to this node: {', '.join(fallen)}")
                     known = [item for item in self._sweep.items if item.recipe not in fallen]
                     self._update(items=(*known, *planned(self._settings, fallen)))
                     self._run_all()
                 elif at_work := self._shard.others_at_work():
-                    self._console.progress(f"still at work: {', '.join(at_work)}")
+                    self._console.progress(f"still at work: {', '.join(at_work)}", gap_s=TOLD_S)
                     time.sleep(_LOOK_S)
                 else:
                     return

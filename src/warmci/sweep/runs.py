@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from warmci.sweep.children import Children
 
 _LOOK_S = 1.0
-_TOLD_S = 60.0
-"""Between two lines of a log that tell how far it is."""
+TOLD_S = 60.0
+"""Between two lines of a log that tell how far a sweep is."""
 _RETRIED = (Verdict.BUSY, Verdict.INFRA)
 _BY_CODE = {code: verdict for verdict, code in EXIT_CODES.items() if code not in (0, 1)}
 """Of a run that left no result. One that passed or failed always does: a bare 1 is a program that did not start."""
@@ -38,13 +38,13 @@ def run_all(
     items: Sequence[SweepItem],
     children: Children,
     update: Callable[[SweepItem], None],
+    end: float,
 ) -> None:
     """Run the items in their order, telling `update` of each step.
 
-    What the time budget does not reach is postponed. A run that was busy or hit broken infrastructure gets a second
-    chance after all others.
+    end: the moment, by time.monotonic(), from which none is started: the rest is postponed. A run that was busy or hit
+    broken infrastructure gets a second chance after all others; until then it is planned, and not told done.
     """
-    end = time.monotonic() + settings.sweep_budget_s
     waiting, under_way, again = list(items), dict[Future[SweepItem], str](), set[str]()
     done = 0
     with ThreadPoolExecutor(settings.max_tests) as pool, console.working("sweep"):
@@ -55,28 +55,30 @@ def run_all(
                     under_way[pool.submit(_one, settings, sweep, item, children)] = item.recipe
                     update(item)
                 if time.monotonic() >= end:
-                    _postpone(waiting, again, update)
+                    _postpone(waiting, update)
                 for future in wait(under_way, timeout=_LOOK_S, return_when=FIRST_COMPLETED).done:
                     item = future.result()
                     del under_way[future]
                     say_end(console, item.recipe, item)
-                    update(item)
                     if item.verdict in _RETRIED and item.recipe not in again:
                         again.add(item.recipe)
+                        item = item.model_copy(update={"state": "planned"})
                         waiting.append(item)
                     else:
                         done += 1
+                    update(item)
                 running = ", ".join(children.titles) or "nothing"
-                console.progress(f"sweep: {done} of {len(items)} recipes, running: {running}", gap_s=_TOLD_S)
+                console.progress(f"sweep: {done} of {len(items)} recipes, running: {running}", gap_s=TOLD_S)
         except BaseException:
             children.stop()  # and the pool waits for their ends
             raise
 
 
-def _postpone(waiting: list[SweepItem], again: set[str], update: Callable[[SweepItem], None]) -> None:
+def _postpone(waiting: list[SweepItem], update: Callable[[SweepItem], None]) -> None:
+    """What was tried once keeps what that said."""
+    over = {"state": "postponed", "summary": "the time budget was over"}
     for item in waiting:
-        if item.recipe not in again:  # what was tried once keeps what that said
-            update(item.model_copy(update={"state": "postponed", "summary": "the time budget was over"}))
+        update(item.model_copy(update=over if item.verdict is None else {"state": "done"}))
     waiting.clear()
 
 
