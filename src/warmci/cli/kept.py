@@ -129,10 +129,11 @@ def clean(run: Run, json: Json = False) -> None:
     loaded, console = load_settings(), Console()
     kept_app.end(loaded, kept_app.find(loaded, run), console.progress)
     home, result = read_result(loaded.runs_dir, run)
-    if json and not result.leftovers and result.verdict is not Verdict.ROLLBACK_FAILED:
-        print_data(as_json({"run": run, "leftovers": []}))
     if result.verdict is Verdict.ROLLBACK_FAILED:
         raise RollbackError(result.summary, hint=result.hint)
-    if result.leftovers or (home / "work").exists():
-        raise InfraError(f"run {run} left something behind: {', '.join(result.leftovers)}", hint="warmci recover")
+    left = [*result.leftovers, *([str(home / "work")] if (home / "work").exists() else [])]
+    if left:
+        raise InfraError(f"run {run} left something behind: {', '.join(left)}", hint="warmci recover")
+    if json:
+        print_data(as_json({"run": run, "leftovers": []}))
     console.say(f"run {run} has cleaned up: nothing is left behind")
