@@ -9,6 +9,7 @@ import pytest
 import typer
 
 from support.trees import canonical_of, save
+from warmci.base.locks import Holder, app_lock
 from warmci.cli import app
 from warmci.store import snapshot
 from warmci.store.canonical import CanonicalStore
@@ -144,3 +145,16 @@ def test_a_copy_to_look_at_needs_no_engine(state: Path, canonical: str, tmp_path
         assert app.main(["snapshot", "restore", "demo", "--to", str(taken)]) == 2
     assert app.main(["snapshot", "restore", "demo", "--to", str(tmp_path / "x"), "--dry-run"]) == 2
     assert "canary" not in capsys.readouterr().err
+
+
+def test_a_verify_that_waits_to_mark_says_for_whom(
+    state: Path, canonical: str, capsys: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WARMCI_LOCK_WAIT_S", "0.3")
+    home = snapshot.snapshot_dir(state, "demo", canonical)
+    with app_lock(state, "demo", Holder.here("run-a", "demo", "run quick"), wait_s=0):
+        assert app.main(["snapshot", "verify", "demo"]) == 0, "what is as saved is nothing to wait for"
+        assert "waiting" not in capsys.readouterr().err
+        next(path for path in (home / "volumes").rglob("*") if path.is_file()).unlink()
+        assert app.main(["snapshot", "verify", "demo"]) == 75
+    assert "waiting for run run-a of demo (run quick" in capsys.readouterr().err

@@ -119,6 +119,8 @@ def test_save_change_restore(own: Bench, tmp_path: Path) -> None:
         assert unasked.code == 2, unasked.stderr
         restored = bench.call("warmci", "snapshot", "restore", RECIPE, "--yes")
         assert restored.code == 0, restored.stderr
+        assert "quick runs of custom-html are refused while these volumes are there" in restored.stderr
+        assert f"docker volume rm {app.stack}_content" in restored.stderr
         app.deploy()
         assert app.served() == "first"
         assert app.run("stat -c '%u:%g %a' /data/page; ls /data") == "33:33 640\npage"

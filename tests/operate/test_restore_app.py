@@ -66,8 +66,20 @@ def test_the_canonicals_own_stack_gets_its_data(place: Place) -> None:
     assert plan.notes[0] == f"volume {STACK}_extra is not in the snapshot and stays as it is"
     assert "db_password" in plan.notes[1]
     assert "canary" not in plan.model_dump_json()
+    remedy = f"docker volume rm {STACK}_db {STACK}_files"
+    assert plan.notes[2] == (
+        f"quick runs of demo are refused while these volumes are there; once they are not needed: {remedy}"
+    )
     assert [(path / "content").read_text() for path in (db, files)] == ["data", "data"]
     assert (extra / "kept").exists()
+
+
+def test_a_stack_of_its_own_is_in_no_runs_way(place: Place) -> None:
+    for name in ("db", "files"):
+        place.engine.volume("elsewhere", name)
+    plan = place.restore(stack="elsewhere")
+    assert plan is not None
+    assert not any("quick" in note for note in plan.notes)
 
 
 def test_a_recipe_that_names_its_volumes_itself_gets_them_back(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,6 +131,10 @@ def _plan(
         keys = ", ".join(sorted(canonical.secrets))
         where = settings.state_dir / canonical.recipe / "canonical.json"
         notes.append(f"the data goes with the secrets {keys}, which stand in {where}")
+    if stack == names.stack_name(canonical.domain):
+        # Their runs make volumes of these very names, and never run over somebody's own.
+        remedy = f"once they are not needed: docker volume rm {' '.join(sorted(wanted))}"
+        notes.append(f"quick runs of {canonical.recipe} are refused while these volumes are there; {remedy}")
     return RestorePlan(
         recipe=canonical.recipe,
         snapshot=canonical.snapshot,
