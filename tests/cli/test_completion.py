@@ -60,7 +60,8 @@ def test_bash_completes_recipes(tmp_path: Path) -> None:
 def test_nothing_is_made_and_nothing_said_where_there_is_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("WARMCI_STATE_DIR", str(tmp_path / "none"))
+    for name in ("STATE_DIR", "RECIPES_DIR"):
+        monkeypatch.setenv(f"WARMCI_{name}", str(tmp_path / "none"))
     assert recipe_names("") == []
     assert not (tmp_path / "none").exists()
     monkeypatch.setenv("WARMCI_MAX_TESTS", "many")

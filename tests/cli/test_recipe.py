@@ -50,6 +50,32 @@ def test_a_look_at_a_directory_sees_what_is_not_committed(here: Path, capsys: py
     assert "guestbook cannot be green: 1 of" in said.err
 
 
+def test_a_look_is_under_the_ingress_and_the_scheme_that_runs_would_take(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert app.main(["recipe", "init", "guestbook"]) == 0
+    compose = here / "guestbook" / "compose.yml"
+    compose.write_text(compose.read_text().replace("content:/srv/content", "{type: volume, target: '/${ORIGIN}'}"))
+    (here / "operator" / "guestbook" / "recipe.toml").write_text('env = {ORIGIN = "{url}"}\n')
+
+    def said(**env: str) -> list[str]:
+        capsys.readouterr()
+        for name, value in env.items():
+            monkeypatch.setenv(f"WARMCI_{name}", value)
+        assert app.main(["recipe", "check", "./guestbook", "--json"]) == 0
+        return [finding["says"] for finding in json.loads(capsys.readouterr().out)["findings"]]
+
+    direct = "ingress direct: app:8080 behind port 20000"
+    usual = said()
+    assert any("/https://warm-guestbook.warmci.localhost:20000 is an anonymous volume" in text for text in usual)
+    assert direct in usual
+    plain = said(BASE_DOMAIN="ci")
+    assert any("/http://warm-guestbook.ci:20000 is an anonymous volume" in text for text in plain), "no certificate"
+    traefik = said(INGRESS="traefik", BASE_DOMAIN="ci.example.org")
+    assert any("/https://warm-guestbook.ci.example.org is an anonymous volume" in text for text in traefik)
+    assert direct not in traefik
+
+
 def test_the_list_has_every_recipe_that_is_known(
     here: Path, canonical: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

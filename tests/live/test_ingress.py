@@ -116,6 +116,19 @@ def test_who_publishes_another_port_and_our_own_live_one_are_no_others() -> None
     assert [found.name for found in find_others(engine, "you")] == ["b"]  # type: ignore[arg-type]
 
 
+def test_what_is_foreseen_without_an_engine(settings: Settings) -> None:
+    def foreseen(**update: object) -> tuple[Ingress, str]:
+        chosen = ingress.foreseen(settings.model_copy(update=update))
+        return chosen.kind, chosen.scheme("https")
+
+    assert foreseen() == (Ingress.DIRECT, "https")
+    assert foreseen(base_domain="ci") == (Ingress.DIRECT, "http"), "no certificate can be made"
+    assert foreseen(ingress="traefik", base_domain="ci") == (Ingress.TRAEFIK, "https")
+    ingress_json.save_ingress(settings, RECORD)
+    assert foreseen() == (Ingress.TRAEFIK, "https")
+    assert foreseen(ingress="direct") == (Ingress.DIRECT, "https")
+
+
 def test_auto_takes_the_hosts_own_where_its_certificate_is_trusted(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.begun import Begun
+from warmci.base.models import Ingress
 from warmci.recipe.changes import Change, changes, frozen_configs
 from warmci.recipe.config import load_config
-from warmci.recipe.reading import read_commit
+from warmci.recipe.reading import placed, read_commit
 from warmci.recipe.repository import clone
 
 if TYPE_CHECKING:
@@ -29,8 +30,9 @@ def pair(demo: Begun) -> tuple[Rendered, Rendered]:
     repository = clone(demo.settings, "demo", work, str(demo.path))
     config = load_config(demo.settings.recipes_dir, "demo")
     first = repository.resolve("0.1.0+1.35.0")
-    base = read_commit(demo.settings, config, repository, first).rendered
-    head = read_commit(demo.settings, config, repository, repository.resolve("main"), first).rendered
+    placement = placed(demo.settings, "demo", Ingress.DIRECT, "https")
+    base = read_commit(demo.settings, config, repository, placement, first).rendered
+    head = read_commit(demo.settings, config, repository, placement, repository.resolve("main"), first).rendered
     assert base is not None
     assert head is not None
     return base, head

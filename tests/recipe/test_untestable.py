@@ -86,11 +86,27 @@ def test_tags(demo: Begun) -> None:
     assert any("no release x.y.z+upstream" in found for found in demo.said())
 
 
-def test_a_release_that_cannot_be_read_is_no_base(demo: Begun) -> None:
-    demo.change("services:", "services: [")
+BROKEN_BASES = [
+    ("services:", "services: [", "error release 0.2.0+1.35.0: "),
+    ("    init: true", "    privileged: true", "error release 0.2.0+1.35.0: refused: services.app.privileged"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "said"), BROKEN_BASES)
+def test_a_release_that_no_upgrade_can_start_from_is_an_error(demo: Begun, old: str, new: str, said: str) -> None:
+    demo.change(old, new)
     demo.git("tag", "--annotate", "--message=x", "0.2.0+1.35.0")
-    demo.change("services: [", "services:")
-    assert [found for found in demo.said() if found.startswith("warning release 0.2.0+1.35.0")] != []
+    demo.change(new, old)
+    found = [found for found in demo.said() if found.startswith("error")]
+    assert len(found) == 1, found
+    assert found[0].startswith(said)
+
+
+def test_what_an_upgrade_would_meet_is_told(demo: Begun) -> None:
+    demo.change("at {{", "on {{", file="index.html.tmpl")
+    (said,) = [found for found in demo.said() if found.startswith("error")]
+    assert said.startswith("error upgrade from 0.1.0+1.35.0: ")
+    assert "other content under the name" in said
 
 
 def test_a_secret_that_nobody_gives(demo: Begun) -> None:
@@ -99,7 +115,7 @@ def test_a_secret_that_nobody_gives(demo: Begun) -> None:
     demo.change("    init: true\n", "    init: true\n    secrets: [token]\n")
     demo.change("TYPE=demo\n", "TYPE=demo\nSECRET_TOKEN_VERSION=v1 # generate=false\n", file=".env.sample")
     assert [found for found in demo.said() if "secret token" in found] == [
-        "error secret token: the recipe says generate=false, and nobody gives it"
+        "error compose.yml: secret token: the recipe says generate=false, and nobody gives it"
     ]
     (demo.operator / "recipe.toml").write_text('[secrets]\ntoken = "any"\n')
     assert demo.said() == []

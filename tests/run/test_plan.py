@@ -79,6 +79,16 @@ def test_quick_starts_from_the_canonical(demo: Begun, capsys: pytest.CaptureFixt
     assert planned(demo, capsys, 0).promotion.startswith("advance from ")
 
 
+def test_the_scheme_is_the_one_that_a_run_would_take(
+    demo: Begun, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_canonical(demo, demo.git("rev-parse", "HEAD"))
+    demo.change("busybox:1.35.0", "busybox:1.36.0")
+    assert planned(demo, capsys, 0, "--quick").runs == "quick"
+    monkeypatch.setenv("WARMCI_BASE_DOMAIN", "ci")  # one label: no certificate can be made
+    assert "runs now speak http" in planned(demo, capsys, 0, "--quick").because
+
+
 def test_all_that_is_refused_is_told_with_its_word(demo: Begun, capsys: pytest.CaptureFixture[str]) -> None:
     demo.change("    init: true", "    privileged: true\n    cap_add: [NET_ADMIN]")
     demo.change("content:/srv/content", "/etc:/srv/content")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from support.upstream import Upstream
+from warmci.base.models import Ingress
 from warmci.base.settings import Settings
 from warmci.recipe.config import load_config
 from warmci.recipe.repository import clone
@@ -34,7 +35,7 @@ class Begun(Upstream):
         work.mkdir(parents=True)
         repository = clone(self.settings, "demo", work, str(self.path))
         config = load_config(self.settings.recipes_dir, "demo")
-        return examine(self.settings, config, repository, repository.resolve("main"))
+        return examine(self.settings, config, repository, repository.resolve("main"), Ingress.DIRECT, config.scheme)
 
     def said(self) -> list[str]:
         return [f"{found.level} {found.what}: {found.says}" for found in self.findings() if found.level != "note"]

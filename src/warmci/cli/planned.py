@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 def tell_plan(settings: Settings, console: Console, request: Request, *, as_json: bool) -> int:
     """Print what a run would do; the exit code is the one that it would end with, as far as that is known."""
-    from warmci.recipe.trust_gate import allow_line  # noqa: PLC0415  (--help stays quick)
-    from warmci.run.plan import plan  # noqa: PLC0415
+    from warmci.run.plan import plan  # noqa: PLC0415  (--help stays quick)
 
     made = plan(settings, request, lambda text: console.say(text, style="yellow"))
     if as_json:
@@ -25,8 +24,6 @@ def tell_plan(settings: Settings, console: Console, request: Request, *, as_json
         _show(console, made)
     for obstacle in made.obstacles:
         console.error(f"{obstacle.of}: {obstacle.says}", obstacle.hint)
-        if obstacle.allow:
-            console.say(allow_line([obstacle.allow]))
     style = "bold red" if made.obstacles else "bold green"
     ahead = f"stands in its way: {len(made.obstacles)}" if made.obstacles else "nothing stands in its way"
     console.say(f"{made.runs} {made.recipe} {made.head_version}: {ahead} (exit code {made.exit_code})", style)

@@ -33,6 +33,7 @@ def check(recipe: Named, json: Json = False) -> None:
 
     Exit code 1 where a run cannot be green.
     """
+    from warmci.live.ingress import foreseen  # noqa: PLC0415
     from warmci.recipe.config import load_config  # noqa: PLC0415
     from warmci.recipe.named import read_named  # noqa: PLC0415
     from warmci.recipe.repository import clone  # noqa: PLC0415
@@ -46,7 +47,8 @@ def check(recipe: Named, json: Json = False) -> None:
         head = committed = repository.resolve(repository.usual_ref())
         if named.is_local and not is_bare(Path(named.source)):
             head = commit_as_it_is(repository.path, Path(named.source), head)
-        found = examine(settings, config, repository, head)
+        chosen = foreseen(settings)
+        found = examine(settings, config, repository, head, chosen.kind, chosen.scheme(config.scheme))
         version = repository.version_of(head) if head == committed else "with what is not committed"
     if json:
         facts = {"recipe": named.recipe, "source": repository.source, "version": version}

@@ -100,13 +100,23 @@ def choose(settings: Settings, engine: Engine, instance: str) -> Chosen:
     return _direct(settings, engine, f"direct, because: {because}")
 
 
+def foreseen(settings: Settings) -> Chosen:
+    """What `choose` comes to as far as no engine is asked; somebody else's Traefik is seen by the run alone."""
+    if settings.ingress == "traefik" or (settings.ingress == "auto" and load_ingress(settings) is not None):
+        return Chosen(Ingress.TRAEFIK, "traefik, as the settings or the record of the live one say")
+    return Chosen(Ingress.DIRECT, "direct, as far as no engine is asked", plain=_no_certificate(settings))
+
+
 def _direct(settings: Settings, engine: Engine, said: str) -> Chosen:
-    plain = ""
-    if not direct.is_possible(engine):
-        plain = "the engine's tasks cannot be reached from here"
-    elif "." not in settings.base_domain and settings.tls_certificate is None:
-        plain = f"no certificate can be made for names under {settings.base_domain}: it has one label only"
+    reached = direct.is_possible(engine)
+    plain = _no_certificate(settings) if reached else "the engine's tasks cannot be reached from here"
     return Chosen(Ingress.DIRECT, said, is_public=trust.is_public(settings), plain=plain)
+
+
+def _no_certificate(settings: Settings) -> str:
+    if "." in settings.base_domain or settings.tls_certificate is not None:
+        return ""
+    return f"no certificate can be made for names under {settings.base_domain}: it has one label only"
 
 
 def _hosts_own(settings: Settings, found: Publisher) -> Chosen:

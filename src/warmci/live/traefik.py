@@ -126,9 +126,8 @@ class TraefikStack:
 
     def _rendered(self, repository: Repository, commit: str) -> Rendered:
         config, placement = load_config(self.settings.recipes_dir, RECIPE), self._placement()
-        facts = {"url": placement.url, "domain": placement.domain, "port": "443"}
         tree = repository.checkout(commit)
-        env = read_env(tree, placement, filled(config.env, facts))
+        env = read_env(tree, placement, filled(config.env, placement.facts))
         _switch_on(env, tree)
         rendered = render(
             tree, commit, env, placement, (*config.allow, *_ALLOWED), docker_cli.find(self.settings.docker_cli)

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from warmci.base import docker_cli, names
+from warmci.base import names
 from warmci.base.errors import UsageError
 from warmci.base.models import Canonical, Ingress, Lineage
 from warmci.live.host_traefik import HTTPS
-from warmci.recipe.config import APP_PLACEHOLDERS, SSO_PLACEHOLDERS, filled, load_config
-from warmci.recipe.render import Placement, kept_env, render
+from warmci.recipe.config import load_config
+from warmci.recipe.reading import rendered_at
+from warmci.recipe.render import Placement
 from warmci.recipe.repository import clone
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from warmci.live.ingress import Chosen
     from warmci.recipe.config import RecipeConfig
     from warmci.recipe.render import Rendered
-    from warmci.recipe.repository import Repository
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def describe(
     env_commit = (before.env_commit or before.commit) if before and not request.ref else commit
     placement = Placement(request.recipe, domain, port, run, instance, dnsrr=False, ingress=ingress)
     config = load_config(settings.recipes_dir, request.recipe)
-    rendered = _rendered(settings, repository, config, placement, env_commit, commit)
+    rendered = rendered_at(settings, config, repository, placement, commit, env_commit)
     now = datetime.now(UTC)
     here = (Lineage(version=rendered.version, commit=commit, run=run, at=now),)
     entry = Canonical(
@@ -105,28 +105,13 @@ def engine_names(settings: Settings, canonical: Canonical, stack: str, run: str,
     config = load_config(settings.recipes_dir, canonical.recipe)
     repository = clone(settings, canonical.recipe, work)
     env_commit = canonical.env_commit or canonical.commit
-    return at_stack(_rendered(settings, repository, config, placement, env_commit, canonical.commit), placement, stack)
+    rendered = rendered_at(settings, config, repository, placement, canonical.commit, env_commit)
+    return at_stack(rendered, placement, stack)
 
 
 def at_stack(rendered: Rendered, placement: Placement, stack: str) -> dict[str, str]:
     """The volumes' names in the engine, for a stack that may be called otherwise than its domain says."""
     return {name: stack + own.removeprefix(placement.stack) for name, own in rendered.volumes.items()}
-
-
-def _rendered(
-    settings: Settings, repository: Repository, config: RecipeConfig, placement: Placement, env_commit: str, commit: str
-) -> Rendered:
-    trees = repository.checkout(env_commit), repository.checkout(commit)
-    env = kept_env(*trees, placement, _overrides(config, placement))
-    cli = docker_cli.find(settings.docker_cli)
-    return render(trees[1], commit, env, placement, config.allow, cli, config.ask(placement.domain))
-
-
-def _overrides(config: RecipeConfig, placement: Placement) -> dict[str, str]:
-    """The recipe's variables as recipe.toml sets them; the realm's are any, there is none."""
-    facts = {"url": placement.url, "domain": placement.domain, "port": str(placement.port)}
-    realm = dict.fromkeys(SSO_PLACEHOLDERS - APP_PLACEHOLDERS, "none")
-    return {**filled(config.env, facts), **filled(config.sso.env if config.sso else {}, {**realm, **facts})}
 
 
 def _secrets(

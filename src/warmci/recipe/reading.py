@@ -14,6 +14,8 @@ from warmci.recipe.render import Placement, kept_env, render
 from warmci.recipe.secret import generated
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from warmci.base.settings import Settings
     from warmci.recipe.config import RecipeConfig
     from warmci.recipe.render import Rendered
@@ -37,40 +39,65 @@ class Reading:
     """Each word for recipe.toml's `allow` that the trust gate asks for, with the reasons."""
 
 
-def placed(settings: Settings, recipe: str, kind: Ingress) -> Placement:
+class _NotYet(dict[str, str]):
+    def __missing__(self, _: str) -> str:
+        return NOT_YET
+
+
+def placed(settings: Settings, recipe: str, kind: Ingress, scheme: str) -> Placement:
     """Where the app would run, as far as that can be told without an engine."""
-    domain = names.canonical_domain(recipe, settings.base_domain)
-    return Placement(recipe, domain, settings.port_first, NOT_YET, NOT_YET, dnsrr=False, ingress=kind, fronted=True)
+    domain, port = names.canonical_domain(recipe, settings.base_domain), settings.port_first
+    secure = kind is Ingress.DIRECT and scheme == "https"
+    of_run = (NOT_YET, NOT_YET)
+    return Placement(recipe, domain, port, *of_run, dnsrr=False, ingress=kind, fronted=True, secure=secure)
+
+
+def overrides(config: RecipeConfig, placement: Placement, realm: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The recipe's variables as recipe.toml sets them; those of the run's realm have any value until there is one."""
+    if realm is None:
+        realm = filled(config.sso.env if config.sso else {}, _NotYet(placement.facts))
+    return {**filled(config.env, placement.facts), **realm}
+
+
+def rendered_at(
+    settings: Settings,
+    config: RecipeConfig,
+    repository: Repository,
+    placement: Placement,
+    commit: str,
+    env_commit: str = "",
+    *,
+    realm: Mapping[str, str] | None = None,
+    allow: Iterable[str] = (),
+) -> Rendered:
+    """A commit's document as it is deployed, with the .env that env_commit made (its own where none is named).
+
+    Raises RecipeFailedError, RefusedError for what is in neither recipe.toml's `allow` nor this one, UsageError;
+    InfraError without a Docker CLI.
+    """
+    cli = docker_cli.find(settings.docker_cli)
+    tree, old = repository.checkout(commit), repository.checkout(env_commit or commit)
+    env = kept_env(old, tree, placement, overrides(config, placement, realm))
+    return render(tree, commit, env, placement, (*config.allow, *allow), cli, config.ask(placement.domain))
 
 
 def read_commit(
     settings: Settings,
     config: RecipeConfig,
     repository: Repository,
+    placement: Placement,
     commit: str,
     env_commit: str = "",
-    kind: Ingress = Ingress.DIRECT,
 ) -> Reading:
-    """Read commit with the .env of env_commit (its own where none is named).
-
-    What is refused is looked into all the same: the words are all told at once. Raises InfraError without a Docker CLI.
-    """
-    secure = kind is Ingress.DIRECT and config.scheme == "https"
-    placement = replace(placed(settings, repository.recipe, kind), secure=secure)
-    cli = docker_cli.find(settings.docker_cli)
-    facts = {"url": placement.url, "domain": placement.domain, "port": str(placement.port)}
-    overrides = filled(config.env, facts)
-    if config.sso:
-        overrides |= dict.fromkeys(config.sso.env, NOT_YET)
+    """Read commit as rendered_at does. What is refused is looked into all the same: the words are all told at once."""
+    asked = (settings, config, repository, placement, commit, env_commit)
     refused: dict[str, list[str]] = {}
     try:
-        tree, old = repository.checkout(commit), repository.checkout(env_commit or commit)
-        env, ask = kept_env(old, tree, placement, overrides), config.ask(placement.domain)
         try:
-            rendered = render(tree, commit, env, placement, config.allow, cli, ask)
+            rendered = rendered_at(*asked)
         except RefusedError as error:
             refused = error.refused
-            rendered = render(tree, commit, env, placement, (*config.allow, *refused), cli, ask)
+            rendered = rendered_at(*asked, allow=refused)
             untrue = {trust_gate.allowed_text(word) for word in refused}
             rendered = replace(rendered, deviations=tuple(said for said in rendered.deviations if said not in untrue))
     except (RecipeFailedError, UsageError) as error:

@@ -73,6 +73,11 @@ class Placement:
             return f"https://{name}"
         return f"{'https' if self.secure else 'http'}://{name}:{self.port}"
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """What templates in recipe.toml may name."""
+        return {"url": self.url, "domain": self.domain, "port": str(self.port)}
+
     def at_hosts(self, hosts: Mapping[str, str], own_ca: OwnCa | None = None) -> Placement:
         """The same, with names that its containers resolve to these addresses, and a CA that they trust."""
         return replace(self, hosts=hosts, own_ca=own_ca)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
+from warmci.base.errors import RecipeFailedError
 from warmci.base.models import Line, Record
 from warmci.recipe.healthcheck import is_checked
-from warmci.recipe.reading import missing_secrets, read_commit
-from warmci.recipe.trust_gate import allow_line
+from warmci.recipe.pair import Pair
+from warmci.recipe.reading import placed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from warmci.base.models import Ingress
     from warmci.base.settings import Settings
     from warmci.recipe.config import RecipeConfig
-    from warmci.recipe.reading import Reading
     from warmci.recipe.render import Rendered
     from warmci.recipe.repository import Repository
 
@@ -31,23 +33,31 @@ class Finding(Record):
     hint: Line = ""
 
 
-def examine(settings: Settings, config: RecipeConfig, repository: Repository, head: str) -> list[Finding]:
-    """All that can be told of a commit, errors first. Raises InfraError without a Docker CLI."""
-    found = list(_of_releases(repository, head))
-    now = read_commit(settings, config, repository, head)
-    found += _of_reading(now, "compose.yml")
-    if now.rendered is not None:
-        found += _of_document(now.rendered, config)
-        found += _of_version(now.rendered, repository, head)
-    if not (repository.checkout(head) / ".env.sample").exists():
-        found.append(
-            Finding(level="warning", what=".env.sample", says="there is none, so abra cannot make an app of it")
-        )
-    if base := repository.base_for(head):
-        then = read_commit(settings, config, repository, base.commit)
-        found += [item.model_copy(update={"level": "warning"}) for item in _of_reading(then, f"release {base.version}")]
+def examine(
+    settings: Settings, config: RecipeConfig, repository: Repository, head: str, kind: Ingress, scheme: str
+) -> list[Finding]:
+    """All that can be told of a commit under that ingress, errors first. Raises InfraError without a Docker CLI."""
+    pair = Pair(settings, config, repository, placed(settings, repository.recipe, kind, scheme), head)
+    release = repository.version_of(pair.base_commit) if pair.base_commit else ""
+    where = {"head": "compose.yml", "base": f"release {release}", "upgrade": f"upgrade from {release}"}
+    found = [
+        Finding(level="error", what=where[obstacle.of], says=obstacle.says, hint=obstacle.hint)
+        for obstacle in pair.obstacles()
+    ]
+    found += _of_releases(repository, head)
+    if (now := pair.head.rendered) is not None:
+        found += _of_document(now)
+        found += _of_version(now, repository, head)
+    found += _of_env_sample(repository, head)
     found += _of_tests(settings, repository.recipe)
     return sorted(found, key=lambda finding: ("error", "warning", "note").index(finding.level))
+
+
+def _of_env_sample(repository: Repository, head: str) -> Iterator[Finding]:
+    with suppress(RecipeFailedError):  # a commit that cannot be checked out is told already
+        if not (repository.checkout(head) / ".env.sample").exists():
+            says = "there is none, so abra cannot make an app of it"
+            yield Finding(level="warning", what=".env.sample", says=says)
 
 
 def _of_releases(repository: Repository, head: str) -> Iterator[Finding]:
@@ -69,15 +79,7 @@ def _of_releases(repository: Repository, head: str) -> Iterator[Finding]:
         )
 
 
-def _of_reading(reading: Reading, what: str) -> Iterator[Finding]:
-    if reading.wrong:
-        yield Finding(level="error", what=what, says=reading.wrong, hint=reading.hint)
-    for word, reasons in reading.refused.items():
-        hint = f"if the operator trusts this: {allow_line([word])} in recipe.toml"
-        yield Finding(level="error", what=what, says=f"refused: {'; '.join(reasons)}", hint=hint)
-
-
-def _of_document(rendered: Rendered, config: RecipeConfig) -> Iterator[Finding]:
+def _of_document(rendered: Rendered) -> Iterator[Finding]:
     for name, service in rendered.document["services"].items():
         yield from _of_service(f"services.{name}", service)
     if rendered.route is None:
@@ -87,9 +89,6 @@ def _of_document(rendered: Rendered, config: RecipeConfig) -> Iterator[Finding]:
             says=f"the app is not asked over HTTP, because {rendered.unrouted}",
             hint='Traefik labels in deploy.labels, or route = "SERVICE:PORT" in recipe.toml',
         )
-    for name in missing_secrets(rendered, config):
-        says = "the recipe says generate=false, and nobody gives it"
-        yield Finding(level="error", what=f"secret {name}", says=says, hint=f"{name} under [secrets] in recipe.toml")
     for said in rendered.deviations:
         yield Finding(level="note", what="as tested", says=said)
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from warmci.base import docker_cli
 from warmci.base.errors import RecipeFailedError, UnverifiedError
-from warmci.recipe.config import filled
-from warmci.recipe.render import kept_env, render
+from warmci.recipe import reading
 from warmci.swarm.pull import MissingImageError, provide
 
 if TYPE_CHECKING:
@@ -23,16 +21,9 @@ _BASES = 5
 
 def rendered_at(context: Context, placement: Placement, env_commit: str, commit: str) -> Rendered:
     """A commit's document with the .env that env_commit made, as it is deployed."""
-    facts = {"url": placement.url, "domain": placement.domain, "port": str(placement.port)}
-    overrides = filled(context.config.env, facts)
-    if context.realm:
-        overrides |= context.realm.env(facts)
-    elif context.config.sso:  # asked before there is a realm: for the names of images any value will do
-        overrides |= dict.fromkeys(context.config.sso.env, "none-yet")
-    trees = context.repository.checkout(env_commit), context.repository.checkout(commit)
-    env, ask = kept_env(*trees, placement, overrides), context.config.ask(placement.domain)
-    cli = docker_cli.find(context.settings.docker_cli)
-    return render(trees[1], commit, env, placement, context.config.allow, cli, ask)
+    realm = context.realm.env(placement.facts) if context.realm else None  # asked before there is one: for images
+    asked = (context.settings, context.config, context.repository, placement, commit, env_commit)
+    return reading.rendered_at(*asked, realm=realm)
 
 
 def provide_cold(context: Context, placement: Placement, bases: Sequence[Release]) -> Release | None:

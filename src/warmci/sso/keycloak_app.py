@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from warmci.base import authority, docker_cli, http
+from warmci.base import authority, http
 from warmci.base.errors import InfraError
-from warmci.recipe.config import filled, load_config
-from warmci.recipe.render import Placement, kept_env, render
+from warmci.recipe.config import load_config
+from warmci.recipe.reading import rendered_at
 from warmci.sso import admin_rest
 from warmci.sso.admin_rest import ADMIN_SECRET
 from warmci.swarm import pull
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import httpx
 
     from warmci.base.settings import Settings
-    from warmci.recipe.render import Rendered
+    from warmci.recipe.render import Placement, Rendered
     from warmci.recipe.repository import Repository
     from warmci.report.console import Console
     from warmci.swarm.engine import Engine
@@ -114,12 +114,8 @@ def provide(
 
 
 def _rendered(settings: Settings, site: Site, repository: Repository, commit: str) -> Rendered:
-    config, placement = load_config(settings.recipes_dir, RECIPE), site.placement
-    facts = {"url": placement.url, "domain": placement.domain, "port": str(placement.port)}
-    tree = repository.checkout(commit)
-    env = kept_env(repository.checkout(site.env_commit or commit), tree, placement, filled(config.env, facts))
-    cli = docker_cli.find(settings.docker_cli)
-    return render(tree, commit, env, placement, config.allow, cli, config.ask(placement.domain))
+    config = load_config(settings.recipes_dir, RECIPE)
+    return rendered_at(settings, config, repository, site.placement, commit, site.env_commit)
 
 
 def _pull(engine: Engine, settings: Settings, rendered: Rendered, run: str, console: Console) -> None:
