@@ -12,6 +12,7 @@ import pytest
 
 from warmci.base.errors import InfraError, RecipeFailedError
 from warmci.base.models import TestOutcome
+from warmci.base.stopping import StoppedError, require_wanted, stoppable
 from warmci.report.console import Console, print_data
 from warmci.report.stages import Recorder, Stage
 
@@ -185,3 +186,12 @@ def test_a_reader_that_has_gone_ends_nothing() -> None:
         said = child.stderr.read().decode()
         assert child.wait(10) == 0
     assert said == "warning: nobody reads standard output\non"
+
+
+def test_a_stage_of_a_half_that_was_stopped_is_neither_red_nor_green() -> None:
+    recorder, told = Recorder(Console(quiet=True)), threading.Event()
+    told.set()
+    with stoppable(told), pytest.raises(StoppedError), recorder.stage("upgrade: tests (base)"):
+        require_wanted()
+    (result,) = recorder.stages
+    assert (result.outcome, result.detail) == ("skipped", "stopped: the other half is over")

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, TextIO, cast
 
 from warmci.base.errors import InfraError
+from warmci.base.stopping import require_wanted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ Process = subprocess.Popen[str]
 _ENV_ALLOWED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "TERM")
 _TAIL_LINES = 25
 _PIECE = 65_536
+_LOOK_S = 0.25
 _DAEMON_UMASK = 0o022
 """An engine that inherits our 077 mounts secrets that an app's own user cannot read."""
 
@@ -231,11 +233,19 @@ def interrupt(process: subprocess.Popen[str]) -> None:
 
 
 def wait(process: subprocess.Popen[str], *, timeout_s: float) -> int | None:
-    """The exit code of a started process, or None if it has not ended within timeout_s seconds."""
-    try:
-        return process.wait(timeout_s)
-    except subprocess.TimeoutExpired:
-        return None
+    """The exit code of a started process, or None if it has not ended within timeout_s seconds.
+
+    Raises StoppedError when this thread is told to stop; the process goes on then.
+    """
+    end = time.monotonic() + timeout_s
+    while True:
+        left_s = max(0.0, end - time.monotonic())
+        try:
+            return process.wait(min(left_s, _LOOK_S))
+        except subprocess.TimeoutExpired:
+            if left_s <= _LOOK_S:
+                return None
+        require_wanted()
 
 
 def stop(process: subprocess.Popen[str], *, grace_s: float = 5.0) -> None:

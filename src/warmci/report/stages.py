@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from warmci.base.errors import InfraError, RecipeFailedError, WarmciError
 from warmci.base.models import StageResult, TestOutcome
+from warmci.base.stopping import StoppedError
 from warmci.base.text import line
 
 if TYPE_CHECKING:
@@ -80,12 +81,16 @@ class Recorder:
     def stage(self, name: str) -> Iterator[Stage]:
         stage, begin = Stage(name), time.monotonic()
         outcome, kept_s = "failed", self.kept_s()
-        self.on_stage(name)
+        with self._lock:
+            self.on_stage(name)
         try:
             with self._console.working(name):
                 yield stage
             stage.require_green()
             outcome = "skipped" if stage.skipped else "ok"
+        except StoppedError as stopped:
+            outcome, stage.detail = "skipped", stopped.message
+            raise
         except WarmciError as error:
             stage.detail = error.message
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,9 @@ class Terminal:
             self._rich.width = _LOG_WIDTH
         self.is_live = self._rich.is_terminal and not quiet
         self._status: Status | None = None
+        self._lock = threading.Lock()
+        self._under_way: dict[int, str] = {}
+        """What each thread is at."""
 
     def show(self, *parts: tuple[str, str]) -> None:
         """One line of (text, style)."""
@@ -42,18 +46,36 @@ class Terminal:
 
     @contextmanager
     def spinning(self, text: str) -> Iterator[None]:
-        with self._rich.status(Text(text)) as status:
-            self._status = status
-            try:
-                yield
-            finally:
+        """One spinner, whatever the number of threads that are at something."""
+        me = threading.get_ident()
+        self._spin(me, text)
+        try:
+            yield
+        finally:
+            self._spin(me, None)
+
+    def _spin(self, thread: int, text: str | None) -> None:
+        """What a thread is at from now on; None: at nothing."""
+        with self._lock:
+            if text is None:
+                self._under_way.pop(thread, None)
+            else:
+                self._under_way[thread] = text
+            if self._status is None and self._under_way:
+                self._status = self._rich.status("")
+                self._status.start()
+            if self._status is not None and not self._under_way:
+                self._status.stop()
                 self._status = None
+            if self._status is not None:
+                self._status.update(Text(" | ".join(self._under_way.values())))
 
     def spun(self, text: str) -> bool:
-        """Put a text beside the spinner; whether there is one."""
-        if self._status is None:
+        """Put a text beside the spinner; whether there is one. A thread that has none speaks for the first that has."""
+        me, at_something = threading.get_ident(), list(self._under_way)
+        if not at_something:
             return False
-        self._status.update(Text(text))
+        self._spin(me if me in at_something else at_something[0], text)
         return True
 
     @contextmanager

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from warmci.base import authority, http
+from warmci.base import authority, http, stopping
 from warmci.base.errors import InfraError, RecipeFailedError
 from warmci.base.labels import COMMIT_LABEL, NAMESPACE_LABEL
 from warmci.base.models import Ingress
@@ -272,7 +272,7 @@ class App:
                 if ok or time.monotonic() - began > _SERVING_DEADLINE_S:
                     break
                 self._watch.require_alive()
-                time.sleep(_SERVING_POLL_S)
+                stopping.pause(_SERVING_POLL_S)
         url = self.placement.url_at(route.host)
         message = f"{url}{path} does not serve after {_SERVING_DEADLINE_S:.0f} s; last: {seen}"
         return ok, message, serving.is_the_apps(seen)

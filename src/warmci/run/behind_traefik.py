@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from warmci.base import authority, http
+from warmci.base import authority, http, stopping
 from warmci.base.errors import InfraError
 from warmci.run import serving
 
@@ -73,7 +73,7 @@ class BehindTraefik:
                 words = f"{self.url}{self.path} does not serve after {now - began:.0f} s; last: {seen}"
                 return False, "; ".join([words, *self._explained()])
             require_alive()
-            time.sleep(_POLL_S)
+            stopping.pause(_POLL_S)
 
     def _client(self) -> Client:
         """A new one each time: a connection that is kept would hide a proxy that takes no new ones."""

@@ -12,6 +12,7 @@ from warmci.base import names
 from warmci.base.errors import UnverifiedError
 from warmci.run.app import App
 from warmci.run.dependencies import open_realm
+from warmci.run.halves import run_both
 from warmci.run.keeping import at_end
 from warmci.run.pulls import provide_cold
 from warmci.store import snapshot
@@ -55,14 +56,15 @@ class Seed:
 
 
 def run_cold(context: Context, *, may_seed: bool) -> ColdEnd:
-    """Both halves, one after the other. Raises at the first red stage."""
+    """Both halves. Raises at the first red stage."""
     request, base_domain = context.request, context.settings.base_domain
     bases = context.repository.bases_for(context.head)
     home = names.canonical_domain(request.recipe, base_domain)
     # The half whose data may seed is born at the canonical's own domain: URLs in its database stay right.
     fresh_home = may_seed and not bases
     fresh = context.place(home) if fresh_home else context.place_cold()
-    base = provide_cold(context, fresh, bases)
+    provided = provide_cold(context, fresh, bases)
+    base = provided.base
     aged = (context.place(home) if may_seed else context.place_cold()) if base else None
     if "keycloak" in context.config.needs:
         with context.recorder.stage("realm") as stage:
@@ -70,17 +72,26 @@ def run_cold(context: Context, *, may_seed: bool) -> ColdEnd:
             later = context.place(home) if context.trusted and not may_seed else None
             context.realm = open_realm(context, [item for item in (fresh, aged, later) if item])
             stage.detail = context.dependencies.get("keycloak", "")
-    seed = _fresh_half(context, context.at_home(fresh), may_seed=fresh_home, last=not bases)
-    if bases and base is None:
-        raise UnverifiedError(
-            f"fresh is green, the upgrade is not verified: the base's image is gone ({bases[0].version})",
-            hint="push that image again, or release once so that there is a base",
-        )
+    at_fresh = context.at_home(fresh)
     if base is None or aged is None:
+        seed = _fresh_half(context, at_fresh, may_seed=fresh_home, last=not bases)
+        if bases:
+            raise UnverifiedError(
+                f"fresh is green, the upgrade is not verified: the base's image is gone ({bases[0].version})",
+                hint="push that image again, or release once so that there is a base",
+            )
         with context.recorder.stage("upgrade") as stage:
             stage.skipped, stage.detail = True, "a first release has no older one"
         return ColdEnd(None, context.last_images, seed)
-    seed = _aged_half(context, context.at_home(aged), base, may_seed=may_seed)
+    at_aged = context.at_home(aged)
+    _, seed = run_both(
+        context,
+        (
+            lambda: _fresh_half(context, at_fresh, may_seed=False, last=False),
+            lambda: _aged_half(context, at_aged, base, may_seed=may_seed),
+        ),
+        provided.documents,
+    )
     return ColdEnd(base, context.last_images, seed)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from warmci.base import http, interrupts, names
 from warmci.base.errors import InfraError
+from warmci.base.locks import Holder, slot
 from warmci.base.models import Ingress, Mode
 from warmci.live.host_traefik import HTTPS
 from warmci.live.infrastructure import TRAEFIK
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from warmci.base.journal import Journal
+    from warmci.base.locks import Lock
     from warmci.base.ports import Ports
     from warmci.base.settings import Settings
     from warmci.live.ingress import Chosen
@@ -113,6 +115,12 @@ class Context:
     keeping: Keeping | None = None
     deviations: list[str] = field(default_factory=list)
     dependencies: dict[str, str] = field(default_factory=dict)
+
+    def second_slot(self) -> AbstractContextManager[Lock]:
+        """A slot beside the run's own. Raises BusyError at once where none is free."""
+        holder = Holder.here(self.run_id, self.request.recipe, f"run {self.request.mode}", pr=self.request.pr)
+        holder = holder.model_copy(update={"phase": "the other half"})
+        return slot(self.settings.state_dir, self.settings.max_tests, holder, wait_s=0)
 
     def shielded(self) -> AbstractContextManager[None]:
         """For what must run to its end: signals are only noted meanwhile."""

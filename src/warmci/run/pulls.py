@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from warmci.base.errors import RecipeFailedError, UnverifiedError
@@ -9,7 +10,7 @@ from warmci.recipe import reading
 from warmci.swarm.pull import MissingImageError, provide
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from warmci.recipe.render import Placement, Rendered
     from warmci.recipe.repository import Release
@@ -26,33 +27,47 @@ def rendered_at(context: Context, placement: Placement, env_commit: str, commit:
     return reading.rendered_at(*asked, realm=realm)
 
 
-def provide_cold(context: Context, placement: Placement, bases: Sequence[Release]) -> Release | None:
-    """Pull for the head, then for the newest base whose images can be had; None where there is no such.
+@dataclass(frozen=True)
+class Provided:
+    """What a cold run deploys."""
+
+    base: Release | None
+    """The newest whose images can be had; None where there is no such."""
+    documents: tuple[Rendered, ...]
+    """Of head and base, as far as they can be read."""
+
+
+def provide_cold(context: Context, placement: Placement, bases: Sequence[Release]) -> Provided:
+    """Pull for the head, then for the newest base whose images can be had.
 
     Raises MissingImageError for the head's, InfraError for what is no recipe's fault.
     """
     with context.recorder.stage("images") as stage:
-        come = pull(context, _images(context, placement, context.head, context.head))
+        documents = [rendered_at(context, placement, context.head, context.head)]
+        come = pull(context, _images(documents))
         base = None
         for release in bases[:_BASES]:
+            past = _past(context, placement, release.commit)
             try:
-                come += pull(context, _images_of_past(context, placement, release.commit))
+                come += pull(context, _images(past))
             except MissingImageError as error:
                 context.deviate(f"{release.version} is no base: {error.message}")
                 continue
             base = release
-            come += pull(context, _images(context, placement, release.commit, context.head))
+            aged = rendered_at(context, placement, release.commit, context.head)
+            come += pull(context, _images([aged]))
+            documents += [*past, aged]
             break
         stage.detail = _told(come) + ("; the base's image is gone" if bases and base is None else "")
-    return base
+    return Provided(base, tuple(documents))
 
 
 def provide_aged(context: Context, placement: Placement, env_commit: str, commit: str, *, head: str = "") -> None:
     """Pull for a canonical, and for the head that it is upgraded to. Raises UnverifiedError where the past is gone."""
     with context.recorder.stage("images") as stage:
-        come = pull(context, _images(context, placement, env_commit, head)) if head else []
+        come = pull(context, _images([rendered_at(context, placement, env_commit, head)])) if head else []
         try:
-            come += pull(context, _images(context, placement, env_commit, commit))
+            come += pull(context, _images([rendered_at(context, placement, env_commit, commit)]))
         except MissingImageError as error:
             raise UnverifiedError(
                 f"not verified: the canonical's image is gone: {error.message}",
@@ -61,14 +76,14 @@ def provide_aged(context: Context, placement: Placement, env_commit: str, commit
         stage.detail = _told(come)
 
 
-def _images(context: Context, placement: Placement, env_commit: str, commit: str) -> list[str]:
-    return list(rendered_at(context, placement, env_commit, commit).images.values())
+def _images(documents: Iterable[Rendered]) -> list[str]:
+    return [image for rendered in documents for image in rendered.images.values()]
 
 
-def _images_of_past(context: Context, placement: Placement, commit: str) -> list[str]:
+def _past(context: Context, placement: Placement, commit: str) -> list[Rendered]:
     """A release that cannot be read tells so at its own install."""
     try:
-        return _images(context, placement, commit, commit)
+        return [rendered_at(context, placement, commit, commit)]
     except RecipeFailedError:
         return []
 

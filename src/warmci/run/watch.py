@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from warmci.base import stopping
 from warmci.base.errors import RecipeFailedError
 from warmci.swarm import evidence, listening
 from warmci.swarm.service_state import observe
@@ -54,7 +55,7 @@ class Watch:
             is_down = not all(state.settled for state in states)
             if is_down or time.time() - youngest >= patience_s or time.monotonic() >= end:
                 return states
-            time.sleep(_LOOK_S)
+            stopping.pause(_LOOK_S)
 
     def _late_fault(self, state: ServiceState) -> RecipeFailedError:
         seen = evidence.of_container(self._engine, state.failed_container)

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from warmci.base.errors import InfraError, RecipeFailedError
+from warmci.base.stopping import require_wanted
 from warmci.swarm import evidence
 from warmci.swarm.judge import Judge
 from warmci.swarm.service_state import observe
@@ -78,6 +79,7 @@ def wait_converged(
                 raise _too_late(engine, stack, states, deadline_s)
             wake.wait(_POLL_S)
             wake.clear()
+            require_wanted()
 
 
 def _containers(states: Sequence[ServiceState]) -> list[str]:
