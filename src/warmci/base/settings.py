@@ -96,7 +96,10 @@ class Settings(_FromHost):
         "auto", description="auto: dnsrr where the kernel has no IPVS (reported as a deviation)"
     )
     max_tests: int = Field(
-        default_factory=_max_tests, ge=1, le=64, description="apps under test at once on this host; a cold run takes two of them where one is free; also $MAX_TESTS"
+        default_factory=_max_tests,
+        ge=1,
+        le=64,
+        description="apps under test at once on this host; a cold run may take two; also $MAX_TESTS",
     )
     lock_wait_s: float = Field(1800.0, ge=0, description="seconds to wait for the app's lock and a slot")
     deploy_timeout_s: float = Field(600.0, gt=0, description="seconds until a deployment must have converged")
