@@ -196,7 +196,7 @@ def test_a_fallback_is_said_everywhere() -> None:
 @pytest.mark.parametrize("kind", ["xml", "html"])
 def test_golden(name: str, kind: str) -> None:
     """UPDATE_GOLDEN=1 writes them anew; look at the difference, and at the page in a browser."""
-    text = junit(SAMPLES[name]) if kind == "xml" else re.sub(r"WarmCI [\d.]+,", "WarmCI X,", page(SAMPLES[name]))
+    text = junit(SAMPLES[name]) if kind == "xml" else re.sub(r"WarmCI [^,<]+,", "WarmCI X,", page(SAMPLES[name]))
     path = GOLDEN / f"{name}.{kind}"
     if os.environ.get("UPDATE_GOLDEN"):
         path.write_text(text, encoding="utf-8")
