@@ -23,6 +23,7 @@ from support.registries import (
     silent_registry,
 )
 from warmci.base.models import Ledger
+from warmci.swarm import pulled
 from warmci.swarm.pull import MANIFEST_S
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from support.bench import Answer, Bench
+    from support.own_recipes import Document
 
 pytestmark = pytest.mark.integration
 
@@ -135,25 +137,42 @@ def test_an_image_by_its_digest(bench: Bench, plain: Registry, tmp_path: Path) -
     assert f"no such image: {absent}" in answer.result.summary
 
 
-def test_the_keycloak_of_a_run_is_pulled_as_any_other_image_is(bench: Bench, tmp_path: Path) -> None:
-    own, address = replace(bench, root=tmp_path), f"127.0.0.1:{free_port()}"
+def with_keycloak(bench: Bench, tmp_path: Path, keycloak: Document) -> Answer:
+    """A run that needs a Keycloak, where there is only the recipe of one."""
+    own = replace(bench, root=tmp_path)
     (tmp_path / "demo" / "recipes").mkdir(parents=True)
-    keycloak = web("1.0.0+26.7.3", image=f"{address}/keycloak:26")
     make_recipe(own, "keycloak", keycloak, [("1.0.0+26.7.3", keycloak)])
     (tmp_path / "operator" / "logs-in").mkdir(parents=True)
     (tmp_path / "operator" / "logs-in" / "recipe.toml").write_text('needs = ["keycloak"]\n', encoding="utf-8")
-    answer = bench.run(
+    return bench.run(
         make_recipe(own, "logs-in", web()),
         *("--ref", "pr", "--pr", "x1"),
         WARMCI_STATE_DIR=str(tmp_path / "state"),
         WARMCI_RECIPES_DIR=str(tmp_path / "operator"),
         WARMCI_RECIPE_SOURCE=f"{tmp_path}/demo/recipes/{{recipe}}",
     )
+
+
+def test_the_keycloak_of_a_run_is_pulled_as_any_other_image_is(bench: Bench, tmp_path: Path) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    answer = with_keycloak(bench, tmp_path, web("1.0.0+26.7.3", image=f"{address}/keycloak:26"))
     assert answer.code == 3, answer.stderr
     assert f"image {address}/keycloak:26 cannot be pulled from {address}" in answer.result.summary
     assert answer.result.cause is not None
     assert answer.result.cause.kind == "registry in trouble"
     assert answer.result.leftovers == ()
+
+
+def test_the_image_of_a_runs_keycloak_is_remembered_as_pulled_for_it(
+    bench: Bench, plain: Registry, tmp_path: Path
+) -> None:
+    """Prune may take it: the next run without a live Keycloak pulls it again."""
+    image = plain.has(bench, "team/keycloak:26", config=tmp_path)
+    answer = with_keycloak(bench, tmp_path, web("1.0.0+26.7.3", image=image, command=["false"]))
+    assert answer.code == 3, answer.stderr
+    assert "Keycloak could not be deployed for this run" in answer.result.summary
+    remembered = [(item.reference, item.run) for item in pulled.load(tmp_path / "state")]
+    assert remembered == [(image, answer.result.run)]
 
 
 def test_a_registry_that_refuses_connections_is_infrastructure(bench: Bench) -> None:

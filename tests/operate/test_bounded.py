@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from support.results import result
 from warmci.base.settings import Settings
 from warmci.base.state import open_state
+from warmci.operate import site
 from warmci.operate.prune import execute
 from warmci.operate.prune_plan import make_plan
 from warmci.report import alerts
@@ -72,11 +73,14 @@ def test_a_thousand_runs_leave_what_is_to_be_kept(tmp_path: Path) -> None:
                 settings.state_dir,
                 Sweep(id=record_id(number), started=at, finished=at, max_tests=1, items=(), exit_code=0),
             )
+    site.build(settings)
     plan = make_plan(settings, store, None, images=False)
     assert execute(plan, settings, store, None).stayed == {}
     kinds = len(RECIPES) * len(MODES) * 2 + 1  # pull requests beside the rest, and those that could not say
     left = [path.name for path in settings.runs_dir.iterdir()]
     assert len(left) == kinds * KEPT
+    pages = [path.name for path in (site.build(settings) / "runs").iterdir()]
+    assert len(pages) == (kinds - 1) * KEPT
     assert max(left) == record_id(RUNS - 1), "the newest stay"
     assert len(list(read_results(settings.runs_dir))) == (kinds - 1) * KEPT
     assert len(list(settings.runs_dir.rglob("journal.jsonl"))) == len(left)
