@@ -72,11 +72,21 @@ def test_quick_starts_from_the_canonical(demo: Begun, capsys: pytest.CaptureFixt
     first = demo.git("rev-parse", "HEAD")
     with_canonical(demo, first)
     assert planned(demo, capsys, 6, "--quick").obstacles[0].says.startswith("the head changes no service")
-    assert planned(demo, capsys, 0).promotion == "none: the canonical is the head"
+    assert planned(demo, capsys, 0).promotion == "none: the canonical is this commit"
     demo.change("busybox:1.35.0", "busybox:1.36.0")
     made = planned(demo, capsys, 0, "--quick")
     assert (made.runs, made.base_commit, list(made.tests)) == ("quick", first, ["quick"])
     assert planned(demo, capsys, 0).promotion.startswith("advance from ")
+
+
+def test_a_canonical_whose_snapshot_is_another_one(demo: Begun, capsys: pytest.CaptureFixture[str]) -> None:
+    with_canonical(demo, demo.git("rev-parse", "HEAD"))
+    demo.change("busybox:1.35.0", "busybox:1.36.0")
+    (manifest,) = demo.settings.state_dir.rglob("manifest.json")
+    manifest.write_text(manifest.read_text().replace("content", "c0ntent"))
+    made = planned(demo, capsys, 0, "--quick")
+    assert (made.runs, made.because.partition(":")[0]) == ("cold", "the canonical is dirty")
+    assert made.promotion == "seed: the canonical is dirty"
 
 
 def test_the_scheme_is_the_one_that_a_run_would_take(

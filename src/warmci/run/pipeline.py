@@ -14,9 +14,8 @@ from warmci.base.errors import (
     WarmciError,
 )
 from warmci.base.models import Mode, Promotion, Verdict
-from warmci.report.history import CANONICAL_IS_HEAD
 from warmci.run import cold, promote, quick
-from warmci.run.checkout import stranger
+from warmci.run.prospect import as_found, prospect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,12 +31,12 @@ def sound_canonical(store: CanonicalStore, recipe: str, console: Console, *, has
 
     Without the recipe's lock nothing is marked: the snapshot may just be being replaced.
     """
-    canonical = store.load(recipe)
-    if canonical is None or canonical.state != "good" or not has_app_lock:
-        return canonical
-    if wrong := store.damage(canonical):
-        console.say(f"the canonical is not usable: {wrong[0]}", style="yellow")
-        store.mark_dirty(recipe, wrong[0])
+    if not has_app_lock:
+        return store.load(recipe)
+    before, found = store.load(recipe), as_found(store, recipe)
+    if before is not None and found is not None and found.state != before.state:
+        console.say(f"the canonical is not usable: {found.reason}", style="yellow")
+        store.mark_dirty(recipe, found.reason)
     return store.load(recipe)
 
 
@@ -47,7 +46,6 @@ class Pipeline:
     def __init__(self, context: Context, facts: dict[str, Any]) -> None:
         self._context, self._facts = context, facts
         self._say = context.console.say
-        self._stranger = ""
 
     def run(self) -> None:
         context = self._context
@@ -108,48 +106,21 @@ class Pipeline:
         note(Verdict.PASS)
 
     def _cold(self, canonical: Canonical | None) -> None:
-        context = self._context
-        self._stranger = stranger(canonical, context.request, context.repository)
-        named = bool(context.request.source)
-        moved = quick.born_elsewhere(canonical, context.ingress.kind, context.scheme) if canonical is not None else ""
-        moved = moved or ("" if named else self._stranger)
-        if moved and context.trusted:
-            self._say(f"{moved}: it is made anew", style="bold yellow")
-            context.deviate(f"{moved}: it is made anew")
-        healthy = canonical is not None and canonical.state == "good" and not moved
-        may_seed = not self._unfit and (context.request.reseed or not (healthy or (named and self._stranger)))
-        end = cold.run_cold(context, may_seed=may_seed)
+        context, kind, scheme = self._context, self._context.ingress.kind, self._context.scheme
+        asked = (canonical, context.request, context.repository, context.head)
+        coming = prospect(*asked, trusted=context.trusted, kind=kind, scheme=scheme)
+        if coming.action == "seed" and coming.reason:
+            self._say(f"{coming.reason}: it is made anew", style="bold yellow")
+            context.deviate(f"{coming.reason}: it is made anew")
+        end = cold.run_cold(context, may_seed=coming.action == "seed")
         if end.base is not None:
             self._facts |= {"base_commit": end.base.commit, "base_version": end.base.version}
-        if reason := self._why_not_promoted(canonical, end):
-            self._facts["promotion"] = Promotion(action="none", outcome="skipped", reason=reason)
-        else:
+        if coming.action != "none":
             self._promote(canonical, end)
-
-    @property
-    def _unfit(self) -> str:
-        """Why this run's data can become no canonical's, whatever its verdict."""
-        request = self._context.request
-        if not self._context.trusted:
-            return "not committed" if request.worktree else "not trusted code"
-        return "its app was kept for people to play with (--keep)" if request.keep == "always" else ""
-
-    def _why_not_promoted(self, canonical: Canonical | None, end: cold.ColdEnd) -> str:
-        context = self._context
-        if self._unfit:
-            return self._unfit
-        if end.seed is not None or canonical is None:
-            return ""
-        if self._stranger:
-            self._say(f"not promoted: {self._stranger}; --reseed replaces it", style="yellow")
-            return self._stranger
-        if canonical.commit == context.head:
-            return CANONICAL_IS_HEAD
-        if context.repository.descends(context.head, canonical.commit):
-            return ""
-        reason = f"the canonical {canonical.version} is not part of the head's history: it is never moved back"
-        self._say(f"not promoted: {reason}; --reseed starts afresh", style="yellow")
-        return reason
+            return
+        if coming.hint:
+            self._say(f"not promoted: {coming.reason}; {coming.hint}", style="yellow")
+        self._facts["promotion"] = Promotion(action="none", outcome="skipped", reason=coming.reason)
 
     def _promote(self, canonical: Canonical | None, end: cold.ColdEnd) -> None:
         """Cold stays green if promotion fails; that failure has its own verdict."""

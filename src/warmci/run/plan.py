@@ -15,7 +15,8 @@ from warmci.recipe.config import load_config
 from warmci.recipe.pair import Obstacle, Pair
 from warmci.recipe.reading import placed
 from warmci.run import quick
-from warmci.run.checkout import check_out, stranger
+from warmci.run.checkout import check_out
+from warmci.run.prospect import as_found, prospect
 from warmci.store.canonical import CanonicalStore
 from warmci.testing.collected import collected_by_phase
 
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
     from warmci.base.models import Canonical
     from warmci.base.settings import Settings
-    from warmci.run.checkout import Checkout
     from warmci.run.context import Request
+    from warmci.run.prospect import Prospect
 
 
 class Plan(Record):
@@ -64,11 +65,13 @@ def plan(settings: Settings, request: Request, warn: Callable[[str], None]) -> P
     config = load_config(settings.recipes_dir, request.recipe)
     chosen = foreseen(settings)
     kind, scheme = chosen.kind, chosen.scheme(config.scheme)
-    canonical = CanonicalStore(settings.state_dir).load(request.recipe) if settings.state_dir.is_dir() else None
+    canonical = as_found(CanonicalStore(settings.state_dir), request.recipe) if settings.state_dir.is_dir() else None
     with tempfile.TemporaryDirectory(prefix="warmci-plan-") as work:
         found = check_out(settings, request, Path(work), warn)
         because = quick.why_not(canonical, kind, scheme, found.repository) if request.mode is Mode.QUICK else ""
         is_quick = request.mode is Mode.QUICK and not because
+        asked = (canonical, request, found.repository, found.head)
+        coming = prospect(*asked, trusted=found.trusted, kind=kind, scheme=scheme)
         placement = placed(settings, request.recipe, kind, scheme)
         aged = (canonical.commit, canonical.env_commit or canonical.commit) if is_quick and canonical else None
         pair = Pair(settings, config, found.repository, placement, found.head, aged)
@@ -90,7 +93,7 @@ def plan(settings: Settings, request: Request, warn: Callable[[str], None]) -> P
             head_version=found.repository.version_of(found.head),
             head_commit=found.head,
             trusted=found.trusted,
-            promotion="none: quick never promotes" if is_quick else promotion(canonical, request, found, kind, scheme),
+            promotion="none: quick never promotes" if is_quick else _promotion(canonical, coming),
             ingress=kind,
             images=pair.images(),
             changes=pair.changes(),
@@ -111,25 +114,7 @@ def _of_tests(broken: str) -> list[Obstacle]:
     return [Obstacle(of="tests", verdict=Verdict.FAIL, says=broken)] if broken else []
 
 
-def promotion(canonical: Canonical | None, request: Request, found: Checkout, kind: Ingress, scheme: str) -> str:
-    """What would come of a green cold run, as the pipeline decides it."""
-    if not found.trusted or request.keep == "always":
-        because = "its app is kept (--keep)" if found.trusted else "not trusted code"
-        return f"none: {'not committed' if request.worktree else because}"
-    foreign = stranger(canonical, request, found.repository)
-    if canonical is None or request.reseed:
-        return "seed"
-    if request.source and foreign:
-        return f"none: {foreign}"
-    moved = quick.born_elsewhere(canonical, kind, scheme) or foreign
-    if moved or canonical.state != "good":
-        return f"seed: {moved or f'the canonical is {canonical.state}'}"
-    return _advance(canonical, found)
-
-
-def _advance(canonical: Canonical, found: Checkout) -> str:
-    if canonical.commit == found.head:
-        return "none: the canonical is the head"
-    if found.repository.descends(found.head, canonical.commit):
+def _promotion(canonical: Canonical | None, coming: Prospect) -> str:
+    if coming.action == "advance" and canonical is not None:
         return f"advance from {canonical.version}"
-    return f"none: the canonical {canonical.version} is not part of the head's history"
+    return f"{coming.action}: {coming.reason}" if coming.reason else coming.action
