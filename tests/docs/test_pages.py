@@ -21,6 +21,7 @@ from warmci.recipe.config import RecipeConfig
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "src" / "warmci").rglob("*.py"))
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+PROGRAMS = {"warmci": typer.main.get_command(app.app), "run_recipe_ci.py": typer.main.get_command(run_recipe_ci.app)}
 _SPAN = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
 
 
@@ -33,45 +34,42 @@ def _text(node: ast.AST) -> str:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
-def _texts(value: ast.AST) -> list[str]:
-    if isinstance(value, ast.JoinedStr | ast.Constant):
-        return [_text(value)]
-    return [text for child in ast.iter_child_nodes(value) for text in _texts(child)]
+def told(source: str) -> list[tuple[int, str]]:
+    """(line, text) of each text that a person may read: hints, messages, invitations; docstrings are for us."""
+    tree = ast.parse(source)
+    ours = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    ours |= {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    return [
+        (node.lineno, text)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr | ast.Constant) and id(node) not in ours and (text := _text(node))
+    ]
 
 
-def hints(source: str) -> list[tuple[int, str]]:
-    """(line, text) of each `hint=…` argument and `hint = …` assignment."""
-    found = []
-    for node in ast.walk(ast.parse(source)):
-        is_argument = isinstance(node, ast.keyword) and node.arg == "hint"
-        is_variable = isinstance(node, ast.Assign) and any(
-            isinstance(target, ast.Name) and target.id == "hint" for target in node.targets
-        )
-        if isinstance(node, ast.keyword | ast.Assign) and (is_argument or is_variable):
-            found += [(node.value.lineno, text) for text in _texts(node.value) if text]
-    return found
-
-
-def _wrong(command: Any, words: list[str]) -> str:
-    """What of the words the command does not know, or nothing."""
+def _wrong(command: Any, words: list[str], *, whole: bool) -> str:
+    """What of the words the command does not know, or nothing; whole: also what it wants beside them."""
     is_itself = getattr(command, "invoke_without_command", False) and (not words or words[0] not in command.commands)
     if hasattr(command, "commands") and not is_itself:
+        if words and set(words[0]) == {"X"}:
+            return ""  # told when it runs
         if not words or words[0] not in command.commands:
             return f"{words[0] if words else 'nothing'} is no command of {command.name}"
-        return _wrong(command.commands[words[0]], words[1:])
-    known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
-    return next(
-        (f"{word} is no option of {command.name}" for word in words if word.startswith("-") and word not in known), ""
-    )
+        return _wrong(command.commands[words[0]], words[1:], whole=whole)
+    known = {option for one in command.params for option in (*one.opts, *one.secondary_opts)} | {"--help", "-h"}
+    for word in words:
+        if word.startswith("-") and word not in known:
+            return f"{word} is no option of {command.name}"
+    wanted = [one for one in command.params if one.param_type_name == "argument" and one.required]
+    given = [word for word in words if not word.startswith("-") or word in {"--help", "-h"}]
+    return f"{command.name} wants {wanted[0].name}" if whole and wanted and not given else ""
 
 
-def faults(text: str) -> list[str]:
-    """Commands of ours in a text that do not exist."""
-    roots = {"warmci": typer.main.get_command(app.app), "run_recipe_ci.py": typer.main.get_command(run_recipe_ci.app)}
+def faults(text: str, *, whole: bool = True) -> list[str]:
+    """Commands of ours in a text that cannot be typed."""
     found = []
     for match in re.finditer(r"(?<![\w./-])(warmci|run_recipe_ci\.py)((?: +-{0,2}[\w/.+<>-]+)+)", text):
         words = [word.rstrip(".") for word in match[2].split()]
-        if wrong := _wrong(roots[match[1]], words):
+        if wrong := _wrong(PROGRAMS[match[1]], words, whole=whole):
             found.append(f"{match[0]}: {wrong}")
     return found
 
@@ -83,23 +81,24 @@ def test_the_collector_sees_what_is_wrong() -> None:
     assert faults("run_recipe_ci.py X --seed makes one") != []
     assert faults("warmci recover --all") != []
     assert faults("warmci doctor; then retry; warmci canonical show X; run_recipe_ci.py X --reseed makes one") == []
-    source = "hint = 'w'\nraise E('x', hint=f'warmci {a} y' if b else 'z')\nother = E('not a hint')\n"
-    assert hints(source) == [(1, "w"), (2, "warmci X y"), (2, "z")]
+    assert faults("warmci canonical seed, or retry") != []
+    source = '"""Ours."""\nhint = "w"\nraise E(f"x {a}", hint=f"warmci {a} y" if b else "z")\n'
+    assert told(source) == [(2, "w"), (3, "x X"), (3, "warmci X y"), (3, "z")]
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
-def test_hints_name_commands_that_exist(path: Path) -> None:
+def test_messages_name_commands_that_exist(path: Path) -> None:
     assert [
         f"{path.name}:{line}: {wrong}"
-        for line, text in hints(path.read_text(encoding="utf-8"))
+        for line, text in told(path.read_text(encoding="utf-8"))
         for wrong in faults(text)
     ] == []
 
 
-def test_there_are_hints_to_look_at() -> None:
-    texts = [text for path in SOURCES for _, text in hints(path.read_text(encoding="utf-8"))]
-    assert len(texts) > 60
-    assert sum("warmci " in text for text in texts) > 20
+def test_there_are_messages_to_look_at() -> None:
+    texts = [text for path in SOURCES for _, text in told(path.read_text(encoding="utf-8"))]
+    assert sum("warmci " in text for text in texts) > 100
+    assert sum("run_recipe_ci.py " in text for text in texts) > 10
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
@@ -107,7 +106,7 @@ def test_pages_name_commands_that_exist(path: Path) -> None:
     code = "\n".join(
         line.partition("#")[0] for span in _SPAN.findall(path.read_text(encoding="utf-8")) for line in span.split("\n")
     )
-    assert faults(code) == []
+    assert faults(code, whole=False) == []
 
 
 def _documented_codes() -> dict[int, str]:
@@ -157,7 +156,7 @@ def test_hints_name_pages_that_exist() -> None:
     named = {
         page
         for path in SOURCES
-        for _, text in hints(path.read_text(encoding="utf-8"))
+        for _, text in told(path.read_text(encoding="utf-8"))
         for page in re.findall(r"docs/[\w-]+\.md", text)
     }
     assert named

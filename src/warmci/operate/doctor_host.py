@@ -64,7 +64,7 @@ def _recipes_dir(settings: Settings) -> Check:
 def _recipe_source(settings: Settings) -> Check:
     """By the first enrolled recipe: nobody knows another name that must be there."""
     if not settings.recipes:
-        hint = "the setting recipes names them; git ls-remote tells of one"
+        hint = "with a recipe named in the setting recipes it is tried"
         return Check(name="recipe_source", status="ok", detail="not tried: no recipe is enrolled", hint=hint)
     recipe = settings.recipes[0]
     source = sources(settings, recipe)[0].public

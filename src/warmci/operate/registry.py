@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def require_home(store: CanonicalStore, recipe: str) -> str:
     """The recipe, of which there is something on disk. Raises UsageError otherwise: a mistyped name is not in order."""
     if names.recipe_name(recipe) not in store.homes():
-        raise UsageError(f"nothing is known of a recipe {recipe}", hint="warmci snapshot list")
+        raise UsageError(f"nothing is known of a recipe {recipe}", hint="warmci recipe list")
     return recipe
 
 

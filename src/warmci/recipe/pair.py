@@ -77,7 +77,7 @@ class Pair:
             yield Obstacle(of="upgrade", verdict=Verdict.FAIL, says=says, hint=hint)
         if self._is_quick and not changed_services(*both):
             says = "the head changes no service of the canonical: quick would test nothing of it"
-            yield Obstacle(of="upgrade", verdict=Verdict.UNVERIFIED, says=says, hint="run cold")
+            yield Obstacle(of="upgrade", verdict=Verdict.UNVERIFIED, says=says, hint="leave out --quick")
 
     def changes(self) -> tuple[Change, ...]:
         return tuple(changes(*self._rendered)) if self._rendered else ()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # The serving half of a local clone does not inherit our -c options.
 _LOCAL_UPLOAD = "git -c safe.directory='*' upload-pack"
 _LOCAL_OPTIONS = ("--upload-pack", _LOCAL_UPLOAD)
+_ELSEWHERE = "correct the name; name its directory (./NAME) or URL instead; or set recipe_source in the settings"
 _ASKS_WHO = ("could not read Username", "could not read Password")
 """Forges ask so for what they do not have, too."""
 # A token may stand in place of the name; ssh's name is none, and the host is not found without it.
@@ -80,4 +81,4 @@ def first(recipe: str, asked: list[Source], question: Callable[[Source], str], d
         message = f"unknown recipe {recipe}, or a private one: {login} asks for a login"
         raise UsageError(message, hint="correct the name, or let git's credential helper log in")
     places = ", ".join(source.public for source in asked)
-    raise UsageError(f"unknown recipe {recipe}: nothing at {places}", hint="set recipe_source in the settings")
+    raise UsageError(f"unknown recipe {recipe}: nothing at {places}", hint=_ELSEWHERE)

@@ -54,7 +54,7 @@ def run_quick(context: Context, canonical: Canonical) -> None:
     if canonical.commit == context.head:
         raise UnverifiedError(
             f"the head is the canonical's own commit {context.head[:8]}: there is nothing to upgrade",
-            hint="run cold, or name another --ref",
+            hint="leave out --quick, or name another --ref",
         )
     if not context.repository.descends(context.head, canonical.commit):
         context.deviate(f"the head does not contain the canonical's commit {canonical.commit[:8]}: a step to the side")
@@ -74,7 +74,7 @@ def run_quick(context: Context, canonical: Canonical) -> None:
         context.deviate('green on a copy: attach = "copy" in recipe.toml spares the first try')
     if not changed:
         raise UnverifiedError(
-            "the head changes no service of the canonical: quick has tested nothing of it", hint="run cold"
+            "the head changes no service of the canonical: quick has tested nothing of it", hint="leave out --quick"
         )
 
 

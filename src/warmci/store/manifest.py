@@ -67,7 +67,7 @@ def new_manifest(recipe: str, snapshot_id: str, volumes: dict[str, tuple[Entry, 
 
 def load_manifest(path: Path) -> SnapshotManifest:
     """Read manifest.json. Raises InfraError when it is missing, unparsable or of an unknown version."""
-    hint = f"restore it from a backup, or remove {path.parent} and: run_recipe_ci.py RECIPE --reseed"
+    hint = f"restore it from a backup, or remove {path.parent} and: run_recipe_ci.py {path.parents[2].name} --reseed"
     try:
         return SnapshotManifest.model_validate_json(path.read_bytes())
     except ValidationError as error:

@@ -221,7 +221,7 @@ def _swap(journal: RestoreJournal, volume: RestoredVolume) -> None:
     if now not in {volume.live_inode, 0} or _inode(new) != volume.new_inode:
         raise InfraError(
             f"volume {volume.name} of {journal.stack} is neither the one before the restore nor the restored one",
-            hint=f"make {volume.path} what it should be, then move {JOURNAL} out of the state directory",
+            hint=f"make {volume.path} what it should be, then move that recipe's {JOURNAL} out of the state directory",
         )
     if now and fs.exchange(volume.path, new):
         return

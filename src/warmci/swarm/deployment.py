@@ -85,7 +85,8 @@ class Deployment:
         except CommandError as error:
             if addresses.is_exhaustion(error.tail):
                 raise InfraError(f"engine: {error.tail.splitlines()[-1]}", hint=addresses.WAY_OUT) from error
-            hint = "bump the config's version in abra.sh" if _LABEL_NOISE in error.tail else "see docs/recipes.md"
+            kept = f"the file as swarm got it is listed by: warmci run show {self.placement.run}"
+            hint = "bump the config's version in abra.sh" if _LABEL_NOISE in error.tail else kept
             raise RecipeFailedError(
                 f"swarm refuses the stack: {error.tail.splitlines()[-1] if error.tail else error.message}",
                 hint=hint,

@@ -41,7 +41,7 @@ def require() -> str:
     """The program's path. Raises InfraError where it is not installed."""
     found = shutil.which(TOOL, path=_path())
     if found is None:
-        raise InfraError("haproxy is not installed: the ingress `direct` needs it", hint="scripts/install-tools engine")
+        raise InfraError("haproxy is not installed: the ingress `direct` needs it", hint="apt-get install haproxy")
     return found
 
 
