@@ -38,6 +38,7 @@ class FakeStack:
         self.fingerprint = "f1"
         self.broken: dict[str, BaseException] = {}
         self.away = False
+        self.fetched: list[str] = []
 
     def runs_as(self, record: IngressRecord) -> bool:
         return (self.runs, self.fingerprint) == (record.commit, record.fingerprint)
@@ -45,9 +46,10 @@ class FakeStack:
     def unhealthy(self, _record: IngressRecord) -> str | None:
         return None if self.runs else "nothing answers"
 
-    def fetch(self, _home: Path, _commit: str) -> None:
+    def fetch(self, _home: Path, commit: str) -> None:
         if self.away:
             raise InfraError("the forge is away")
+        self.fetched.append(commit)
 
     def deploy(self, _home: Path, commit: str, password: SecretStr) -> IngressRecord:
         if commit in self.broken:
@@ -105,6 +107,7 @@ def test_upgrade_and_nothing_to_do(running: World) -> None:
     running.releases = [OLD, NEW]
     assert running.reconcile().action is Action.UPGRADE
     assert (running.record.version, running.stack.runs) == (NEW.version, NEW.commit)
+    assert running.stack.fetched == [OLD.commit, NEW.commit]
     assert running.reconcile().action is Action.UNCHANGED
     assert running.alert() == ""
 

@@ -86,8 +86,11 @@ class IngressReconciler:
         snapshot.remove(self._home)
 
     def _deploy(self, version: str, commit: str) -> IngressRecord:
-        """In place of whatever of ours is there: two of them can't publish one port."""
         self._stack.fetch(self._home, commit)
+        return self._replace(version, commit)
+
+    def _replace(self, version: str, commit: str) -> IngressRecord:
+        """What is fetched, in place of whatever of ours is there: two of them can't publish one port."""
         self._stack.undeploy()
         with self._stage(f"traefik {version}: deploy") as stage:
             record = self._stack.deploy(self._home, commit, SecretStr(secrets.token_urlsafe(32)))
@@ -106,7 +109,7 @@ class IngressReconciler:
         self._stack.fetch(self._home, wanted.commit)  # what does not come has stopped nothing, and is not remembered
         with self._choice.alone():
             try:
-                fresh = self._deploy(wanted.version, wanted.commit)
+                fresh = self._replace(wanted.version, wanted.commit)
                 save_ingress(self._settings, fresh)
             except BaseException as error:
                 with interrupts.shielded():
