@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from warmci.base import fs, process
 from warmci.testing import suite
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-_NONE: dict[str, tuple[str, ...]] = {"install": (), "base": (), "upgrade": (), "quick": ()}
+_NONE: dict[str, tuple[str, ...]] = dict.fromkeys(get_args(suite.Phase), ())
 
 
 def collected_by_phase(
@@ -40,8 +40,7 @@ def collected_by_phase(
         ]
         told = next((line for line in said if line.startswith("E ")), said[-1] if said else "it said nothing")
         return dict(_NONE), f"pytest cannot collect the tests (exit code {code}): {told.removeprefix('E ').strip()}"
-    seeding, others = (tuple(part) for part in json.loads(into.read_text(encoding="utf-8")))
-    return {"install": (*seeding, *others), "base": seeding, "upgrade": others, "quick": others}, ""
+    return {phase: tuple(tests) for phase, tests in json.loads(into.read_text(encoding="utf-8")).items()}, ""
 
 
 def _made(log: Path) -> Path:

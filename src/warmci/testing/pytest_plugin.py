@@ -119,15 +119,20 @@ def pytest_configure(config: pytest.Config) -> None:
     faulthandler.register(signal.SIGTERM, file=sys.__stderr__ or sys.stderr, chain=True)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def _by_phase(items: Sequence[pytest.Item]) -> dict[str, list[pytest.Item]]:
     """install: all, seeding first; base: seeding only; upgrade and quick: all but seeding."""
     seeding = [item for item in items if item.get_closest_marker("seed")]
     others = [item for item in items if not item.get_closest_marker("seed")]
+    return {"install": [*seeding, *others], "base": seeding, "upgrade": others, "quick": others}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    phases = _by_phase(items)
     if into := os.environ.get(COLLECTED_VARIABLE):
-        Path(into).write_text(json.dumps([[item.nodeid for item in part] for part in (seeding, others)]), "utf-8")
+        told = {phase: [item.nodeid for item in part] for phase, part in phases.items()}
+        Path(into).write_text(json.dumps(told), "utf-8")
         return
-    phase = cast("str", json.loads(_context_text())["phase"])
-    selected = {"install": [*seeding, *others], "base": seeding, "upgrade": others, "quick": others}[phase]
+    selected = phases[cast("str", json.loads(_context_text())["phase"])]
     if left_out := [item for item in items if item not in selected]:
         config.hook.pytest_deselected(items=left_out)
     items[:] = selected
