@@ -12,7 +12,7 @@ from warmci.base.process import CommandError
 from warmci.recipe import compose_text
 from warmci.recipe.secret import generate_secret
 from warmci.recipe.trust_gate import real_name
-from warmci.swarm import addresses, by_zero, convergence
+from warmci.swarm import addresses, by_zero, convergence, subnets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -47,6 +47,8 @@ class Deployment:
     """Journal: called with what is about to be created."""
     created_volumes: set[str] = field(default_factory=set)
     created_secrets: set[str] = field(default_factory=set)
+    _document: Mapping[str, Any] = field(default_factory=dict, init=False)
+    """As last deployed."""
 
     def claim(self) -> None:
         """Raise InfraError when somebody else's stack has our name: it is neither deployed over nor removed."""
@@ -96,6 +98,9 @@ class Deployment:
             by_zero.start_again(self.engine, self.placement.stack, through_zero, graces)
 
     def _provide_networks(self, rendered: Rendered) -> None:
+        self._document = rendered.document
+        if taken := subnets.clash(self.engine, self.placement.stack, self._document):
+            raise taken
         for name, body in (rendered.document.get("networks") or {}).items():
             if (body or {}).get("external"):
                 self.engine.ensure_overlay(real_name(name, body))
@@ -153,7 +158,11 @@ class Deployment:
         """That a task waits for an address in vain; patient: as long as it may still get one."""
         limit_s = addresses.PATIENT_S if patient else addresses.NEW_S
         reason = addresses.waits_in_vain(self.engine, self.placement.stack, limit_s)
-        return InfraError(f"{self.placement.stack}: {reason}", hint=addresses.WAY_OUT) if reason else None
+        if not reason:
+            return None
+        # Two stacks may have asked for one subnet at the same moment.
+        taken = subnets.clash(self.engine, self.placement.stack, self._document)
+        return taken or InfraError(f"{self.placement.stack}: {reason}", hint=addresses.WAY_OUT)
 
     def remove_orphans(self, rendered: Rendered) -> list[str]:
         """Services that the new version dropped: abra leaves them, and they could keep a broken app green."""
