@@ -125,6 +125,30 @@ def test_a_canonical_is_shown_without_its_secrets(canonical: str, capsys: pytest
         assert said.out == ""
 
 
+def test_a_canonical_is_shown_with_what_its_data_lived_through_and_what_comes_next(
+    state: Path, canonical: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = CanonicalStore(state)
+    found = store.load("demo")
+    assert found is not None
+    later = found.lineage[0].model_copy(update={"version": "1.1.0+1.3", "run": "later"})
+    store.commit(found.model_copy(update={"lineage": (*found.lineage, later), "last_cold": "pass cccccccc by later"}))
+    assert app.main(["canonical", "show", "demo"]) == 0
+    said = capsys.readouterr().err
+    assert "  lineage     1.0.0+1.2  2026-01-02 03:04:05 UTC, run r\n" in said
+    assert "              └─ 1.1.0+1.3  2026-01-02 03:04:05 UTC, run later\n" in said
+    assert "  last cold   pass cccccccc by later\n" in said
+    assert f"{state}/demo/snapshots/{canonical}\n" in said  # whole, on a line of its own, to be copied
+    assert "  born at     http://warm-demo.example:20000, ingress direct\n" in said
+    assert "db: " in said
+    assert "warmci canonical open demo  # " in said
+    store.mark_dirty("demo", "it rots")
+    assert app.main(["canonical", "show", "demo"]) == 0
+    said = capsys.readouterr().err
+    assert "dirty: it rots" in said
+    assert "  next        run_recipe_ci.py demo  # makes a good one" in said
+
+
 def test_verify_tells_good_from_rotten(state: Path, canonical: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert app.main(["snapshot", "verify", "demo", "--read-data"]) == 0
     assert "as saved" in capsys.readouterr().err

@@ -61,13 +61,21 @@ def list_canonicals(json: Json = False) -> None:
 @app.command()
 def show(recipe: Recipe, json: Json = False) -> None:
     """One canonical; of its secrets only the names."""
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    from warmci.operate.canonical_facts import facts  # noqa: PLC0415
     from warmci.operate.registry import find_canonical, open_store  # noqa: PLC0415
 
-    found = _public(find_canonical(open_store(read_settings()), recipe))
+    store = open_store(read_settings())
+    found = find_canonical(store, recipe)
     if json:
-        print_data(as_json(found))
+        print_data(as_json(_public(found)))
         return
-    Console().table(f"canonical of {recipe}", ("field", "value"), [(name, str(value)) for name, value in found.items()])
+    console = Console()
+    console.say(f"canonical of {recipe}", style="bold")
+    for name, value in facts(store.dir, found, datetime.now(UTC)):  # no table: what is folded cannot be copied
+        for number, text in enumerate(value.splitlines()):
+            console.say(f"  {'' if number else name:<10}  {text}")
 
 
 @app.command()
