@@ -16,11 +16,12 @@ from warmci.base import errors
 from warmci.base.models import EXIT_CODES
 from warmci.base.settings import Settings
 from warmci.cli import app
+from warmci.operate import metrics
 from warmci.recipe.config import RecipeConfig
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "src" / "warmci").rglob("*.py"))
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 PROGRAMS = {"warmci": typer.main.get_command(app.app), "run_recipe_ci.py": typer.main.get_command(run_recipe_ci.app)}
 _SPAN = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
 
@@ -49,6 +50,7 @@ def told(source: str) -> list[tuple[int, str]]:
 def _wrong(command: Any, words: list[str], *, whole: bool) -> str:
     """What of the words the command does not know, or nothing; whole: also what it wants beside them."""
     is_itself = getattr(command, "invoke_without_command", False) and (not words or words[0] not in command.commands)
+    is_itself |= bool(words) and words[0].startswith("-")
     if hasattr(command, "commands") and not is_itself:
         if words and set(words[0]) == {"X"}:
             return ""  # told when it runs
@@ -129,6 +131,36 @@ def test_the_readme_knows_no_other_codes() -> None:
 def test_every_setting_is_on_its_page() -> None:
     page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     assert [name for name in Settings.model_fields if f"`{name}`" not in page] == []
+
+
+def test_operators_are_told_of_every_figure() -> None:
+    rows = re.findall(
+        r"^\| (`warmci_.*?) \|", (ROOT / "docs" / "operations.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert sorted(re.findall(r"`warmci_(\w+)`", " ".join(rows))) == sorted(metrics.HELP)
+
+
+def test_pages_name_make_targets_that_exist() -> None:
+    known = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    spans = [span for path in PAGES for span in _SPAN.findall(path.read_text(encoding="utf-8"))]
+    named = {target for span in spans for target in re.findall(r"(?:^|[`\n])make ([a-z-]+)", span)}
+    assert {"test", "docs"} <= named
+    assert named - known == set()
+
+
+def test_contributors_are_told_of_every_make_target() -> None:
+    known = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    rows = re.findall(r"^\| (`make .*?) \|", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert known - set(re.findall(r"`(?:make )?([a-z-]+)`", " ".join(rows))) == {"clean"}
+
+
+@pytest.mark.parametrize("path", [*PAGES, *SOURCES], ids=lambda path: path.stem)
+def test_files_that_are_named_exist(path: Path) -> None:
+    """Of ours: a room and a file of it. What is in capitals stands for any."""
+    rooms = [item.name for item in (ROOT / "src" / "warmci").iterdir() if item.is_dir()]
+    named = re.findall(rf"(?<![\w./-])((?:{'|'.join(rooms)})/[a-z_]+\.py)", path.read_text(encoding="utf-8"))
+    homes = [ROOT / "src" / "warmci", ROOT / "tests"]
+    assert [name for name in named if not any((home / name).is_file() for home in homes)] == []
 
 
 @pytest.mark.parametrize("page", ["recipes", "sso"])

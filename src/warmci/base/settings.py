@@ -99,7 +99,7 @@ class Settings(_FromHost):
         default_factory=_max_tests,
         ge=1,
         le=64,
-        description="apps under test at once on this host; a cold run may take two; also $MAX_TESTS",
+        description="apps under test at once on this host; a cold run may take two; default: $MAX_TESTS, else 2",
     )
     lock_wait_s: float = Field(1800.0, ge=0, description="seconds to wait for the app's lock and a slot")
     deploy_timeout_s: float = Field(600.0, gt=0, description="seconds until a deployment must have converged")
@@ -133,7 +133,10 @@ class Settings(_FromHost):
     recipes: tuple[str, ...] = Field((), description="enrolled recipes: swept nightly, each with a canonical")
     sweep_budget_s: float = Field(4 * 3600.0, gt=0, description="seconds after which a sweep starts no further recipe")
     sweep_stale_days: float = Field(7.0, gt=0, description="days without a promotion after which a sweep is not green")
-    alert_webhook: SecretStr | None = Field(None, description="URL that new alerts are posted to as JSON")
+    alert_webhook: SecretStr | None = Field(
+        None,
+        description="URL that alerts are posted to as JSON, when they are new or changed and when they are resolved",
+    )
     disk_low_mb: int = Field(
         1024, ge=0, description="with less free (MiB), a run prunes first, and is refused if need be"
     )

@@ -1,4 +1,4 @@
-"""The one place that turns errors into exit codes; used by both entry files."""
+"""The one place that turns errors into exit codes; used by every entry file."""
 
 from __future__ import annotations
 

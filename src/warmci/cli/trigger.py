@@ -36,7 +36,7 @@ def parse(
 def env(json: Json = False) -> None:
     """Print the arguments for run_recipe_ci.py that this CI job's event asks for.
 
-    Prints nothing for a comment that is no trigger. Knows Woodpecker, Drone and Gitea/Forgejo Actions.
+    Prints nothing for a comment that is no trigger. Knows Woodpecker, Drone and Actions (Gitea, Forgejo, GitHub).
     """
     from warmci.report.trigger import from_environment  # noqa: PLC0415
 

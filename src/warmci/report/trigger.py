@@ -49,7 +49,7 @@ def parse_comment(text: str) -> Mode | None:
 
 
 def from_environment(environ: Mapping[str, str]) -> Wanted:
-    """Read Woodpecker's, Drone's or Gitea/Forgejo Actions' variables. Raises UsageError for any other environment."""
+    """What Woodpecker's, Drone's or Actions' (Gitea, Forgejo, GitHub) variables ask for; UsageError for any other."""
     if environ.get("CI") == "woodpecker":
         found = _woodpecker(environ)
     elif environ.get("DRONE") == "true":
@@ -57,7 +57,9 @@ def from_environment(environ: Mapping[str, str]) -> Wanted:
     elif any(environ.get(f"{forge}_ACTIONS") == "true" for forge in ("FORGEJO", "GITEA", "GITHUB")):
         found = _actions(environ)
     else:
-        raise UsageError("no CI that is known: neither Woodpecker, Drone nor Gitea/Forgejo Actions", hint=_HINT)
+        raise UsageError(
+            "no CI that is known: neither Woodpecker, Drone nor Gitea, Forgejo or GitHub Actions", hint=_HINT
+        )
     names.recipe_name(found.recipe)
     names.pull_request(found.pr)
     if found.ref:
