@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -14,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.sweep_results import result
-from warmci.base import fs, process
-from warmci.base.errors import InfraError
+from warmci.base import fs, interrupts, process
+from warmci.base.errors import InfraError, InterruptedRunError
 from warmci.base.models import Verdict
 from warmci.base.process import Completed
 from warmci.base.settings import Settings
@@ -275,3 +276,32 @@ def test_a_stopped_sweep_is_gone_on_with(settings: Settings, no_engine: None, an
     done = night.run_sweep(only_a, Console(quiet=True))
     assert (done.id, done.resumed) == (stopped.id, 1)
     assert [item.recipe for item in done.items] == ["a"], "b is no longer enrolled"
+
+
+def test_a_second_interrupt_leaves_the_runs_time_to_clean_up(
+    settings: Settings, no_engine: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would be killed with the sweep."""
+    cleaned = list[str]()
+
+    class CleaningUp(FakeChildren):
+        def __init__(self) -> None:
+            super().__init__(settings, {})
+            self.told = threading.Event()
+
+        def call(self, title: str, module: str, *arguments: str) -> Completed:
+            for after_s in (0.1, 0.3):
+                threading.Timer(after_s, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            assert self.told.wait(30)
+            time.sleep(0.5)
+            cleaned.append(title)
+            return ended(Verdict.INTERRUPTED)
+
+        def stop(self) -> None:
+            self.told.set()
+
+    monkeypatch.setattr(night, "Children", lambda _: CleaningUp())
+    interrupts.install()
+    with pytest.raises(InterruptedRunError):
+        night.run_sweep(settings.model_copy(update={"recipes": ("a",)}), Console(quiet=True))
+    assert cleaned == ["a"]

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from warmci.base import fs
+from warmci.base import fs, interrupts
 from warmci.base.errors import InfraError, InterruptedRunError, WarmciError
 from warmci.base.locks import Holder, host_lock
 from warmci.base.state import open_state
@@ -44,7 +44,7 @@ def run_sweep(settings: Settings, console: Console, *, sharded: bool = False) ->
     """
     state = open_state(settings.state_dir, floor_bytes=0)
     holder = Holder.here("sweep", "sweep", "sweep")
-    with host_lock(state.dir, "sweep", holder):
+    with host_lock(state.dir, "sweep", holder), interrupts.once():
         found = unfinished(state.dir, datetime.now(UTC))
         shard = Shard(Engine(settings.docker_host), settings.recipes) if sharded else None
         sweep = _Sweep(settings, console, state.instance, found or begin(settings, shard), shard)
