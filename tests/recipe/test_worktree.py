@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.upstream import Upstream
-from warmci.base.errors import UnverifiedError, UsageError
+from warmci.base.errors import RecipeFailedError, UnverifiedError, UsageError
 from warmci.base.settings import Settings
 from warmci.recipe import worktree
 from warmci.recipe.git import git
@@ -155,6 +155,16 @@ def test_filters_of_a_repository_within_the_directory_do_not_run(
     assert worktree.uncommitted(found.path, upstream.path, head) == ["new"]
     assert not (tmp_path / "pwned").exists()
     assert git("ls-tree", made, "within", cwd=found.path) == git("ls-tree", head, "within", cwd=found.path)
+
+
+def test_a_commit_of_too_many_files_is_the_recipes_fault(
+    tmp_path: Path, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = upstream.commit("one")
+    found = cloned(tmp_path, upstream.path)
+    monkeypatch.setattr("warmci.recipe.git._OUTPUT_MAX", 60)
+    with pytest.raises(RecipeFailedError, match="more than the 20000 files"):
+        worktree.commit_as_it_is(found.path, upstream.path, head)
 
 
 def test_a_submodule_that_became_files_or_is_gone(tmp_path: Path, upstream: Upstream) -> None:

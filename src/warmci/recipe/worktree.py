@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from warmci.base.errors import UnverifiedError, UsageError
-from warmci.recipe.git import CLONE_TIMEOUT_S, git
+from warmci.recipe.git import CLONE_TIMEOUT_S, git, require_small
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,7 +85,8 @@ def _read_index(clone: Path, commit: str) -> None:
 
 
 def _submodules(clone: Path, commit: str) -> dict[str, str]:
-    """Path to the commit that is named there."""
+    """Path to the commit that is named there. Raises RecipeFailedError where the commit has too many files."""
+    require_small(clone, commit)
     entries = git("ls-tree", "-r", "-z", "--full-tree", commit, cwd=clone).split("\0")
     facts = [entry.partition("\t") for entry in entries if entry.startswith("160000 ")]
     return {path: said.split()[2] for said, _, path in facts}
