@@ -147,7 +147,7 @@ def test_ids_are_valid_unique_and_sort_by_time() -> None:
     "value", ["20260102T030405Z-ABCDEF", "20260102T030405Z-abcde", "20260102T030405-abcdef", "live"]
 )
 def test_refused_ids(value: str) -> None:
-    with pytest.raises(UsageError, match="not a id name"):
+    with pytest.raises(UsageError, match="not the id of a run"):
         names.record_id(value)
 
 

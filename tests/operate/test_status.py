@@ -139,6 +139,28 @@ def test_nothing_that_is_copied_is_cut_on_a_narrow_terminal(
     settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("warmci.report.terminal._LOG_WIDTH", 60)
-    version = "12.34.56+" + "x" * 60
-    Console().table("t", ("recipe", "version", "run"), [("r" * 20, version, new_id())])
-    assert "…" not in capsys.readouterr().err
+    version, run = "12.34.56+" + "x" * 60, new_id()
+    Console().table("t", ("recipe", "version", "run"), [("r" * 20, version, run), ("other", "", run)])
+    said = capsys.readouterr().err
+    assert f"  version  {version}\n" in said
+    assert said.count(f"  run      {run}\n") == 2
+    Console().table("t", ("recipe", "run", "words"), [("demo", run, "some words that go on and on and on and on")])
+    said = capsys.readouterr().err
+    assert f"│ demo   │ {run} │" in said
+    assert max(len(line) for line in said.splitlines()) <= 60
+
+
+def test_an_empty_table_says_what_to_do(
+    settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("WARMCI_RECIPES_DIR", str(tmp_path / "none"))
+    commands = {
+        ("canonical", "list"): "warmci canonical seed RECIPE",
+        ("snapshot", "list"): "warmci canonical seed RECIPE",
+        ("recipe", "list"): "warmci recipe init NAME",
+    }
+    for words, expected in commands.items():
+        assert app.main(list(words)) == 0
+        said = capsys.readouterr().err
+        assert expected in said
+        assert "┃" not in said

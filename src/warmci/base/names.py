@@ -32,7 +32,7 @@ def shown(value: str) -> str:
 
 def _checked(kind: str, pattern: re.Pattern[str], value: str) -> str:
     if not pattern.fullmatch(value) or ".." in value:
-        raise UsageError(f"not a {kind} name: {shown(value)}", hint=f"a {kind} name matches {pattern.pattern}")
+        raise UsageError(f"not a {kind} name: {shown(value)}", hint=f"it matches {pattern.pattern}")
     return value
 
 
@@ -65,7 +65,10 @@ def git_ref(value: str) -> str:
 
 def record_id(value: str) -> str:
     """The id of a run or a snapshot."""
-    return _checked("id", _ID, value)
+    if not _ID.fullmatch(value):
+        what = f"not the id of a run or a snapshot: {shown(value)}"
+        raise UsageError(what, hint="as 20261231T235959Z-0a1b2c; warmci status and warmci snapshot list say them")
+    return value
 
 
 def new_id() -> str:

@@ -53,7 +53,10 @@ def list_canonicals(json: Json = False) -> None:
             (c.recipe, c.version, c.state, " → ".join(past.version for past in c.lineage), c.snapshot) for c in found
         ]
         rows += [(recipe, "", "unreadable", "", "") for recipe in unreadable]
-        Console().table("canonicals", ("recipe", "version", "state", "lineage", "snapshot"), rows)
+        columns = ("recipe", "version", "state", "lineage", "snapshot")
+        Console().table(
+            "canonicals", columns, rows, empty="no recipe has a canonical yet: warmci canonical seed RECIPE"
+        )
     if unreadable:
         raise next(iter(unreadable.values()))
 

@@ -26,7 +26,8 @@ def list_all(json: Json = False) -> None:
         print_data(as_json({"realms": [row.model_dump(mode="json") for row in rows]}))
         return
     cells = [(row.realm.name, row.state, row.realm.run, row.realm.host, f"{row.realm.created:%F %T}") for row in rows]
-    Console().table("realms", ("realm", "state", "run", "host", "created (UTC)"), cells)
+    columns = ("realm", "state", "run", "host", "created (UTC)")
+    Console().table("realms", columns, cells, empty="there is no realm of a run; each run that needs one makes its own")
 
 
 @app.command()

@@ -55,7 +55,9 @@ def check(recipe: Named, json: Json = False) -> None:
         print_data(as_json({**facts, "findings": [finding.model_dump() for finding in found]}))
     else:
         rows = [(finding.level, finding.what, finding.says, finding.hint) for finding in found]
-        console.table(f"{named.recipe} {version}", ("level", "what", "what was seen", "what helps"), rows)
+        columns = ("level", "what", "what was seen", "what helps")
+        if rows:
+            console.table(f"{named.recipe} {version}", columns, rows)
     errors = sum(finding.level == "error" for finding in found)
     if errors:
         raise RecipeFailedError(
@@ -85,6 +87,7 @@ def list_all(json: Json = False) -> None:
         )
         for known in found
     ]
-    Console().table("recipes", ("recipe", "enrolled", "recipe.toml", "tests", "canonical", "of"), rows)
+    columns = ("recipe", "enrolled", "recipe.toml", "tests", "canonical", "of")
+    Console().table("recipes", columns, rows, empty="no recipe is known yet: warmci recipe init NAME begins one")
     if not found:
         Console().say("none is known; begin one: warmci recipe init NAME")

@@ -57,7 +57,8 @@ def list_all(recipe: One = "", json: Json = False) -> None:
     rows = [
         (info.recipe, info.id, _word(info.canonical), str(info.files), size(info.bytes), info.problem) for info in found
     ]
-    Console().table("snapshots", ("recipe", "id", "canonical", "files", "size", "problem"), rows)
+    columns = ("recipe", "id", "canonical", "files", "size", "problem")
+    Console().table("snapshots", columns, rows, empty="there is no snapshot: warmci canonical seed RECIPE makes one")
 
 
 @app.command()

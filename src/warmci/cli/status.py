@@ -50,7 +50,7 @@ def status(
 
 def _show(console: Console, seen: Status) -> None:
     rows = [
-        (c.recipe, c.version, c.state, age(c.age_s) if c.version else "", *_past(c), c.last_cold, c.last_quick)
+        (c.recipe, c.version, c.state, age(c.age_s) if c.version else "", *_past(c), *_verdicts(c))
         for c in seen.canonicals
     ]
     columns = ("recipe", "version", "state", "age", "lineage", "last cold", "last quick")
@@ -122,7 +122,9 @@ def _show_work(console: Console, seen: Status) -> None:
     for run in seen.runs:
         pr = f" PR {run.pr}" if run.pr else ""
         ago = age((seen.at - run.started).total_seconds())
-        console.say(f"run: {run.verdict.upper()} {run.mode} {run.recipe}{pr}, {run.seconds:.0f} s, began {ago} ago")
+        console.say(
+            f"run: {run.verdict.upper()} {run.mode} {run.recipe}{pr}, {run.seconds:.0f} s, began {ago} ago, {run.run}"
+        )
     if seen.disk is not None:
         low = "; LOW (warmci prune)" if seen.disk.low else ""
         console.say(f"disk: {seen.disk.room}{low}", style="bold yellow" if low else "")
@@ -132,6 +134,11 @@ def _show_work(console: Console, seen: Status) -> None:
         unfinished = "under way" if seen.sweep.under_way else "stopped before its end; next: warmci sweep"
         done = seen.sweep.verdict if seen.sweep.finished else unfinished
         console.say(f"sweep: {seen.sweep.id}, {done}")
+
+
+def _verdicts(one: CanonicalState) -> tuple[str, str]:
+    """Without the run's id, which the lines below say whole."""
+    return one.last_cold.partition(" by ")[0], one.last_quick.partition(" by ")[0]
 
 
 def _past(one: CanonicalState) -> tuple[str]:

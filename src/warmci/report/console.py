@@ -100,7 +100,11 @@ class Console:
         """For a view that is drawn anew; a log keeps all."""
         self._terminal.clear()
 
-    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str = "") -> None:
+        """empty: what is said where there is no row."""
+        if empty and not rows:
+            self.say(empty)
+            return
         cells = [[block(self.redact(cell)) for cell in row] for row in rows]
         self._terminal.table(line(title), columns, cells)
 

@@ -8,6 +8,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.console import Console as RichConsole
 from rich.table import Column, Table
 from rich.text import Text
@@ -93,8 +94,37 @@ class Terminal:
             self._rich.clear()
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        shown = [Column(name, overflow="fold") for name in columns]  # cut, an id could not be copied
+        """As a table where each word fits; else cell by cell: an id that is folded cannot be copied."""
+        widths = _widths([columns, *rows], self._rich.width)
+        if widths is None:
+            self._records(title, columns, rows)
+            return
+        shown = [Column(name, overflow="fold", width=width) for name, width in zip(columns, widths, strict=True)]
         table = Table(*shown, title=Text(title), title_justify="left", title_style="bold")
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))
         self._rich.print(table)
+
+    def _records(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        self.show((title, "bold"))
+        indent = max(len(name) for name in columns) + 2
+        for row in rows:
+            self.show((row[0], "bold"))
+            for name, cell in list(zip(columns, row, strict=True))[1:]:
+                for number, text in enumerate(cell.splitlines()):
+                    self.show((f"  {'' if number else name:<{indent}}{text}", ""))
+
+
+def _widths(rows: Sequence[Sequence[str]], room: int) -> list[int] | None:
+    """Of each column, so that no word is folded; None where there is no room for that."""
+    columns = list(zip(*rows, strict=True))
+    widths = [max(cell_len(text) for cell in column for text in cell.splitlines() or [""]) for column in columns]
+    least = [max(cell_len(word) for cell in column for word in cell.split() or [""]) for column in columns]
+    over = sum(widths) + 3 * len(widths) + 1 - room
+    while over > 0:
+        spare = [width if width > word else 0 for width, word in zip(widths, least, strict=True)]
+        if not any(spare):
+            return None
+        widths[spare.index(max(spare))] -= 1
+        over -= 1
+    return widths
