@@ -20,7 +20,7 @@ _LEAST = (23, 0)
 _CURRENT = (28, 0)
 _VERSION = re.compile(r"Docker version (\d+)\.(\d+)\S*?,")
 _TIMEOUT_S = 30.0
-HINT = "a checkout's scripts/install-tools engine builds one; or name one by docker_cli in the settings"
+HINT = "install docker-ce-cli of Docker's own; or in a checkout scripts/install-tools engine builds one; or set docker_cli"
 
 
 TOOLS_DIR = Path("/var/cache/warmci/tools")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from warmci.base import fs, interrupts, netns
@@ -23,7 +26,6 @@ from warmci.swarm.engine import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from warmci.report.console import Console
 
@@ -194,13 +196,26 @@ def play(
         if stage.private and not keep:
             with interrupts.shielded():
                 private_engine.stop(root / "engine")
-    if stage.private and not keep:
-        console.say("the private engine is stopped; `warmci demo --keep` leaves it running for your own commands")
-    else:
-        console.say(f"try it by hand: export {FILE_VARIABLE}={root / 'settings.toml'}")
-        console.say("then: run_recipe_ci.py miniflux --ref bad --quick")
-    console.say("`warmci demo --clean` removes everything that the demo made")
+    for line in last_words(root, still_there=keep or not stage.private):
+        console.say(line)
     return as_told
+
+
+def last_words(root: Path, *, still_there: bool) -> list[str]:
+    """What can be done now, in commands that work as they are said: from a checkout the programs are not on PATH."""
+    demo = f"{_program('warmci')} demo --root {root}"
+    if still_there:
+        words = [
+            f"try it by hand: export {FILE_VARIABLE}={root / 'settings.toml'}",
+            f"then: {_program('run_recipe_ci.py')} miniflux --ref bad --quick",
+        ]
+    else:
+        words = [f"the private engine is stopped; `{demo} --keep` leaves it running for your own commands"]
+    return [*words, f"`{demo} --clean` removes everything that the demo made"]
+
+
+def _program(name: str) -> str:
+    return name if shutil.which(name) else str(Path(sys.executable).with_name(name))
 
 
 def clean(root: Path, host_engine: str, console: Console) -> list[str]:
