@@ -434,7 +434,7 @@ def test_a_journal_of_another_recipe_or_version_touches_nothing(world: World) ->
     for old, new, said in (
         ('"recipe": "demo"', '"recipe": "other"', "restore of other"),
         ('"schema_version": 1', '"schema_version": 2', "another version"),
-        ('"id": "', '"id": "../', "not a id name"),
+        ('"id": "', '"id": "../', "not the id of a run"),
     ):
         path.write_text(text.replace(old, new))
         with pytest.raises(InfraError, match=said):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 PAGE = ROOT / "docs" / "tutorial.md"
 _BLOCK = re.compile(r"```sh\n(?P<script>.*?)```(?:\n\n```text\n(?P<said>.*?)```)?", re.DOTALL)
 _SHOWN = re.compile(
-    r"^(?:[✓✗] |error: |hint: |(?:PASS|FAIL|UNVERIFIED) |[┏┃┡│└]|/|next: |nothing |cold |what the |plan of )"
+    r"^(?:[✓✗] |error: |keycloak |hint: |(?:PASS|FAIL|UNVERIFIED) |[┏┃┡│└]|/|next: |nothing |cold |what the |plan of )"
 )
 _VARYING = (
     (re.compile(r"\d+\.\d+ s"), "N s"),
@@ -23,7 +23,7 @@ _VARYING = (
     (re.compile(r":\d{5}\b"), ":PORT"),
     (re.compile(r"[ ─━┏┳┓┡╇┩└┴┘]+"), " "),
 )
-TIMEOUT_S = 600.0
+TIMEOUT_S = 1200.0
 
 
 def played(text: str, home: Path, env: dict[str, str]) -> str:

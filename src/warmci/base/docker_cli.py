@@ -20,7 +20,7 @@ _LEAST = (23, 0)
 _CURRENT = (28, 0)
 _VERSION = re.compile(r"Docker version (\d+)\.(\d+)\S*?,")
 _TIMEOUT_S = 30.0
-HINT = "install docker-ce-cli of Docker's own; or in a checkout scripts/install-tools engine builds one; or set docker_cli"
+HINT = "install Docker's own docker-ce-cli; or a checkout's scripts/install-tools engine builds one; or set docker_cli"
 
 
 TOOLS_DIR = Path("/var/cache/warmci/tools")
