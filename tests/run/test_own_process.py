@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,6 @@ from warmci.base.models import RunResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -43,7 +43,26 @@ def test_a_second_interrupt_takes_nothing_from_the_result(
             running.send_signal(signal.SIGTERM)
             time.sleep(pause_s)
         stdout, stderr = running.communicate(timeout=60)
+    is_told_as_interrupted(tmp_path / "state", running, stdout, stderr)
+
+
+def is_told_as_interrupted(state: Path, running: subprocess.Popen[str], stdout: str, stderr: str) -> None:
     result = RunResult.model_validate_json(stdout)
     assert (running.returncode, result.verdict) == (130, "interrupted"), stderr
     assert "Traceback" not in stderr
-    assert (tmp_path / "state" / ".runs" / result.run / "result.json").is_file()
+    assert (state / ".runs" / result.run / "result.json").is_file()
+
+
+def test_an_interrupt_before_the_other_process_listens_is_a_result_too(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [str(BIN / "run_recipe_ci.py"), "demo", "--keep", "--json"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={"WARMCI_STATE_DIR": str(tmp_path / "state")},
+    ) as running:  # fmt: skip
+        children = Path(f"/proc/{running.pid}/task/{running.pid}/children")
+        deadline = time.monotonic() + 60
+        while not children.read_text(encoding="ascii"):
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        running.send_signal(signal.SIGTERM)
+        stdout, stderr = running.communicate(timeout=60)
+    is_told_as_interrupted(tmp_path / "state", running, stdout, stderr)

@@ -97,9 +97,11 @@ class _Child:
     def _listen(self) -> None:
         if self.process.stdout is None:
             raise AssertionError("started with a pipe")
-        with self.process.stdout as pipe:
-            self.said = pipe.read()
-        self.heard.set()
+        try:
+            with self.process.stdout as pipe:
+                self.said = pipe.read()
+        finally:
+            self.heard.set()
 
     def interrupt(self) -> None:
         """Unless it has told its result already; returns when it has."""
