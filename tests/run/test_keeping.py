@@ -42,7 +42,8 @@ def a_run(tmp_path: Path, keep: str, **facts: Any) -> Any:
 class Unnamed:
     """An app whose facts are not to be had just now."""
 
-    def test_context(self, *_: object) -> None:
+    @property
+    def own_tests(self) -> None:
         raise InfraError("the authority of this host cannot be read")
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from warmci.base import authority
+from warmci.base import authority, process
 from warmci.base.settings import Settings
-from warmci.testing.suite import SsoContext, SsoUser, TestContext, run_suite, with_plugins
+from warmci.testing.suite import SsoContext, SsoUser, TestContext, begin, run_suite, with_plugins
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +49,10 @@ class Bench:
     def outcomes(
         self, phase: str = "install", timeout_s: float = 60.0, options: Sequence[str] = (), **facts: Any
     ) -> tuple[TestOutcome, ...]:
-        context = TestContext.model_validate(
+        return run_suite(self.tests, self.context(phase, **facts), self.work, timeout_s, options)
+
+    def context(self, phase: str = "install", **facts: Any) -> TestContext:
+        return TestContext.model_validate(
             {
                 "recipe": "tiny",
                 "run": "r1",
@@ -64,7 +67,6 @@ class Bench:
                 **facts,
             }
         )
-        return run_suite(self.tests, context, self.work, timeout_s, options)
 
     def log(self, phase: str = "install") -> str:
         return (self.work / f"pytest-{phase}.log").read_text(encoding="utf-8")
@@ -350,3 +352,36 @@ def test_a_conftest_of_the_operators_is_read(bench: Bench) -> None:
     def test_it(answer): assert answer == 42
     """)
     assert [outcome.outcome for outcome in bench.outcomes()] == ["passed"]
+
+
+def test_one_that_was_begun_collects_and_waits_for_its_context(bench: Bench, tmp_path: Path) -> None:
+    collected, ran = tmp_path / "collected", tmp_path / "ran"
+    bench.write(f"""
+    from pathlib import Path
+    Path({str(collected)!r}).touch()
+    def test_it(app):
+        Path({str(ran)!r}).touch()
+        assert app.url.startswith("http")
+    """)
+    begun = begin(bench.tests, bench.work)
+    assert begun is not None
+    end = time.monotonic() + 60
+    while not collected.exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert collected.exists()
+    assert process.wait(begun.running, timeout_s=0.5) is None
+    assert not ran.exists()
+    (outcome,) = run_suite(bench.tests, bench.context("quick"), bench.work, 60, begun=begun)
+    assert (outcome.name, outcome.outcome) == ("test_it::test_it", "passed")
+    assert ran.exists()
+    assert not begun.scratch.exists()
+
+
+def test_one_that_is_dropped_leaves_nothing(bench: Bench, tmp_path: Path) -> None:
+    bench.write("def test_it(app): pass")
+    begun = begin(bench.tests, bench.work)
+    assert begun is not None
+    begun.close()
+    assert process.wait(begun.running, timeout_s=0) is not None
+    assert list(bench.work.iterdir()) == []
+    assert begin(tmp_path / "none", bench.work) is None

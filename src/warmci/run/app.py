@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,12 +14,13 @@ from warmci.base.models import Ingress
 from warmci.recipe.render import changed_services
 from warmci.run import anonymous, overlay_faults, screenshot, seen, serving
 from warmci.run.behind_traefik import BehindTraefik
+from warmci.run.canaries import Canaries, mounts
+from warmci.run.own_tests import OwnTests
 from warmci.run.pulls import rendered_at
 from warmci.run.watch import Watch
 from warmci.swarm import by_zero
 from warmci.swarm.deployment import Deployment
 from warmci.swarm.direct import Direct
-from warmci.testing import suite
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from warmci.recipe.render import Placement, Rendered
     from warmci.report.stages import Stage
     from warmci.run.context import Context
+    from warmci.testing import suite
 
 _SERVING_DEADLINE_S = 60.0
 _SERVING_POLL_S = 0.05
@@ -58,7 +59,8 @@ class App:
         work = self.context.work_dir / self.placement.stack
         work.mkdir(mode=0o700)
         self.new_volumes.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._canary = f".warmci-{secrets.token_hex(8)}"
+        self.own_tests = OwnTests(self.context, self.placement, work, self.secrets)
+        self._canaries = Canaries(self.volume_dirs)
         self.deployment = Deployment(
             self.context.engine,
             self.placement,
@@ -84,6 +86,7 @@ class App:
             with context.recorder.stage(f"{self.title}: {name}") as stage:
                 yield stage
         except (RecipeFailedError, InfraError):
+            self.own_tests.drop()
             seen.keep(
                 context.engine,
                 self.placement.stack,
@@ -164,18 +167,21 @@ class App:
         if before is None:
             raise AssertionError("upgrade before install")
         with self._stage("upgrade to the head") as record:
-            self._plant_canaries()
-            planted = anonymous.plant(self.context.engine, self.placement.stack, self._canary)
+            self._canaries.plant()
+            planted = anonymous.plant(self.context.engine, self.placement.stack, self._canaries.name)
             after = self._render(commit)
             through_zero = by_zero.services(before, after) if self.placement.quick else {}
             self.context.deviate(*(f"{name}: {_THROUGH_ZERO}" for name in through_zero))
             self._submit(after, through_zero)
+            if self.placement.quick:
+                self.own_tests.begin()
             self._converge(through_zero)
             if orphans := self.deployment.remove_orphans(after):
                 self.context.deviate(f"services dropped by the head were removed: {', '.join(orphans)}")
                 self._converge()
             self._check_code(record)
-            self._check_data(record, before, after)
+            self._canaries.check(record, before, after, self.context.config.allow)
+            self._check_route(record, before, after)
             for service, target in planted.lost(self.context.engine, self.placement.stack):
                 self.context.deviate(
                     f"{service}: a file put into the anonymous volume at {target} before the upgrade is gone"
@@ -214,25 +220,7 @@ class App:
             "running images are the ones asked for", bool(running) and not wrong, "; ".join(wrong) or "no task runs"
         )
 
-    def _plant_canaries(self) -> None:
-        for path in self.volume_dirs.values():
-            # Exclusive and unguessable: an app could have put a link there for us to follow.
-            (path / self._canary).open("x").close()
-
-    def remove_canaries(self) -> None:
-        for path in self.volume_dirs.values():
-            (path / self._canary).unlink(missing_ok=True)
-
-    def _check_data(self, stage: Stage, before: Rendered, after: Rendered) -> None:
-        for (name, target), services in sorted(mounts(before).items()):
-            word = f"mount:{name}"
-            stays = bool(mounts(after).get((name, target))) or word in self.context.config.allow
-            message = f"{target} of {', '.join(sorted(services))} no longer shows volume {name} (allow: {word})"
-            stage.check(f"volume {name} is still at {target}", stays, message, final=True)
-        for name in before.volumes:
-            kept = (self.volume_dirs[name] / self._canary).is_file()
-            stage.check(f"data in volume {name} survived", kept, f"a file put into {name} before the upgrade is gone")
-        self.remove_canaries()
+    def _check_route(self, stage: Stage, before: Rendered, after: Rendered) -> None:
         was, now = before.route, after.route
         routed = was is None or (now is not None and (was.source, now.source) != ("traefik", "ports"))
         lost = "the head lost the Traefik labels that it was reached by"
@@ -288,60 +276,23 @@ class App:
 
     # --- the recipe's own tests
 
-    def test(self, phase: str) -> None:
+    def test(self, phase: suite.Phase) -> None:
         """Run the operator's tests of this recipe, then look a second time whether everything still runs."""
         context = self.context
         with self._stage(f"tests ({phase})") as stage:
-            outcomes = suite.run_suite(
-                context.tests_dir,
-                self.test_context(phase),
-                self.deployment.work_dir,
-                context.config.test_timeout_s,
-                suite.with_plugins(context.settings.pytest_plugins),
-            )
+            outcomes = self.own_tests.run(phase, stage, self.title)
             stage.tests += outcomes
-            self._keep_log(stage, phase)
             route = self._require_rendered().route
             screenshot.take(context, self.placement, route, self.title, phase)  # the watch waits all the same
             self._second_look(stage, phase)
             if not outcomes:
                 stage.detail = "the recipe has no tests of its own; generic tests only"
 
-    def _keep_log(self, stage: Stage, phase: str) -> None:
-        """What the tests said outlives the run's work."""
-        said = self.deployment.work_dir / suite.log_name(phase)
-        if said.exists():
-            kept = said.replace(self.context.run_dir / f"{self.title.replace(' ', '-')}-{said.name}")
-            stage.hint = f"all that the tests said is in {kept}"
-
-    def _second_look(self, stage: Stage, phase: str) -> None:
+    def _second_look(self, stage: Stage, phase: suite.Phase) -> None:
         """Not before each task has run for the recipe's own check interval: swarm said `completed` long before."""
         states = self._watch.watch(max(self._require_rendered().interval_s, self.watch_s if phase != "base" else 0.0))
         down = [str(state) for state in states if not state.settled]
         stage.check("everything still runs", bool(states) and not down, "; ".join(down) or "the services are gone")
-
-    def test_context(self, phase: str) -> suite.TestContext:
-        settings, realm = self.context.settings, self.context.realm
-        return suite.TestContext.model_validate(
-            {
-                "recipe": self.placement.recipe,
-                "run": self.context.run_id,
-                "phase": phase,
-                "url": self.placement.url,
-                "domain": self.placement.domain,
-                "base_domain": settings.base_domain,
-                "address": settings.ingress_address,
-                "ca": authority.authority(settings),
-                "stack": self.placement.stack,
-                "docker_host": settings.docker_host,
-                "secrets": {
-                    **self.context.config.secrets,
-                    **{key.rpartition("_")[0]: value for key, value in self.secrets.items()},
-                },
-                "sso": realm.test_facts() if realm else None,
-                "deps": {"keycloak": realm.provider_url} if realm else {},
-            }
-        )
 
     # --- the end
 
@@ -353,7 +304,7 @@ class App:
 
         That is known with keep_data, or where nothing is kept with measure, which costs up to their grace period.
         """
-        self.remove_canaries()
+        self._canaries.remove()
         with self.context.recorder.stage(f"{self.title}: undeploy"):
             self.way.close()
             killed = self.deployment.undeploy(keep_data=keep_data, measure=measure)
@@ -368,16 +319,7 @@ class App:
 
     def remove(self) -> None:
         """Undo whatever is there; the finalizer of every run."""
+        self.own_tests.drop()
         self.way.close()
         self.deployment.undeploy(keep_data=False)
         self.deployment.remove_volumes_and_secrets()
-
-
-def mounts(rendered: Rendered) -> dict[tuple[str, str], set[str]]:
-    """(volume, path in the container) to the services that mount it there."""
-    found: dict[tuple[str, str], set[str]] = {}
-    for name, service in rendered.document["services"].items():
-        for volume in service.get("volumes", []):
-            if volume["type"] == "volume" and volume.get("source"):
-                found.setdefault((str(volume["source"]), str(volume["target"])), set()).add(name)
-    return found

@@ -77,7 +77,7 @@ def _outcome(context: Context, red: WarmciError) -> WarmciError:
 
 
 def _write(context: Context, app: App, phase: Phase, until: datetime) -> None:
-    facts = app.test_context(phase)
+    facts = app.own_tests.facts(phase)
     services = sorted(app.rendered.document["services"]) if app.rendered else []
     route = app.rendered.route if app.rendered else None
     record = KeptApp(

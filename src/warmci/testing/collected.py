@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, get_args
 
 from warmci.base import fs, process
-from warmci.testing import suite
+from warmci.testing import pytest_process, suite
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,9 +23,11 @@ def collected_by_phase(
         return dict(_NONE), ""
     into = work_dir / "collected.json"
     running = process.start(
-        suite.collecting(tests_dir.resolve(), work_dir, plugins),
+        pytest_process.command(
+            tests_dir.resolve(), work_dir, (*suite.with_plugins(plugins), "--collect-only", "--quiet")
+        ),
         cwd=tests_dir,
-        env=suite.environment({suite.COLLECTED_VARIABLE: str(into)}),
+        env=pytest_process.environment({suite.COLLECTED_VARIABLE: str(into)}),
         log_file=_made(work_dir / "collected.log"),
     )
     try:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import faulthandler
+import importlib
 import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -27,6 +29,7 @@ __all__ = ["App", "Sso"]
 CONTEXT_VARIABLE = "WARMCI_TEST_CONTEXT"
 COLLECTED_VARIABLE = "WARMCI_COLLECTED"
 INFRASTRUCTURE = "warmci-infrastructure"
+_POLL_S = 0.005
 _finished = pytest.StashKey[int]()
 
 
@@ -75,10 +78,18 @@ def _client(context: TestContext) -> httpx.Client:
 
 
 def _context_text() -> str:
-    path = os.environ.get(CONTEXT_VARIABLE)
-    if not path:
+    """Wait for it: the app may not be ready yet. Whoever started us ends us, too."""
+    name = os.environ.get(CONTEXT_VARIABLE)
+    if not name:
         raise pytest.UsageError(f"{CONTEXT_VARIABLE} is not set: recipe tests are started by warmci")
-    return Path(path).read_text(encoding="utf-8")
+    path = Path(name)
+    if not path.exists():
+        # What the fixtures need, while there is time.
+        importlib.import_module("warmci.testing.suite")
+        importlib.import_module("warmci.base.http")
+    while not path.exists():
+        time.sleep(_POLL_S)
+    return path.read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import sys
-import tempfile
 import xml.etree.ElementTree as ET
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, SecretStr
 
-from warmci.base import fs, process, trust
+from warmci.base import fs
 from warmci.base.models import Record, TestOutcome
 from warmci.base.redaction import Redactor
 from warmci.base.text import block, line
+from warmci.testing import pytest_process
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-CONTEXT_VARIABLE = "WARMCI_TEST_CONTEXT"
+    from warmci.testing.pytest_process import PytestProcess
+
 COLLECTED_VARIABLE = "WARMCI_COLLECTED"
 """Where the plugin leaves what it collected, in a run that only collects."""
 INFRASTRUCTURE = "warmci-infrastructure"
@@ -40,7 +39,6 @@ _RUNNING_TEST = re.compile(r"^([^\s:]+\.py::\S+) ", re.MULTILINE)
 _HEADING = re.compile(r"-+ Captured \w+ -+$")
 """Above what a test printed or logged, nothing perhaps."""
 _PLACE = re.compile(r"\S+\.py:\d+: ")
-_UNUSED_PLUGINS = ("cacheprovider", "doctest", "pastebin", "stepwise", "setuponly", "setupplan", "legacypath")
 
 
 class SsoUser(Record):
@@ -89,29 +87,42 @@ class TestContext(Record):
     """Dependency to its URL."""
 
 
+def begin(tests_dir: Path, work_dir: Path, options: Sequence[str] = (), *, ca: str = "") -> PytestProcess | None:
+    """Start pytest before there is an app to test: it collects, and waits. None where there are no tests.
+
+    options: of pytest, beside ours. ca: as of the context that will follow.
+    """
+    return pytest_process.start(tests_dir.resolve(), work_dir, options, ca=ca) if has_tests(tests_dir) else None
+
+
 def run_suite(
-    tests_dir: Path, context: TestContext, work_dir: Path, timeout_s: float, options: Sequence[str] = ()
+    tests_dir: Path,
+    context: TestContext,
+    work_dir: Path,
+    timeout_s: float,
+    options: Sequence[str] = (),
+    *,
+    begun: PytestProcess | None = None,
 ) -> tuple[TestOutcome, ...]:
     """Run tests_dir's pytest files in the context's phase; () when there are none for it.
 
-    options: of pytest, beside ours.
+    begun: a pytest of theirs that waits already; it has ended afterwards.
 
     Never raises for what tests do: a broken collection, a crash or no end within timeout_s is one failed outcome.
     The last MiB of the output stays in work_dir/pytest-PHASE.log, secrets masked; nothing is written into tests_dir.
     """
-    if not has_tests(tests_dir):
+    running = begun or begin(tests_dir, work_dir, options, ca=context.ca)
+    if running is None:
         return ()
     redact = redactor(context)
-    work_dir.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f"pytest-{context.phase}-", dir=work_dir))
     try:
-        log = scratch / "log"
-        code = _run_pytest(tests_dir.resolve(), context, scratch, log, timeout_s, options)
-        text = redact(_said(log))
+        running.tell(with_secrets(context))
+        code = running.wait(timeout_s)
+        text = redact(_said(running.log))
         fs.write_atomic(work_dir / log_name(context.phase), text)
-        return _outcomes(code, scratch / "junit.xml", text, redact, timeout_s)
+        return _outcomes(code, running.junit, text, redact, timeout_s)
     finally:
-        fs.remove_tree(scratch)
+        running.close()
 
 
 def with_plugins(plugins: Sequence[str]) -> list[str]:
@@ -141,60 +152,6 @@ def _said(log: Path) -> str:
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - _LOG_MAX))
         return block(file.read(_LOG_MAX).decode(errors="replace"), _LOG_MAX)
-
-
-def _run_pytest(
-    tests_dir: Path, context: TestContext, scratch: Path, log: Path, timeout_s: float, options: Sequence[str]
-) -> int | None:
-    """The exit code; None without an end in time. The log goes to a file, so that a hanging test is seen in it."""
-    context_file = scratch / "context.json"
-    fs.write_atomic(context_file, with_secrets(context))
-    log.touch(mode=0o600)
-    running = process.start(
-        _command(tests_dir, scratch, options),
-        cwd=tests_dir,
-        env=environment({CONTEXT_VARIABLE: str(context_file), **_trusting(scratch, context.ca)}),
-        log_file=log,
-    )
-    try:
-        return process.wait(running, timeout_s=timeout_s)
-    finally:
-        process.stop(running)
-
-
-def _command(tests_dir: Path, scratch: Path, options: Sequence[str]) -> list[str]:
-    switched_off = [argument for plugin in _UNUSED_PLUGINS for argument in ("-p", f"no:{plugin}")]
-    return [
-        *(sys.executable, "-P", "-m", "pytest", "-p", "warmci.testing.pytest_plugin", *switched_off),
-        *("-c", os.devnull, f"--rootdir={tests_dir}", f"--confcutdir={tests_dir}"),
-        *("--verbose", "--color=no", "--tb=short", "--capture=sys"),
-        *("-o", "junit_logging=all", "-o", "junit_log_passing_tests=false"),
-        *(f"--basetemp={scratch / 'tmp'}", f"--junitxml={scratch / 'junit.xml'}"),
-        *options,
-        str(tests_dir),
-    ]
-
-
-def collecting(tests_dir: Path, scratch: Path, plugins: Sequence[str]) -> list[str]:
-    """A pytest that runs nothing."""
-    return _command(tests_dir, scratch, (*with_plugins(plugins), "--collect-only", "--quiet"))
-
-
-def _trusting(scratch: Path, ca: str) -> dict[str, str]:
-    """Also a client that is a test's own (requests, curl, a browser's driver) is to trust the app."""
-    return dict.fromkeys(trust.VARIABLES, str(trust.provide(scratch / "trust", ca) / trust.PEM)) if ca else {}
-
-
-def environment(facts: dict[str, str]) -> dict[str, str]:
-    """Of a pytest of ours."""
-    return {
-        **facts,
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONUNBUFFERED": "1",
-        # Where packages reach us by a wrapper (Nix), the bare interpreter would not find them.
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-    }
 
 
 def _outcomes(code: int | None, junit: Path, log: str, redact: Redactor, timeout_s: float) -> tuple[TestOutcome, ...]:
