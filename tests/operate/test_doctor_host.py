@@ -80,3 +80,13 @@ def test_what_is_wrong_is_said_with_its_command(tmp_path: Path) -> None:
     assert found["alert webhook"] == ("failed", "127.0.0.1: ConnectError", "set alert_webhook")
     assert found["alert"] == ("warning", "sweep: it was red", "warmci sweep")
     assert "canary-secret" not in str(found)
+
+
+def test_whether_reports_show_apps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    values = {"state_dir": open_state(tmp_path / "state", floor_bytes=0).dir, "recipes_dir": tmp_path}
+    assert "Debian's package chromium" in examined(**values)["screenshots"][1]
+    (tmp_path / "chromium").write_text("#!/bin/sh\n", encoding="utf-8")
+    (tmp_path / "chromium").chmod(0o755)
+    assert examined(**values)["screenshots"] == ("ok", f"{tmp_path}/chromium draws apps for the reports", "")
+    assert "as the setting says" in examined(**values, screenshots="never")["screenshots"][1]

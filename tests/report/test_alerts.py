@@ -37,6 +37,7 @@ def raise_it(settings: Settings, message: str = "it is down", subject: str = "ke
 @respx.mock
 def test_an_alert_stands_until_it_is_cleared_and_is_posted_once(settings: Settings) -> None:
     hook = respx.post(HOOK).respond(204)
+    settings = settings.model_copy(update={"site_url": "https://ci.example.org/"})
     raise_it(settings)
     raise_it(settings)
     (standing,) = alerts.standing(settings)
@@ -45,6 +46,7 @@ def test_an_alert_stands_until_it_is_cleared_and_is_posted_once(settings: Settin
     raised = json.loads(hook.calls[0].request.content)
     assert (raised["message"], raised["state"]) == ("it is down", "raised")
     assert raised["text"].endswith(": it is down; warmci doctor")
+    assert raised["link"] == "https://ci.example.org/"
     raise_it(settings, "it is still down, differently")
     raise_it(settings, subject="sweep")
     assert [item.subject for item in alerts.standing(settings)] == ["keycloak", "sweep"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from warmci.base import http
+from warmci.base import chromium, http
 from warmci.base.disk import Room, Watermarks
 from warmci.base.findings import Check, checked
 from warmci.base.settings import settings_file
@@ -29,6 +29,7 @@ def examine(settings: Settings) -> list[Check]:
         checked("disk", lambda: _disk(settings)),
         checked("recipes_dir", lambda: _recipes_dir(settings)),
         checked("recipe_source", lambda: _recipe_source(settings)),
+        checked("screenshots", lambda: _screenshots(settings)),
         checked("forge", lambda: _forge(settings)),
         checked("alert webhook", lambda: _webhook(settings)),
     ]
@@ -71,6 +72,14 @@ def _recipe_source(settings: Settings) -> Check:
     if head := default_head(settings, recipe):
         return Check(name="recipe_source", status="ok", detail=f"{recipe} is at {head[:12]}")
     return Check(name="recipe_source", status="failed", detail=f"no answer on {recipe}", hint=f"git ls-remote {source}")
+
+
+def _screenshots(settings: Settings) -> Check:
+    if settings.screenshots == "never":
+        return Check(name="screenshots", status="ok", detail="none, as the setting says")
+    found = chromium.find()
+    detail = f"{found} draws apps for the reports" if found else f"no Chromium: reports show no app ({chromium.WHERE})"
+    return Check(name="screenshots", status="ok", detail=detail)
 
 
 def _forge(settings: Settings) -> Check:

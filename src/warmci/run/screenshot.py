@@ -10,12 +10,11 @@ import base64
 import hashlib
 import os
 import re
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from warmci.base import authority, http, process
+from warmci.base import authority, chromium, http, process
 from warmci.base.errors import InfraError, UsageError
 from warmci.base.text import line
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from warmci.recipe.render import Placement
     from warmci.run.context import Context
 
-_PROGRAMS = ("chromium", "chromium-browser")
 DEADLINE_S = 10.0
 _SLOW_S = 5.0
 """For what stands around the browser."""
@@ -95,17 +93,11 @@ def is_wanted(setting: str, title: str, phase: str) -> bool:
     return setting != "never" and phase != "base" and (setting == "always" or title in _COLD)
 
 
-def program() -> str:
-    """Path of the system's Chromium. Raises NoPictureError where there is none."""
-    for name in _PROGRAMS:
-        if found := shutil.which(name):
-            return found
-    raise NoPictureError("this host has no Chromium (Debian's package chromium; or the setting screenshots)")
-
-
 def draw(settings: Settings, url: str, hosts: dict[str, str], into: Path) -> Path:
     """The file below `into`, of that page at these hosts. Raises NoPictureError where a report can show none."""
-    argv = [*_NAMESPACES, program(), *options(settings, hosts, known_key(settings, url)), url]
+    if not (program := chromium.find()):
+        raise NoPictureError(f"this host has no Chromium ({chromium.WHERE})")
+    argv = [*_NAMESPACES, program, *options(settings, hosts, known_key(settings, url)), url]
     env = {"PATH": os.environ.get("PATH", os.defpath), "HOME": "/tmp", "TMPDIR": "/tmp"}  # noqa: S108
     into.mkdir(mode=0o700)
     code = process.run_limited(argv, limits=_LIMITS, timeout_s=DEADLINE_S + _SLOW_S, cwd=Path("/"), env=env, into=into)
