@@ -29,6 +29,7 @@ CONFIGURATION = "configuration not understood"
         ("app crash-loops", 'pq: password authentication failed for user "app"', "login refused by the database"),
         ("app crash-loops", 'could not translate host name "db" to address', "name not resolved"),
         ("app crash-loops: dial tcp 10.0.0.2:5432: connect: connection refused", "", "other service not reached"),
+        ("app crash-loops: health check (exit 1): wget: Connection refused", "", "never healthy"),
         ("app crash-loops: exec: gunicorn: executable file not found in $PATH", "", "program not found"),
         ("app crash-loops", "mkdir /data/x: permission denied", "permission denied"),
         ("rolled back: [Migration v119] pq: must be owner of extension hstore", "", "migration failed"),

@@ -35,3 +35,5 @@ def test_a_recipe_that_was_just_begun_is_green(bench: Bench) -> None:
     }
     assert result.promotion is not None
     assert (result.promotion.action, result.promotion.outcome) == ("seed", "ok")
+    drilled = bench.call("warmci", "canonical", "drill", "begun")  # where it came from is known, the name leads nowhere
+    assert drilled.code == 0, drilled.stderr

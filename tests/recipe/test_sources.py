@@ -11,7 +11,7 @@ import pytest
 from warmci.base.errors import InfraError, UsageError
 from warmci.base.settings import Settings
 from warmci.recipe.repository import clone
-from warmci.recipe.sources import Source, sources
+from warmci.recipe.sources import Source, sources, to_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,3 +67,13 @@ def test_a_login_of_the_settings_is_shown_nowhere(tmp_path: Path, forge: str, lo
 )
 def test_what_logs_in_is_taken_out_and_nothing_else(url: str, public: str) -> None:
     assert Source(url).public == public
+
+
+def test_only_a_source_that_no_setting_leads_to_must_be_named(tmp_path: Path) -> None:
+    settings = Settings(
+        state_dir=tmp_path, recipe_source=("https://me:canary@git.example/{recipe}.git", "/srv/recipes/{recipe}")
+    )
+    for known in ("", "https://git.example/wiki.git", "/srv/recipes/wiki"):
+        assert to_name(settings, "wiki", known) == ""
+    for other in ("/home/me/wiki", "https://elsewhere.example/wiki.git", "/srv/recipes/other"):
+        assert to_name(settings, "wiki", other) == other

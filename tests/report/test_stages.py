@@ -33,6 +33,13 @@ def test_a_green_stage_counts_its_tests(capsys: pytest.CaptureFixture[str]) -> N
     assert said.out == ""
 
 
+def test_a_single_test_is_no_plural() -> None:
+    recorder = Recorder(Console(quiet=True))
+    with recorder.stage("roll back") as stage:
+        stage.check("unchanged", ok=True)
+    assert recorder.stages[0].detail == "1 test passed"
+
+
 @pytest.mark.parametrize("final", [True, False])
 def test_a_failed_check_of_the_text_alone_is_final(*, final: bool) -> None:
     stage = Stage("upgrade")

@@ -98,7 +98,8 @@ CATALOGUE = (
     ),
     Kind(
         "other service not reached",
-        r"ECONNREFUSED|connection refused|could not connect to|no route to host",
+        r"^(?!.{0,2000}health check \(exit).{0,2000}"  # which asks the app itself
+        r"(?:ECONNREFUSED|connection refused|could not connect to|no route to host)",
         "is that service up, and does the app wait for it? swarm has no depends_on",
         in_log=False,
     ),

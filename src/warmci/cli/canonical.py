@@ -69,14 +69,14 @@ def show(recipe: Recipe, json: Json = False) -> None:
     from warmci.operate.canonical_facts import facts  # noqa: PLC0415
     from warmci.operate.registry import find_canonical, open_store  # noqa: PLC0415
 
-    store = open_store(read_settings())
-    found = find_canonical(store, recipe)
+    loaded = read_settings()
+    found = find_canonical(open_store(loaded), recipe)
     if json:
         print_data(as_json(_public(found)))
         return
     console = Console()
     console.say(f"canonical of {recipe}", style="bold")
-    for name, value in facts(store.dir, found, datetime.now(UTC)):  # no table: what is folded cannot be copied
+    for name, value in facts(loaded, found, datetime.now(UTC)):  # no table: what is folded cannot be copied
         for number, text in enumerate(value.splitlines()):
             console.say(f"  {'' if number else name:<10}  {text}")
 
@@ -194,12 +194,14 @@ def open_canonical(recipe: Recipe, keep_for: KeepFor = KEEP_FOR) -> None:
     """Run a canonical's app on a throw-away view of its data, to look at and play with; gone at Ctrl-C."""
     from warmci.base.models import Mode, Verdict  # noqa: PLC0415
     from warmci.operate.registry import find_canonical, open_store  # noqa: PLC0415
+    from warmci.recipe.sources import to_name  # noqa: PLC0415
     from warmci.run.context import Request  # noqa: PLC0415
     from warmci.run.run import run_recipe  # noqa: PLC0415
 
     loaded, console = load_settings(), Console()
     found = find_canonical(open_store(loaded), recipe)
-    request = Request(recipe, Mode.OPEN, found.commit, keep="always", keep_s=seconds_of(keep_for))
+    source = to_name(loaded, recipe, found.source)
+    request = Request(recipe, Mode.OPEN, found.commit, source=source, keep="always", keep_s=seconds_of(keep_for))
     result = run_recipe(loaded, console, request, told=lambda _: console.say("Ctrl-C ends it", style="bold"))
     if result.verdict is not Verdict.PASS:
         console.error(result.summary, result.hint or f"warmci run show {result.run}")
@@ -212,12 +214,14 @@ def drill(recipe: Recipe, json: Json = False) -> None:
     """Boot a canonical from its snapshot as it is, run its tests on its data, and roll back: can it be gone back to?"""
     from warmci.base.models import Mode, Verdict  # noqa: PLC0415
     from warmci.operate.registry import find_canonical, open_store  # noqa: PLC0415
+    from warmci.recipe.sources import to_name  # noqa: PLC0415
     from warmci.run.context import Request  # noqa: PLC0415
     from warmci.run.run import run_recipe  # noqa: PLC0415
 
     loaded, console = load_settings(), Console()
     found = find_canonical(open_store(loaded), recipe)
-    result = run_recipe(loaded, console, Request(recipe, Mode.DRILL, found.commit))
+    source = to_name(loaded, recipe, found.source)
+    result = run_recipe(loaded, console, Request(recipe, Mode.DRILL, found.commit, source=source))
     if json:
         print_data(result.model_dump_json(indent=2))
     if result.verdict is not Verdict.PASS:

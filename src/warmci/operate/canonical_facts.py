@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from warmci.base.errors import InfraError
 from warmci.base.models import Ingress
 from warmci.base.text import age
+from warmci.recipe.sources import to_name
 from warmci.report.console import size
 from warmci.report.words import counted
 from warmci.store import outline, snapshot
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from warmci.base.models import Canonical
+    from warmci.base.settings import Settings
 
 
-def facts(state_dir: Path, canonical: Canonical, now: datetime) -> list[tuple[str, str]]:
+def facts(settings: Settings, canonical: Canonical, now: datetime) -> list[tuple[str, str]]:
     """(what, value), a line each where there are several; of secrets the names. Reads no data of a large snapshot."""
-    recipe = canonical.recipe
+    recipe, state_dir = canonical.recipe, settings.state_dir
     home = snapshot.snapshot_dir(state_dir, recipe, canonical.snapshot)
     found = [
         ("state", f"{canonical.state}{f': {canonical.reason}' if canonical.reason else ''}"),
@@ -37,7 +39,7 @@ def facts(state_dir: Path, canonical: Canonical, now: datetime) -> list[tuple[st
         ("images", "\n".join(f"{service}: {image}" for service, image in sorted(canonical.images.items()))),
         ("secrets", ", ".join(sorted(canonical.secrets)) or "none"),
         ("source", canonical.source),
-        ("next", "\n".join(_next(canonical))),
+        ("next", "\n".join(_next(canonical, to_name(settings, recipe, canonical.source) or recipe))),
     ]
     return [(name, value) for name, value in found if value]
 
@@ -69,12 +71,13 @@ def _url(canonical: Canonical) -> str:
     return f"{canonical.scheme}://{canonical.domain}:{canonical.port}"
 
 
-def _next(canonical: Canonical) -> list[str]:
+def _next(canonical: Canonical, word: str) -> list[str]:
+    """word: what a run is to be told."""
     recipe = canonical.recipe
     if canonical.state != "good":
-        return [f"run_recipe_ci.py {recipe}  # makes a good one when it is green"]
+        return [f"run_recipe_ci.py {word}  # makes a good one when it is green"]
     return [
         f"warmci canonical open {recipe}  # to look at it, on a throw-away view",
         f"warmci canonical drill {recipe}  # to see that it can be gone back to",
-        f"run_recipe_ci.py {recipe} --ref BRANCH --pr NUMBER --quick  # to test on its data",
+        f"run_recipe_ci.py {word} --ref BRANCH --pr NUMBER --quick  # to test on its data",
     ]

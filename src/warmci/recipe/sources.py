@@ -61,6 +61,11 @@ def sources(settings: Settings, recipe: str, named: str = "") -> list[Source]:
     return [Source(named)] if named else [Source(text.format(recipe=recipe)) for text in settings.recipe_source]
 
 
+def to_name(settings: Settings, recipe: str, source: str) -> str:
+    """What a command must name for the recipe to come from `source`: nothing where the settings lead there anyway."""
+    return "" if source in {"", *(one.public for one in sources(settings, recipe))} else source
+
+
 def first(recipe: str, asked: list[Source], question: Callable[[Source], str], doing: str) -> tuple[Source, str]:
     """The first source that has the recipe, and its answer.
 

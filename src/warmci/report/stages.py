@@ -12,6 +12,7 @@ from warmci.base.errors import InfraError, RecipeFailedError, WarmciError
 from warmci.base.models import StageResult, TestOutcome
 from warmci.base.stopping import StoppedError
 from warmci.base.text import line
+from warmci.report import words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -100,7 +101,7 @@ class Recorder:
         finally:
             passed = sum(test.outcome == "passed" for test in stage.tests)
             if stage.tests and outcome == "ok":
-                stage.detail = f"{stage.detail + ', ' if stage.detail else ''}{passed} tests passed"
+                stage.detail = f"{stage.detail + ', ' if stage.detail else ''}{words.counted(passed, 'test')} passed"
             seconds = time.monotonic() - begin
             with self._lock:
                 self._add(stage, outcome, begin - self._began - kept_s, seconds)

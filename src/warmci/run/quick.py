@@ -133,7 +133,7 @@ def run_drill(context: Context, canonical: Canonical) -> None:
         if wrong:
             reason = f"snapshot {canonical.snapshot} is damaged in {len(wrong)} places: {wrong[0]}"
             context.store.mark_dirty(canonical.recipe, reason)
-            raise RollbackError(reason, hint=f"run_recipe_ci.py {canonical.recipe} makes a new one when green")
+            raise RollbackError(reason, hint=f"{context.request.command} makes a new one when green")
         stage.check("the snapshot is as saved", ok=True)
     placement = _place(context, canonical)
     app = _on_canonical(context, canonical, placement, "drill", _restore(context, canonical))
