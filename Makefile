@@ -5,7 +5,7 @@ SHELL := /bin/sh
 SBOM := warmci.cdx.json
 BUILD_REQUIRES := python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")'
 
-.PHONY: lock demo test test-unit test-long test-crash test-engines test-soak test-ingress test-pages lint bench bench-realms bench-snapshot
+.PHONY: lock demo test test-unit test-long test-crash test-engines test-soak test-ingress test-pages lint bench bench-current bench-realms bench-snapshot
 .PHONY: docs clean sbom bench-scale
 
 demo: $(VENV)/.runtime
@@ -63,6 +63,13 @@ lint: $(VENV)/.dev
 bench: $(VENV)/.dev
 	scripts/install-tools engine
 	$(BIN)/python benchmarks/quick_vs_shell.py
+	$(BIN)/python benchmarks/cold.py
+
+# The same on a current engine.
+bench-current: $(VENV)/.dev
+	scripts/install-tools engine current-engine
+	scripts/with-current-engine env DOCKER_HOST=unix:///run/no-engine.sock $(BIN)/python benchmarks/quick_vs_shell.py --root $(CURDIR)/.demo-current
+	scripts/with-current-engine env DOCKER_HOST=unix:///run/no-engine.sock $(BIN)/python benchmarks/cold.py --root $(CURDIR)/.demo-current
 
 # Save, restore, attach and roll back beside cp, rsync, tar, restic and borg; half an hour, 8 GB.
 bench-snapshot: $(VENV)/.dev
