@@ -12,12 +12,16 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from warmci import run_recipe_ci
-from warmci.base.errors import BusyError, InterruptedRunError
+from warmci.base.errors import BusyError, InterruptedRunError, RecipeFailedError, UsageError
+from warmci.base.models import Mode, Verdict
 from warmci.base.settings import Settings
 from warmci.base.state import open_state
 from warmci.operate.prune_plan import kind_of
+from warmci.report.console import Console
 from warmci.report.history import read_results
 from warmci.run import run
+from warmci.run.context import Request
+from warmci.run.run import Run
 from warmci.store.canonical import CanonicalStore
 
 if TYPE_CHECKING:
@@ -135,3 +139,10 @@ def test_mistakes_are_no_history_and_push_out_no_run(state: Path) -> None:
     assert read_results(settings.runs_dir) == []
     assert {kind_of(path) for path in settings.runs_dir.iterdir()} == {("", "", False)}
     assert CanonicalStore(open_state(state, floor_bytes=0).dir).recipes() == []
+
+
+def test_a_mistake_of_who_asks_has_no_cause_in_the_app(state: Path) -> None:
+    run = Run(Settings(state_dir=state), Console(quiet=True), Request("demo", Mode.COLD))
+    said = "recipe.toml: health_pth: unknown key"
+    assert run._result(UsageError(said), Verdict.USAGE).cause is None
+    assert run._result(RecipeFailedError(said), Verdict.FAIL).cause is not None

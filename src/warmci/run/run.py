@@ -241,6 +241,7 @@ class Run:
 
     def _result(self, outcome: WarmciError | None, verdict: Verdict) -> RunResult:
         redact, context = self.console.redact, self._context
+        is_mistake = verdict is Verdict.USAGE  # of who asks: there is no cause in the app
         if context is not None:
             self._facts |= {
                 "images": context.last_images,
@@ -269,7 +270,7 @@ class Run:
             "hint": redact(outcome.hint or "") if outcome else "",
             "log_excerpt": (log := redact(getattr(outcome, "log", "")) if outcome else ""),
             "kept": tuple(seen.listed(self.dir)),
-            "cause": find_cause(redact(outcome.message), log) if outcome else None,
+            "cause": None if outcome is None or is_mistake else find_cause(redact(outcome.message), log),
         }
         return RunResult.model_validate(self._facts)
 
