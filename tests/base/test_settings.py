@@ -35,6 +35,14 @@ def test_file_then_environment_then_flags(file: Path, monkeypatch: pytest.Monkey
     assert settings.load(base_domain=None).base_domain == "of.environment"
 
 
+@pytest.mark.parametrize("name", ["netns", "docker_cli", "metrics_file", "site_dir"])
+def test_a_path_that_is_set_to_nothing_is_none(name: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text(f'{name} = "/of/the/file.prom"\n', encoding="utf-8")
+    assert getattr(settings.load(), name) == Path("/of/the/file.prom")
+    monkeypatch.setenv(f"WARMCI_{name.upper()}", "")
+    assert getattr(settings.load(), name) is None
+
+
 def test_directories_follow_the_state_directory() -> None:
     loaded = settings.load(state_dir=Path("/s"))
     assert (loaded.runs_dir, loaded.locks_dir, loaded.live_dir) == (

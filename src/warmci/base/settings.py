@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -25,6 +25,8 @@ FILE_VARIABLE = "WARMCI_SETTINGS"
 CREDENTIALS_VARIABLE = "CREDENTIALS_DIRECTORY"
 """Set by systemd for a unit with LoadCredential= (systemd.exec(5))."""
 PREFIX = "WARMCI_"
+OptionalPath = Annotated[Path | None, BeforeValidator(lambda value: value or None)]
+"""Set to nothing, as an empty variable is, it is none: pathlib would make it the directory at hand."""
 
 
 def default_docker_host() -> str:
@@ -79,17 +81,17 @@ class Settings(_FromHost):
     docker_host: str = Field(
         default_factory=default_docker_host, description="the engine; default: $DOCKER_HOST, else its socket"
     )
-    docker_cli: Path | None = Field(
+    docker_cli: OptionalPath = Field(
         None,
         description="Docker's CLI, 23 or newer, that reads recipes and deploys; default: `docker` on PATH, "
         "else the one that scripts/install-tools built",
     )
-    netns: Path | None = Field(None, description="network namespace of a private engine, entered at start")
+    netns: OptionalPath = Field(None, description="network namespace of a private engine, entered at start")
     ingress_address: str = Field("127.0.0.1", description="where published ports of this host answer")
-    tls_certificate: Path | None = Field(
+    tls_certificate: OptionalPath = Field(
         None, description="PEM file, with its chain, for *.base_domain; default: one by a CA of this host's own"
     )
-    tls_key: Path | None = Field(None, description="PEM file of its key")
+    tls_key: OptionalPath = Field(None, description="PEM file of its key")
     port_first: int = Field(20000, ge=1024, le=65000, description="first port that WarmCI publishes apps on")
     port_count: int = Field(8000, ge=10, le=60000, description="how many ports WarmCI may use")
     endpoint_mode: Literal["auto", "vip", "dnsrr"] = Field(
@@ -144,7 +146,7 @@ class Settings(_FromHost):
     disk_low_inodes: int = Field(10_000, ge=0, description="as disk_low_mb, in inodes")
     disk_high_inodes: int = Field(40_000, ge=0, description="as disk_high_mb, in inodes")
     keep_runs: int = Field(30, ge=1, description="results and logs that are kept of each recipe and kind of run")
-    site_dir: Path | None = Field(
+    site_dir: OptionalPath = Field(
         None, description="where the overview is written for a web server; default: STATE/.site, which is ours alone"
     )
     site_url: str = Field(
@@ -152,7 +154,7 @@ class Settings(_FromHost):
         pattern=r"^$|^https?://[^\s@?#]+$",
         description="URL that site_dir is served at: pull requests and alerts then link to it",
     )
-    metrics_file: Path | None = Field(
+    metrics_file: OptionalPath = Field(
         None, description="NAME.prom in node_exporter's textfile directory; written after each run and sweep"
     )
     forge_url: str = Field(
