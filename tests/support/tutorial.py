@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from support.rooms import ROOT
@@ -23,6 +24,7 @@ _VARYING = (
     (re.compile(r":\d{5}\b"), ":PORT"),
     (re.compile(r"[ ─━┏┳┓┡╇┩└┴┘]+"), " "),
 )
+_HALF = re.compile(r"[✓✗-] (fresh|upgrade): ")
 TIMEOUT_S = 1200.0
 
 
@@ -44,7 +46,14 @@ def played(text: str, home: Path, env: dict[str, str]) -> str:
 
 
 def steady(text: str) -> str:
-    """The same on every machine."""
+    """The same on every machine, also which of a cold run's halves, which go side by side, said what first."""
     for pattern, word in _VARYING:
         text = pattern.sub(word, text)
-    return text
+    groups = groupby(text.splitlines(), key=lambda line: bool(_HALF.match(line)))
+    ordered = [sorted(lines, key=_half) if of_halves else list(lines) for of_halves, lines in groups]
+    return "".join(f"{line}\n" for lines in ordered for line in lines)
+
+
+def _half(line: str) -> str:
+    found = _HALF.match(line)
+    return found[1] if found else ""
