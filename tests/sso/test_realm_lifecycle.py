@@ -561,6 +561,18 @@ def test_waiting_for_health(server: respx.MockRouter, subject: admin_rest.Keyclo
     assert 10 <= sum(clock.slept) < 11
 
 
+def test_a_keycloak_that_calls_itself_otherwise_is_not_waited_for(
+    server: respx.MockRouter, subject: admin_rest.Keycloak, clock: Clock
+) -> None:
+    healthy(server, issuer="https://elsewhere/realms/master")
+    boots = [httpx.Response(503)] * 80
+    server.get("/realms/master").mock(side_effect=[*boots, *[httpx.Response(200, json={})] * 200])
+    with pytest.raises(InfraError, match="calls itself https://elsewhere") as caught:
+        admin_rest.wait_healthy(subject._client, URL, deadline_s=600)
+    assert "recipe.toml" in (caught.value.hint or "")
+    assert 35 <= sum(clock.slept) < 36
+
+
 # --- list and reap
 
 
