@@ -80,9 +80,10 @@ bench-realms: $(VENV)/.dev
 	scripts/install-tools engine
 	$(BIN)/python benchmarks/realms.py
 
-# What grows with the data, and what does not; a minute.
+# What grows with the data and with the recipes, and what does not; three minutes.
 bench-scale: $(VENV)/.dev
 	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/scale_recipes.py
 
 docs: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m support.pages

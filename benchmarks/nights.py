@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from warmci.base.models import Mode, Verdict
-from warmci.report import history
+from warmci.report.past import read_past
 from warmci.sweep.shard import Board, first_share
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ NODES = (1, 4, 16)
 
 def measured(state: Path) -> list[float]:
     """Seconds of the green cold runs that the state directory knows."""
-    found = history.read_results(state / ".runs")
+    found = read_past(state / ".runs")
     return [result.seconds for result in found if result.ran is Mode.COLD and result.verdict is Verdict.PASS]
 
 

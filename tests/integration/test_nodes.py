@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.results import read_results
 from support.three_nodes import three_nodes
 from warmci.base.models import Verdict
 from warmci.demo import images, recipes
-from warmci.report import history
 from warmci.report.sweep_record import load_sweeps
 from warmci.swarm import noticeboard
 from warmci.swarm.nodes import list_nodes
@@ -49,7 +49,7 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Worker]]:
 
 
 def greens(worker: Worker) -> list[str]:
-    found = history.read_results(worker.bench.settings.runs_dir)
+    found = read_results(worker.bench.settings.runs_dir)
     return [result.recipe for result in found if result.verdict is Verdict.PASS and result.requested == "cold"]
 
 

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.results import read_results
 from warmci.base.labels import INSTANCE_LABEL
 from warmci.base.models import Mode
 from warmci.base.settings import Settings
 from warmci.base.state import open_state
-from warmci.report import alerts, history
+from warmci.report import alerts
 from warmci.report.sweep_record import load_sweeps
 from warmci.store.canonical import CanonicalStore
 
@@ -99,7 +100,7 @@ class Night:
         return found
 
     def results(self) -> list[RunResult]:
-        return history.read_results(self.settings.runs_dir)
+        return read_results(self.settings.runs_dir)
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,8 @@ from warmci.base.settings import Settings
 from warmci.base.state import open_state
 from warmci.cli import app as cli
 from warmci.operate import lock_table
-from warmci.report.history import expected_s, read_results
+from warmci.report.history import expected_s
+from warmci.report.past import read_past
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +45,7 @@ def past(settings: Settings, number: int, seconds: float, **changes: Any) -> Non
 
 
 def test_the_expected_end_is_that_of_earlier_runs(settings: Settings) -> None:
-    assert expected_s(read_results(settings.runs_dir), "miniflux", "quick") is None
+    assert expected_s(read_past(settings.runs_dir), "miniflux", "quick") is None
     for number, seconds in enumerate([1000.0, 10.0, 20.0, 30.0], 1):
         past(settings, number, seconds)
     past(settings, 10, 999.0, recipe="other")
@@ -52,11 +53,11 @@ def test_the_expected_end_is_that_of_earlier_runs(settings: Settings) -> None:
     past(settings, 12, 999.0, verdict=Verdict.BUSY)
     (settings.runs_dir / "20261201T000000Z-000000").mkdir()
     (settings.runs_dir / "20261201T000000Z-000000" / "result.json").write_text("{")
-    assert expected_s(read_results(settings.runs_dir), "miniflux", "quick") == 25.0
-    assert expected_s(read_results(settings.runs_dir), "miniflux", "cold") is None
+    assert expected_s(read_past(settings.runs_dir), "miniflux", "quick") == 25.0
+    assert expected_s(read_past(settings.runs_dir), "miniflux", "cold") is None
     for number in range(13, 23):
         past(settings, number, 5.0)
-    assert expected_s(read_results(settings.runs_dir), "miniflux", "quick") == 5.0
+    assert expected_s(read_past(settings.runs_dir), "miniflux", "quick") == 5.0
 
 
 def test_locks_as_data(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:

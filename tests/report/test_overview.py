@@ -19,6 +19,7 @@ from warmci.operate import site
 from warmci.report import badge, html_parts, links
 from warmci.report.html import page
 from warmci.report.overview import agreement
+from warmci.report.past import Past
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,8 +117,8 @@ def test_a_badge_is_an_image_that_names_mode_and_verdict(verdict: str) -> None:
 def test_agreement_counts_heads_that_were_tested_in_both_ways() -> None:
     red = result(Verdict.FAIL, head_commit="a" * 40, requested=Mode.QUICK, ran=Mode.QUICK)
     both = [result(), result(requested=Mode.QUICK, ran=Mode.QUICK), result(head_commit="a" * 40), red]
-    assert agreement(both) == "1 of 2 agree"
-    assert agreement([result()]) == ""
+    assert agreement([Past.of(one) for one in both]) == "1 of 2 agree"
+    assert agreement([Past.of(result())]) == ""
 
 
 @pytest.mark.parametrize(

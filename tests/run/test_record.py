@@ -18,7 +18,7 @@ from warmci.base.settings import Settings
 from warmci.base.state import open_state
 from warmci.operate.prune_plan import kind_of
 from warmci.report.console import Console
-from warmci.report.history import read_results
+from warmci.report.past import read_past
 from warmci.run import run
 from warmci.run.context import Request
 from warmci.run.run import Run
@@ -136,7 +136,7 @@ def test_mistakes_are_no_history_and_push_out_no_run(state: Path) -> None:
     for name in ("UPPER", "../x", "Typo"):
         assert call("--", name) == 2
     settings = Settings(state_dir=state, keep_runs=1)
-    assert read_results(settings.runs_dir) == []
+    assert read_past(settings.runs_dir) == []
     assert {kind_of(path) for path in settings.runs_dir.iterdir()} == {("", "", False)}
     assert CanonicalStore(open_state(state, floor_bytes=0).dir).recipes() == []
 

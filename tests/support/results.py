@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from warmci.base.models import (
     EXIT_CODES,
@@ -16,6 +16,11 @@ from warmci.base.models import (
     TestOutcome,
     Verdict,
 )
+from warmci.report.history import read_result
+from warmci.report.past import read_past
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HEAD = "4f2a" * 10
 BASE = "9c81" * 10
@@ -111,3 +116,8 @@ def promotion_failed() -> RunResult:
 def never_ran(verdict: Verdict = Verdict.BUSY, mode: Mode = Mode.QUICK) -> RunResult:
     summary = "recipe miniflux: busy after 0 s"
     return result(verdict, requested=mode, ran=None, head_commit="", head_version="", ref="", summary=summary)
+
+
+def read_results(runs_dir: Path) -> list[RunResult]:
+    """All that WarmCI counts, whole."""
+    return [read_result(runs_dir, past.run)[1] for past in read_past(runs_dir)]

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from support.sweep_results import DAY, NOW, result
 from warmci.base.models import EXIT_CODES, Mode, Promotion, Verdict
 from warmci.base.names import new_id
-from warmci.report.history import CANONICAL_IS_HEAD, History, history_of, read_results
+from warmci.report.history import CANONICAL_IS_HEAD, History, history_of
+from warmci.report.past import Past, read_past
 from warmci.report.sweep_html import as_html
 from warmci.report.sweep_record import Sweep, SweepItem, load_sweeps, save_sweep, sweep_dir, unfinished
 from warmci.sweep.plan import Candidate, order
@@ -37,7 +38,7 @@ def test_history_is_of_cold_runs_of_trusted_code() -> None:
         result(started=NOW - DAY, recipe="other"),
         result(started=NOW - DAY / 2, requested=Mode.DRILL, ran=Mode.DRILL),
     ]
-    found = history_of("demo", known)
+    found = history_of("demo", map(Past.of, known))
     assert found == History(
         recipe="demo",
         last_green=NOW - 4 * DAY,
@@ -48,7 +49,7 @@ def test_history_is_of_cold_runs_of_trusted_code() -> None:
         last_drill=NOW - DAY / 2,
     )
     settled = result(started=NOW, promotion=Promotion(action="none", outcome="skipped", reason=CANONICAL_IS_HEAD))
-    assert history_of("demo", [*known, settled]).last_promoted == NOW
+    assert history_of("demo", map(Past.of, [*known, settled])).last_promoted == NOW
     assert history_of("demo", []) == History(recipe="demo")
 
 
@@ -58,7 +59,7 @@ def test_results_that_cannot_be_read_are_left_out(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "result.json").write_text(text)
     (tmp_path / new_id()).mkdir()
-    assert read_results(tmp_path) == [good]
+    assert read_past(tmp_path) == [Past.of(good)]
 
 
 # --- order

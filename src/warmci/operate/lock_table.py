@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from warmci.base.locks import held
 from warmci.base.models import Record
-from warmci.report.history import expected_s, read_results
+from warmci.report.history import expected_s
+from warmci.report.past import read_past
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from warmci.base.locks import Holder
-    from warmci.base.models import RunResult
     from warmci.base.settings import Settings
+    from warmci.report.past import Past
 
 
 class HeldLock(Record):
@@ -39,11 +40,11 @@ class HeldLock(Record):
 
 def look(settings: Settings) -> list[HeldLock]:
     found = held(settings.state_dir)
-    results = read_results(settings.runs_dir) if found else []
+    results = read_past(settings.runs_dir) if found else []
     return [_held_lock(name, holder, results) for name, holder in found.items()]
 
 
-def _held_lock(name: str, holder: Holder | None, results: Sequence[RunResult]) -> HeldLock:
+def _held_lock(name: str, holder: Holder | None, results: Sequence[Past]) -> HeldLock:
     if holder is None:
         return HeldLock(lock=name, holder="someone who has not said who")
     length = expected_s(results, holder.recipe, holder.command.removeprefix("run "))

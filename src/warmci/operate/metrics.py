@@ -14,7 +14,7 @@ from warmci.base.fs import write_atomic
 from warmci.base.locks import held
 from warmci.base.text import line
 from warmci.report import alerts, sweep_record
-from warmci.report.history import read_results
+from warmci.report.past import read_past
 from warmci.store.canonical import CanonicalStore
 from warmci.swarm import addresses
 from warmci.swarm.engine import Engine
@@ -150,7 +150,7 @@ def _canonicals(settings: Settings, page: _Page) -> None:
 
 def _runs(settings: Settings, page: _Page) -> None:
     counts: Counter[tuple[str, str, str]] = Counter()
-    for result in read_results(settings.runs_dir):
+    for result in read_past(settings.runs_dir):
         mode = str(result.ran or result.requested)
         counts[result.recipe, mode, str(result.verdict)] += 1
         named = {"recipe": result.recipe, "mode": mode}

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from warmci.base.errors import InfraError, WarmciError
+from warmci.base.errors import InfraError, UsageError, WarmciError
 from warmci.base.fs import write_atomic
 from warmci.base.models import Mode
 from warmci.base.names import record_id
 from warmci.base.state import disk
 from warmci.report import alerts, badge, html, overview, sweep_html
-from warmci.report.history import read_results
+from warmci.report.history import read_result
 from warmci.report.overview import Row
+from warmci.report.past import by_recipe, read_past
 from warmci.report.sweep_record import load_sweeps
 from warmci.store.canonical import CanonicalStore
 
@@ -21,8 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from warmci.base.models import Canonical, RunResult
+    from warmci.base.models import Canonical
     from warmci.base.settings import Settings
+    from warmci.report.past import Past
 
 _RUNS = "runs"
 _FILE_MODE, _DIR_MODE = 0o644, 0o755
@@ -31,8 +35,9 @@ _FILE_MODE, _DIR_MODE = 0o644, 0o755
 def build(settings: Settings) -> Path:
     """Write all pages anew, each by one rename; the directory. Raises InfraError when the disk takes them not."""
     home, now = settings.site, datetime.now(UTC)
-    results = read_results(settings.runs_dir, now)
-    rows = [_row(settings, recipe, results) for recipe in _recipes(settings, results)]
+    results = read_past(settings.runs_dir, now)
+    known = by_recipe(results)
+    rows = [_row(settings, recipe, known[recipe]) for recipe in _recipes(settings, results)]
     sweeps = load_sweeps(settings.state_dir)
     with disk(f"the overview in {home}"):
         _directory(home)
@@ -40,9 +45,10 @@ def build(settings: Settings) -> Path:
         shown = {}
         for result in results:
             name = f"{_RUNS}/{record_id(result.run)}.html"
-            shown[result.run] = f"./{name}"
             if _is_stale(home / name, settings.runs_dir / result.run / "result.json"):
-                _write(home / name, html.page(result))
+                with suppress(UsageError):  # pruned meanwhile
+                    _write(home / name, html.page(read_result(settings.runs_dir, result.run)[1]))
+            shown[result.run] = f"./{name}"
         _forget(home / _RUNS, {f"{run}.html" for run in shown})
         for row in rows:
             for mode in (Mode.COLD, Mode.QUICK):
@@ -64,14 +70,13 @@ def rebuild(settings: Settings, warn: Callable[[str], None]) -> None:
         warn(f"warning: the overview is not of now: {error}")
 
 
-def _recipes(settings: Settings, results: Sequence[RunResult]) -> list[str]:
+def _recipes(settings: Settings, results: Sequence[Past]) -> list[str]:
     """Enrolled ones first, then what else has a canonical or was tested of late."""
     others = {*CanonicalStore(settings.state_dir).recipes(), *(result.recipe for result in results if result.ran)}
     return [*settings.recipes, *sorted(others - set(settings.recipes))]
 
 
-def _row(settings: Settings, recipe: str, results: Sequence[RunResult]) -> Row:
-    own = tuple(result for result in results if result.recipe == recipe)
+def _row(settings: Settings, recipe: str, results: Sequence[Past]) -> Row:
     canonical: Canonical | None = None
     unreadable = False
     try:
@@ -81,7 +86,7 @@ def _row(settings: Settings, recipe: str, results: Sequence[RunResult]) -> Row:
     return Row(
         recipe=recipe,
         enrolled=recipe in settings.recipes,
-        results=own,
+        results=tuple(results),
         version=canonical.version if canonical else "",
         state=canonical.state if canonical else "unreadable" if unreadable else "",
         created=canonical.created if canonical else None,
@@ -110,6 +115,11 @@ def _directory(path: Path) -> None:
 
 
 def _write(path: Path, text: str) -> None:
+    """Where it says something else than before: most badges do not, and each write waits for the disk."""
+    with suppress(OSError, ValueError):
+        if path.read_text(encoding="utf-8") == text and stat.S_IMODE(path.lstat().st_mode) == _FILE_MODE:
+            os.utime(path)
+            return
     write_atomic(path, text, mode=_FILE_MODE)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from warmci.base.disk import Room, Watermarks
@@ -16,7 +17,7 @@ from warmci.operate import lock_table
 from warmci.operate.lock_table import HeldLock
 from warmci.report import alerts, sweep_record
 from warmci.report.alerts import Alert
-from warmci.report.history import read_results
+from warmci.report.past import newest
 from warmci.sso import keycloak_app, realm_lifecycle
 from warmci.store.canonical import CanonicalStore
 
@@ -200,7 +201,6 @@ def _ingress(settings: Settings) -> IngressState:
 
 
 def _runs(settings: Settings) -> tuple[LastRun, ...]:
-    newest = reversed(read_results(settings.runs_dir)[-_RECENT_RUNS:])
     return tuple(
         LastRun(
             run=result.run,
@@ -211,7 +211,7 @@ def _runs(settings: Settings) -> tuple[LastRun, ...]:
             started=result.started,
             seconds=result.seconds,
         )
-        for result in newest
+        for result in islice(newest(settings.runs_dir), _RECENT_RUNS)
     )
 
 

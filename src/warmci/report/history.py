@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from warmci.report.past import Past
+
 _RECENT = 10
 RED = (Verdict.FAIL, Verdict.REFUSED)
 TELLING = {Verdict.PASS, Verdict.PROMOTION_FAILED, *RED}
@@ -36,24 +38,6 @@ class History(Record):
     last_drill: datetime | None = None
 
 
-def read_results(runs_dir: Path, until: datetime | None = None) -> list[RunResult]:
-    """All readable results, oldest first; a run that has none yet, or one of another version, is left out.
-
-    So is a mistake in what was asked for, a misspelt name perhaps: it tells nothing of a recipe.
-
-    until: leave out those of a clock that ran ahead; a run of next week would keep a recipe green till then.
-    """
-    found = []
-    for path in sorted(runs_dir.glob("[0-9]*/result.json")):
-        try:
-            result = RunResult.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError):
-            continue
-        if result.verdict is not Verdict.USAGE and (until is None or result.started <= until):
-            found.append(result)
-    return found
-
-
 def read_result(runs_dir: Path, run: str) -> tuple[Path, RunResult]:
     """(directory, result) of one run. Raises UsageError where there is none that can be read."""
     home = runs_dir / record_id(run)
@@ -65,7 +49,7 @@ def read_result(runs_dir: Path, run: str) -> tuple[Path, RunResult]:
         ) from error
 
 
-def history_of(recipe: str, results: Iterable[RunResult]) -> History:
+def history_of(recipe: str, results: Iterable[Past]) -> History:
     own = [result for result in results if result.recipe == recipe]
     cold = [result for result in own if result.ran is Mode.COLD and result.trusted]
     telling = [result for result in cold if result.verdict in TELLING]
@@ -85,16 +69,15 @@ def history_of(recipe: str, results: Iterable[RunResult]) -> History:
     )
 
 
-def expected_s(results: Sequence[RunResult], recipe: str, mode: str) -> float | None:
+def expected_s(results: Sequence[Past], recipe: str, mode: str) -> float | None:
     """Median seconds of the last runs of this recipe and mode that said something, their waiting for locks left out."""
     own = [result for result in results if (result.recipe, result.requested) == (recipe, mode)]
-    telling = [sum(stage.seconds for stage in result.stages) for result in own if result.verdict in TELLING]
+    telling = [result.staged_s for result in own if result.verdict in TELLING]
     return statistics.median(telling[-_RECENT:]) if telling else None
 
 
-def _is_promoted(result: RunResult) -> bool:
-    promotion = result.promotion
-    return promotion is not None and (promotion.outcome == "ok" or promotion.reason == CANONICAL_IS_HEAD)
+def _is_promoted(result: Past) -> bool:
+    return result.promotion == "ok" or result.promotion_reason == CANONICAL_IS_HEAD
 
 
 CANONICAL_IS_HEAD = "the canonical is this commit"

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from warmci.base.models import RunResult
     from warmci.report.alerts import Alert
+    from warmci.report.past import Past
     from warmci.report.sweep_record import Sweep
 
 _TREND = 20
@@ -29,7 +29,7 @@ class Row:
 
     recipe: str
     enrolled: bool
-    results: tuple[RunResult, ...]
+    results: tuple[Past, ...]
     """Oldest first."""
     version: str
     state: str
@@ -37,12 +37,12 @@ class Row:
     created: datetime | None
     lineage: tuple[str, ...]
 
-    def of(self, mode: Mode) -> list[RunResult]:
+    def of(self, mode: Mode) -> list[Past]:
         """Those that said something of the recipe. Of cold ones only those of what is merged; a badge is theirs."""
         told = [result for result in self.results if result.ran is mode and result.verdict in TELLING]
         return [result for result in told if result.trusted] if mode is Mode.COLD else told
 
-    def last(self, mode: Mode) -> RunResult | None:
+    def last(self, mode: Mode) -> Past | None:
         return found[-1] if (found := self.of(mode)) else None
 
 
@@ -85,14 +85,13 @@ def _cells(row: Row, shown: Mapping[str, str], now: datetime) -> tuple[str, ...]
     )
 
 
-def _last(result: RunResult | None, shown: Mapping[str, str], now: datetime) -> str:
+def _last(result: Past | None, shown: Mapping[str, str], now: datetime) -> str:
     if result is None:
         return "<small>none yet</small>"
     colour = "pass" if words.is_green(result) else "red"
     said = f"{result.head_version or result.ref}, {age((now - result.started).total_seconds())} ago"
     report = parts.link("report", shown.get(result.run, ""))
-    pull = result.links.get("pull request", "")
-    more = f" · {parts.link(f'PR {result.pr}', pull)}" if pull and result.pr else ""
+    more = f" · {parts.link(f'PR {result.pr}', result.pull)}" if result.pull and result.pr else ""
     return f"{parts.badge(result.verdict, colour)}<br><small>{escape(said)}</small><br><small>{report}{more}</small>"
 
 
@@ -104,7 +103,7 @@ def _canonical(row: Row, now: datetime) -> str:
     return f"{state} {escape(row.version)}<small>{escape(old)}</small>"
 
 
-def agreement(results: Sequence[RunResult]) -> str:
+def agreement(results: Sequence[Past]) -> str:
     """Of heads that were tested in both ways: how often both said the same."""
     said: dict[str, dict[Mode, bool]] = {}
     for result in results:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from warmci.base.models import Promotion, RunResult, TestOutcome
+    from warmci.report.past import Past
 
 QUICK_NOTE = "quick: lower confidence, does not gate a merge; cold is authoritative"
 _MEANINGS = {
@@ -36,7 +37,7 @@ def suite_name(result: RunResult) -> str:
     return f"warmci.{mode_of(result)}.{result.recipe}"
 
 
-def is_green(result: RunResult) -> bool:
+def is_green(result: RunResult | Past) -> bool:
     return result.verdict is Verdict.PASS
 
 

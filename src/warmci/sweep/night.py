@@ -16,7 +16,7 @@ from warmci.live.ingress_json import load_ingress
 from warmci.operate import everywhere, metrics, prune, site
 from warmci.operate.recover import recover
 from warmci.recipe.config import load_config
-from warmci.report import alerts, history, sweep_html
+from warmci.report import alerts, history, past, sweep_html
 from warmci.report.sweep_record import Sweep, SweepItem, save_sweep, sweep_dir, unfinished
 from warmci.store.canonical import CanonicalStore
 from warmci.swarm.engine import Engine
@@ -191,13 +191,13 @@ class _Sweep:
     def _drill(self) -> None:
         """One canonical a night proves that it can be gone back to: the one that did so longest ago."""
         store, now = CanonicalStore(self._settings.state_dir), datetime.now(UTC)
-        results = history.read_results(self._settings.runs_dir, now)
+        known = past.by_recipe(past.read_past(self._settings.runs_dir, now))
         able = []
         for recipe in self._settings.recipes:
             with suppress(WarmciError):  # an unreadable one made its own run red
                 canonical = store.load(recipe)
                 if canonical is not None and canonical.state == "good":
-                    last = history.history_of(recipe, results).last_drill
+                    last = history.history_of(recipe, known[recipe]).last_drill
                     able.append((last or datetime.min.replace(tzinfo=UTC), recipe))
         if not able:
             return
@@ -247,7 +247,7 @@ class _Sweep:
     def _stale(self) -> tuple[str, ...]:
         now = datetime.now(UTC)
         limit = now - timedelta(days=self._settings.sweep_stale_days)
-        results = history.read_results(self._settings.runs_dir, now)
+        known = past.by_recipe(past.read_past(self._settings.runs_dir, now))
         mine = self._settings.recipes if self._shard is None else [item.recipe for item in self._sweep.items]
-        promoted = {recipe: history.history_of(recipe, results).last_promoted for recipe in mine}
+        promoted = {recipe: history.history_of(recipe, known[recipe]).last_promoted for recipe in mine}
         return tuple(recipe for recipe, last in promoted.items() if last is None or last < limit)
