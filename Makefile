@@ -84,6 +84,7 @@ bench-realms: $(VENV)/.dev
 bench-scale: $(VENV)/.dev
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/scale_recipes.py
+	$(BIN)/python benchmarks/scale_help.py
 
 docs: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m support.pages

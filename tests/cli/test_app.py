@@ -6,20 +6,21 @@ import json
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
+import typer
 
 from warmci import run_recipe_ci
 from warmci.base.models import EXIT_CODES
-from warmci.cli import app
+from warmci.cli import app, later
 from warmci.store import snapshot
 from warmci.store.canonical import CanonicalStore
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 SLOW = {"rich", "docker", "requests", "httpx", "pytest", "pydantic", "asyncio", "warmci.swarm.engine"}
+SLOW |= {"importlib.metadata", "ctypes", "json", "random", "tempfile", "warmci.base.process"}
+SLOW |= {f"warmci.cli.{name}" for name in (*later.TOLD, "kept")} - {"warmci.cli.completion"}
+"""What one command or another needs, and no list of them."""
 
 
 @pytest.mark.parametrize("module", ["warmci.cli.app", "warmci.run_recipe_ci"])
@@ -33,6 +34,16 @@ def test_help_waits_for_no_sdk(module: str) -> None:
     assert "Usage:" in help_text
     assert "warmci.cli.exits" in loaded.split()
     assert set(loaded.split()) & SLOW == set()
+
+
+def test_what_help_says_of_commands_is_what_they_say() -> None:
+    group = typer.main.get_command(app.app)
+    assert isinstance(group, typer.core.TyperGroup)
+    assert {name: command.get_short_help_str(1000) for name, command in group.commands.items()} == later.TOLD
+    modules = {path.stem for path in Path(later.__file__).parent.glob("*.py")}
+    no_commands = {"__init__", "app", "common", "exits", "later", "own_process", "planned", "runs"}
+    in_app = {"recover", "doctor"}
+    assert modules - no_commands == {*later.TOLD} - in_app - {"run"} | {"kept"}
 
 
 def test_help_tells_every_exit_code(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""`warmci`: what an operator types. Assembles the command groups; each command parses, calls one function, renders."""
+"""`warmci`: what an operator types. Each command (later.py lists them) parses, calls one function, renders."""
 
 from __future__ import annotations
 
@@ -8,54 +8,22 @@ from typing import TYPE_CHECKING
 import typer
 
 from warmci.base.errors import InfraError
-from warmci.cli import (
-    canonical,
-    completion,
-    demo,
-    exits,
-    ingress,
-    kept,
-    keycloak,
-    locks,
-    metrics,
-    prune,
-    realms,
-    recipe,
-    site,
-    snapshot,
-    status,
-    sweep,
-    trigger,
-)
+from warmci.cli import completion, exits
 from warmci.cli.common import HELP_NAMES, Json, Version, as_json, load_settings
+from warmci.cli.later import LaterGroup
 from warmci.report.console import Console, print_data
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 app = typer.Typer(
+    cls=LaterGroup,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
     context_settings=HELP_NAMES,
 )
-app.add_typer(keycloak.app, name="keycloak", help="The live-warm Keycloak.")
-app.add_typer(ingress.app, name="ingress", help="The live-warm Traefik, and its CA.")
-app.add_typer(realms.app, name="realms", help="The throw-away realms at the live Keycloak.")
-app.add_typer(canonical.app, name="canonical", help="The registry of known-good recipes.")
-app.add_typer(recipe.app, name="recipe", help="Recipes: begin one, look at one, list them.")
-app.add_typer(snapshot.app, name="snapshot", help="The data of canonicals.")
-app.add_typer(kept.app, name="run", help="One run: what it said, and its app while that is kept.")
-app.add_typer(site.app, name="site", help="The overview of all recipes, as static pages.")
-app.command()(status.status)
-app.command()(sweep.sweep)
-app.add_typer(demo.app, name="demo")
-app.add_typer(trigger.app, name="trigger", help="What a comment or a CI's event asks for.")
-app.command()(locks.locks)
-app.command()(metrics.metrics)
-app.command()(completion.completion)
-app.command()(prune.prune)
 
 
 @app.callback()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from warmci.base.errors import InterruptedRunError, UsageError
-from warmci.base.netns import enter
 from warmci.cli.completion import recipe_names
 
 if TYPE_CHECKING:
@@ -77,6 +75,8 @@ def load_settings(**flags: Any) -> Settings:
     """Settings, in the network namespace of the engine that they name."""
     loaded = read_settings(**flags)
     if loaded.netns is not None:
+        from warmci.base.netns import enter  # noqa: PLC0415  (--help stays quick)
+
         enter(loaded.netns)
     return loaded
 
@@ -112,4 +112,6 @@ def say_notes(console: Console, notes: Sequence[str]) -> None:
 
 def as_json(value: Mapping[str, object]) -> str:
     """A document with the version of its form, as every other one that --json prints."""
+    import json  # noqa: PLC0415  (--help stays quick)
+
     return json.dumps({"schema_version": 1, **value}, indent=2)

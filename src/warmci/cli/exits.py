@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 from typer.exceptions import TyperException
 
-from warmci.base import bug, interrupts
+from warmci.base import interrupts
 from warmci.base.errors import UsageError, WarmciError
 from warmci.report.console import Console, Output, print_data
 
@@ -52,6 +52,8 @@ def _unforeseen(argv: Sequence[str], error: Exception) -> int:
         # Nobody reads our output any more; what was to be done has been done.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    from warmci.base import bug  # noqa: PLC0415  (--help stays quick)
+
     return _told(argv, bug.message(error, bug.keep(" ".join(argv), None)), bug.HINT, BUG)
 
 
