@@ -625,6 +625,17 @@ def test_no_list(server: respx.MockRouter, subject: admin_rest.Keycloak, answer:
         realm_lifecycle.list_realms(subject)
 
 
+def test_a_realm_that_goes_while_the_list_is_written(server: respx.MockRouter, subject: admin_rest.Keycloak) -> None:
+    """As Keycloak 26.7.3 answers while another run deletes its realm."""
+    broken = httpx.Response(400, json={"error": "unknown_error", "error_description": "Cannot parse the JSON"})
+    listed = server.get("/admin/realms").mock(side_effect=[broken, broken, httpx.Response(200, json=[])])
+    assert realm_lifecycle.list_realms(subject) == []
+    assert listed.call_count == 3
+    listed.mock(return_value=broken)
+    with pytest.raises(InfraError, match="HTTP 400: Cannot parse the JSON"):
+        realm_lifecycle.list_realms(subject)
+
+
 def test_fixed_names_are_one_per_recipe_and_instance() -> None:
     assert realm_lifecycle.fixed_realm_name("hedgedoc", "0123456789ab") == "ci-hedgedoc-0123456789ab"
     long = [realm_lifecycle.fixed_realm_name("x" * 60 + end, "0123456789ab") for end in ("abc", "abd")]

@@ -14,15 +14,14 @@ from pydantic import AwareDatetime, ValidationError
 from warmci.base.errors import InfraError, UsageError
 from warmci.base.models import Record
 from warmci.base.names import realm_name
-from warmci.sso.admin_rest import Keycloak, attempts, polls, realm_path
+from warmci.sso.admin_rest import Answer, Keycloak, attempts, polls, realm_path
 from warmci.sso.realm_spec import DISPLAY_NAME, RealmSpec, backchannel_logout, realm_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from warmci.sso.admin_rest import Answer
-
 _FIXED_PARENT = 47
+_LIST = "/admin/realms?briefRepresentation=true"
 _TRANSACTION_S = 300.0
 _deleting = threading.Lock()
 """Older Keycloaks fail when two realms are deleted at once (keycloak#41109, #45061)."""
@@ -206,13 +205,23 @@ def delete_unsettled_realm(keycloak: Keycloak, name: str) -> bool:
 
 def list_realms(keycloak: Keycloak) -> list[Realm]:
     """WarmCI's own realms, of every instance, from one brief list. Raises InfraError when Keycloak gives none."""
-    answer = keycloak.get("/admin/realms?briefRepresentation=true")
+    answer = _brief_list(keycloak)
     if answer.status == 403:
         return []  # a service account that owns no realm yet
     if answer.status != 200 or not isinstance(answer.body, list):
         raise InfraError(f"Keycloak at {keycloak.url} does not list its realms; last: {answer}", hint="warmci doctor")
     found = (_listed(str(item.get("realm")), str(item.get("displayName"))) for item in answer.body)
     return sorted((realm for realm in found if realm), key=lambda realm: realm.name)
+
+
+def _brief_list(keycloak: Keycloak) -> Answer:
+    """Asked again at a 400: Keycloak says so ("Cannot parse the JSON") when a realm goes while it writes its list."""
+    answer = Answer(0, "not asked")
+    for _ in attempts():
+        answer = keycloak.get(_LIST)
+        if answer.status != 400:
+            break
+    return answer
 
 
 def _listed(name: str, display_name: str) -> Realm | None:
