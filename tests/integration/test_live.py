@@ -14,7 +14,7 @@ import pytest
 from warmci.base.labels import INSTANCE_LABEL
 from warmci.base.settings import Settings
 from warmci.base.state import open_state
-from warmci.live import keycloak_json, lock
+from warmci.live import footprint, keycloak_json, lock
 from warmci.report import alerts
 from warmci.sso import keycloak_app, realm_lifecycle, realm_spec
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 FIRST = "1.0.0+26.7.3"
+MIB = 2**20
 
 
 class World:
@@ -133,6 +134,10 @@ def test_converges(world: World) -> None:
     }
     kept = world.make_realm()
     first = world.record
+    size = footprint.of(world.settings, first)
+    assert size.data > MIB
+    assert size.memory is not None
+    assert size.memory > 100 * MIB
 
     # Unchanged: nothing on the engine is touched.
     before = world.bench.engine.services([f"{INSTANCE_LABEL}={open_state(world.settings.state_dir).instance}"])

@@ -12,9 +12,10 @@ import pytest
 import respx
 from pydantic import SecretStr
 
+from warmci.base import names
 from warmci.base.settings import Settings
 from warmci.base.state import open_state
-from warmci.live import keycloak_json, preflight
+from warmci.live import footprint, keycloak_json, preflight
 from warmci.live.keycloak_json import LiveRecord
 
 if TYPE_CHECKING:
@@ -103,3 +104,23 @@ def test_the_number_of_realms(server: respx.MockRouter, settings: Settings, numb
 def test_clocks(server: respx.MockRouter, settings: Settings, skew_s: float, status: str) -> None:
     server["token"].respond(json={"access_token": token(skew_s), "expires_in": 60})
     assert found(settings)["Keycloak clock"].status == status
+
+
+def test_large_data_is_warned_of(
+    server: respx.MockRouter, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of this host's own one, whose volumes are here; no engine answers."""
+    own = settings.model_copy(update={"docker_host": f"unix://{tmp_path}/none.sock"})
+    record = keycloak_json.load_live(own)
+    assert record is not None
+    record = record.model_copy(update={"generation": names.new_id()})
+    keycloak_json.save_live(own, record)
+    volumes = keycloak_json.generation_dir(own, record.generation) / "volumes"
+    volumes.mkdir(parents=True)
+    (volumes / "database").write_bytes(b"x" * 2**21)
+    check = found(own)["Keycloak size"]
+    assert (check.status, check.detail) == ("ok", "data 2 MiB, memory unknown")
+    monkeypatch.setattr(footprint, "DATA_WARN", 2**21)
+    check = found(own)["Keycloak size"]
+    assert check.status == "warning"
+    assert "warmci keycloak down" in check.hint

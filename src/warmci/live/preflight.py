@@ -1,4 +1,4 @@
-"""Whether runs can get their realms from the live Keycloak: reachable, rights, number of realms, clock."""
+"""Whether runs can get their realms from the live Keycloak: reachable, rights, number of realms, size, clock."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from warmci.base import names
 from warmci.base.findings import Check, checked
 from warmci.base.run_locks import run_lock
 from warmci.base.state import open_state
-from warmci.live import keycloak_json
+from warmci.live import footprint, keycloak_json
 from warmci.sso import keycloak_app, realm_lifecycle, realm_spec
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ def examine(settings: Settings) -> list[Check]:
         live = record
         found.append(checked("Keycloak rights", lambda: _rights(settings, live)))
         found.append(checked("Keycloak realms", lambda: _realms(settings, live)))
+        if not live.external:
+            found.append(checked("Keycloak size", lambda: _size(settings, live)))
         found.append(checked("Keycloak clock", lambda: _clock(settings, live)))
     return found
 
@@ -85,6 +87,13 @@ def _realms(settings: Settings, record: LiveRecord) -> Check:
     status = "ok" if number < settings.realm_warn else "warning" if number < settings.realm_max else "failed"
     hint = "" if status == "ok" else "warmci realms reap"
     return Check.model_validate({"name": "Keycloak realms", "status": status, "detail": detail, "hint": hint})
+
+
+def _size(settings: Settings, record: LiveRecord) -> Check:
+    held = footprint.of(settings, record)
+    if held.is_large:
+        return Check(name="Keycloak size", status="warning", detail=str(held), hint=footprint.HINT)
+    return Check(name="Keycloak size", status="ok", detail=str(held))
 
 
 def _clock(settings: Settings, record: LiveRecord) -> Check:

@@ -13,6 +13,7 @@ from warmci.base.errors import InfraError, InterruptedRunError, WarmciError
 from warmci.base.fs import write_atomic
 from warmci.base.locks import held
 from warmci.base.text import line
+from warmci.live import footprint, keycloak_json
 from warmci.report import alerts, sweep_record
 from warmci.report.past import read_past
 from warmci.store.canonical import CanonicalStore
@@ -47,6 +48,8 @@ HELP = {
     "last_sweep_exit_code": "Its exit code: 0 is green.",
     "last_sweep_stale_recipes": "Recipes not promoted for too long.",
     "last_sweep_recipes": "Its recipes by what became of them.",
+    "keycloak_data_bytes": "On disk, of this host's live Keycloak: its database.",
+    "keycloak_memory_bytes": "Of its containers without the page cache.",
     "alerts": "Alerts that stand.",
     "engine_up": "1 when the engine answers.",
     "network_addresses": "IPv4 addresses that a network shared by apps has.",
@@ -105,7 +108,16 @@ def as_markdown() -> str:
 def as_text(settings: Settings) -> str:
     """Everything; a part that cannot be read is missing, and warmci_unreadable says that there is one."""
     page = _Page()
-    parts: list[Callable[[Settings, _Page], None]] = [_canonicals, _runs, _locks, _disk, _sweep, _alerts, _engine]
+    parts: list[Callable[[Settings, _Page], None]] = [
+        _canonicals,
+        _runs,
+        _locks,
+        _disk,
+        _sweep,
+        _alerts,
+        _keycloak,
+        _engine,
+    ]
     unreadable = 0
     for part in parts:
         try:
@@ -193,6 +205,16 @@ def _sweep(settings: Settings, page: _Page) -> None:
 
 def _alerts(settings: Settings, page: _Page) -> None:
     page.gauge("alerts", len(alerts.standing(settings)))
+
+
+def _keycloak(settings: Settings, page: _Page) -> None:
+    record = keycloak_json.load_live(settings)
+    if record is None or record.external:
+        return
+    held = footprint.of(settings, record)
+    page.gauge("keycloak_data_bytes", held.data)
+    if held.memory is not None:
+        page.gauge("keycloak_memory_bytes", held.memory)
 
 
 def _engine(settings: Settings, page: _Page) -> None:

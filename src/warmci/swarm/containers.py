@@ -38,6 +38,18 @@ class Containers(Objects):
             except NotFound:
                 return None
 
+    def memory(self, container: str) -> int | None:
+        """Bytes in use without the page cache, as `docker stats` counts them; None where the kernel does not say."""
+        with self._asking(f"memory of {container[:12]}"):
+            try:
+                found = self._api.stats(container, stream=False, one_shot=True).get("memory_stats", {})
+            except NotFound:
+                return None
+        if "usage" not in found:
+            return None
+        kinds = found.get("stats", {})
+        return int(found["usage"]) - int(kinds.get("total_inactive_file", kinds.get("inactive_file", 0)))
+
     def service_containers(self, stack: str, service: str, *, running: bool = True) -> list[dict[str, Any]]:
         return self.containers([f"com.docker.swarm.service.name={stack}_{service}"], running=running)
 
