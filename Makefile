@@ -6,7 +6,7 @@ SBOM := warmci.cdx.json
 BUILD_REQUIRES := python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")'
 
 .PHONY: lock demo test test-unit test-long test-crash test-engines test-soak test-ingress test-pages lint bench bench-current bench-realms bench-snapshot
-.PHONY: docs clean sbom bench-scale
+.PHONY: docs clean sbom bench-scale bench-realms-life
 
 demo: $(VENV)/.runtime
 	scripts/install-tools engine
@@ -79,6 +79,11 @@ bench-snapshot: $(VENV)/.dev
 bench-realms: $(VENV)/.dev
 	scripts/install-tools engine
 	$(BIN)/python benchmarks/realms.py
+
+# Thousands of realms at one Keycloak; half an hour.
+bench-realms-life: $(VENV)/.dev
+	scripts/install-tools engine
+	$(BIN)/python benchmarks/realms_life.py
 
 # What grows with the data and with the recipes, and what does not; three minutes.
 bench-scale: $(VENV)/.dev
