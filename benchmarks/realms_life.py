@@ -228,7 +228,8 @@ def write_page(bench: Bench, said: str, first: Sequence[str], second: Sequence[s
         "",
         f"{said}, each in a process of its own as runs are, with a client and a user; every fourth user logs in. Median"
         " seconds of a block: connect, log in, count the realms and create; the user's login; connect, log in and"
-        " delete. The live heap is what a full collection leaves, the database is the volumes on disk.",
+        " delete. The live heap is what a full collection leaves, the database is the volumes on disk, `left` counts"
+        " what was there before, too.",
         "",
         HEAD,
         *first,
