@@ -75,7 +75,7 @@ def _recover_run(engine: Engine, settings: Settings, instance: str, run: str) ->
     removed += [f"mount {target}" for target in attach.mounted(run_dir)]
     attach.detach(run_dir / "work" / "attach")
     snapshot.remove(run_dir / "work")
-    if removed:
+    if removed and run_dir.is_dir():  # else it is known by its labels alone
         journal.note("recovered", run)
     return [f"{what} of run {run}" for what in removed]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from warmci.base.labels import COMMIT_LABEL
 from warmci.recipe import healthcheck
 from warmci.recipe.trust_gate import SHARED_NETWORKS, real_name
 
@@ -111,6 +112,15 @@ def add_labels(document: Document, labels: Mapping[str, str], app_labels: Mappin
             if not body.get("external"):
                 body["labels"] = {**_as_mapping(body.get("labels")), **labels}
             document[section][name] = body
+    # For what the engine makes by itself, for a task that was still being prepared when the volume had gone. Without
+    # the commit: swarm would take it for another service.
+    of_run = {key: value for key, value in labels.items() if key != COMMIT_LABEL}
+    for name, body in (document.get("volumes") or {}).items():
+        if not (body or {}).get("external"):
+            document["volumes"][name] = {
+                **(body or {}),
+                "labels": {**_as_mapping((body or {}).get("labels")), **of_run},
+            }
     networks = document.setdefault("networks", {}) or {}
     document["networks"] = networks
     uses_default = any(not service.get("networks") for service in document["services"].values())

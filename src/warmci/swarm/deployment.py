@@ -196,11 +196,13 @@ class Deployment:
 
     def remove_volumes_and_secrets(self) -> None:
         """What outlives the stack; the volumes' directories are their owner's business."""
-        for name in sorted(self.created_volumes):
-            self.engine.remove_volume(name)
-        self.created_volumes.clear()
         ours = [f"{key}={value}" for key, value in self.placement.labels.items()]
         prefix = f"{self.placement.stack}_"
+        # The engine makes one anew for a task that was still being prepared when it was told to end.
+        strays = {item["Name"] for item in self.engine.volumes(ours) if item["Name"].startswith(prefix)}
+        for name in sorted(self.created_volumes | strays):
+            self.engine.remove_volume(name)
+        self.created_volumes.clear()
         mine = [item["ID"] for item in self.engine.secrets(ours) if item["Spec"]["Name"].startswith(prefix)]
         self.engine.remove_secrets(mine)
         self.created_secrets.clear()

@@ -87,10 +87,16 @@ class Objects(Connection):
             return list(self._api.configs(filters={"label": list(labels)}))
 
     def create_volume(self, name: str, path: Path, labels: dict[str, str]) -> None:
-        """A volume on a directory of ours. The engine answers 201 with the OLD options for a name in use: refused."""
+        """A volume on a directory of ours. The engine answers 201 with the OLD options for a name in use: refused.
+
+        Not one that the engine made by itself for a task of ours that was already to end: our labels, and no options.
+        """
         options = {"type": "none", "o": "bind", "device": str(path)}
         with self._asking(f"volume {name}"):
             made = self._api.create_volume(name, driver="local", driver_opts=options, labels=labels)
+            if not made.get("Options") and labels.items() <= (made.get("Labels") or {}).items():
+                self._api.remove_volume(name)
+                made = self._api.create_volume(name, driver="local", driver_opts=options, labels=labels)
         if made.get("Options") != options or made.get("Labels") != labels:
             raise InfraError(
                 f"volume {name} exists already and is not ours",
