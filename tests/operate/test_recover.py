@@ -32,9 +32,9 @@ class Host:
         self.store.commit(self.world.canonical)
         self.engine = FakeEngine(home / "docker")
 
-    def recover(self) -> list[str]:
+    def recover(self, mine: str = "") -> list[str]:
         engine: Engine = self.engine  # type: ignore[assignment]
-        return recover.recover(engine, self.settings, "0" * 12, self.store)
+        return recover.recover(engine, self.settings, "0" * 12, self.store, mine=mine)
 
     def attached(self, run: str) -> Path:
         source = snapshot.snapshot_dir(self.world.state, "demo", self.world.canonical.snapshot)
@@ -78,6 +78,20 @@ def test_mounts_of_a_dead_run_are_undone(host: Host, lost: str) -> None:
 
 
 @pytest.mark.integration
+def test_who_holds_a_recipes_lock_is_not_made_to_wait_for_it(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def collect(_store: object, _settings: object, recipe: str) -> list[str]:
+        asked.append(recipe)
+        return []
+
+    monkeypatch.setattr(recover, "_collect", collect)
+    host.recover(mine="demo")
+    assert asked == []
+    host.recover()
+    assert asked == ["demo"]
+
+
 def test_mounts_of_a_live_run_stay(host: Host) -> None:
     run = new_id()
     with run_lock(host.settings.runs_dir / run):

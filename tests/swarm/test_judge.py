@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warmci.swarm.judge import ALONE_S, BESIDE_S, NOWHERE_S, STABLE_S, Death, Hopeless, Judge
+from warmci.swarm import service_state
+from warmci.swarm.judge import ALONE_S, BESIDE_S, CHECKED_S, NOWHERE_S, STABLE_S, Death, Hopeless, Judge
 from warmci.swarm.service_state import ServiceState
 
 if TYPE_CHECKING:
@@ -65,6 +66,32 @@ def crashing(name: str, now: float, *, cycle_s: float, lives_s: float = 0.0, end
 
 def test_one_that_runs_is_believed_after_a_while() -> None:
     assert run(lambda _: [state("app", up=1), state("db", up=1)]) == (STABLE_S, None)
+
+
+def test_one_that_runs_only_once_its_check_has_answered_is_believed_sooner() -> None:
+    assert run(lambda _: [state("app", up=1, checked=True)]) == (CHECKED_S, None)
+    assert run(lambda _: [state("app", up=1, checked=True), state("db", up=1)]) == (STABLE_S, None)
+    fallen = state("app", up=1, crashes=1, checked=True)
+    when, hopeless = run(
+        lambda now: [state("app", checked=True) if now < 1 else fallen], death=lambda _: Death(lived_s=2.0)
+    )
+    assert (when, hopeless) == (1.0 + 2.0 + CHECKED_S, None)
+
+
+@pytest.mark.parametrize(
+    ("check", "has_one"),
+    [
+        (None, False),
+        ({}, False),
+        ({"Test": []}, False),
+        ({"Test": ["NONE"]}, False),
+        ({"Test": ["CMD", "true"], "Interval": 200_000_000}, True),
+        ({"Test": ["CMD-SHELL", "true"]}, True),
+    ],
+)
+def test_a_health_check_is_what_the_service_says(check: dict[str, Any] | None, *, has_one: bool) -> None:
+    assert service_state._has_check({"ContainerSpec": {"Healthcheck": check}}) is has_one
+    assert service_state._has_check({}) is False
 
 
 def test_a_running_task_that_is_replaced_begins_anew() -> None:

@@ -26,12 +26,19 @@ _RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
 
 
 def recover(
-    engine: Engine, settings: Settings, instance: str, store: CanonicalStore, *, needs_keycloak: bool = True
+    engine: Engine,
+    settings: Settings,
+    instance: str,
+    store: CanonicalStore,
+    *,
+    needs_keycloak: bool = True,
+    mine: str = "",
 ) -> list[str]:
     """Remove what dead runs left in engine, Keycloak, mount table and state directory; returns what was removed.
 
     Raises InfraError when something could not be removed, after everything else was tried. needs_keycloak=False: realms
-    that could not be reaped are a warning, for whoever can do without; the next command tries again.
+    that could not be reaped are a warning, for whoever can do without; the next command tries again. mine: a recipe
+    whose lock the caller holds, and whose data it collects itself.
     """
     removed: list[str] = []
     errors: list[str] = []
@@ -50,6 +57,8 @@ def recover(
         else:
             removed.append(f"warning: realms of dead runs stay for now: {error.message}")
     for recipe in _recipes_with_data(store):
+        if recipe == mine:
+            continue
         removed += _collect(store, settings, recipe)
     if errors:
         raise InfraError(f"recovery is incomplete: {'; '.join(errors)}", hint="warmci doctor")

@@ -150,11 +150,11 @@ def _place(context: Context, canonical: Canonical, *, head: str = "") -> Placeme
     placement = context.place(canonical.domain, quick=True)
     if placement.port != canonical.port and canonical.ingress is placement.ingress:
         context.deviate(f"port {placement.port} instead of the canonical's {canonical.port}, which is taken")
-    provide_aged(context, placement, canonical.env_commit or canonical.commit, canonical.commit, head=head)
-    if "keycloak" in context.config.needs:
+    if "keycloak" in context.config.needs:  # first: Keycloak makes the realm while the images are looked for
         with context.recorder.stage("realm") as stage:
             context.realm = open_realm(context, [placement])
             stage.detail = context.dependencies.get("keycloak", "")
+    provide_aged(context, placement, canonical.env_commit or canonical.commit, canonical.commit, head=head)
     return context.at_home(placement)
 
 

@@ -141,7 +141,8 @@ class Run:
     def _prepared(self, engine: Engine, state: State) -> None:
         """Locks are held: clean up after dead runs, check out, run the pipeline, undo everything."""
         store = CanonicalStore(state.dir)
-        for line in recover(engine, self.settings, state.instance, store, needs_keycloak=False):
+        mine = self.request.recipe if self._has_app_lock else ""
+        for line in recover(engine, self.settings, state.instance, store, needs_keycloak=False, mine=mine):
             self.console.say(f"recovered: {line}", style="yellow")
         if self._has_app_lock:
             self._collect_garbage(store)

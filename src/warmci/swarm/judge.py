@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 STABLE_S = 1.0
 """How long a task must be seen running."""
+CHECKED_S = 0.5
+"""The same where it does not run before its health check has answered."""
 _STABLE_MAX_S = 30.0
 NOWHERE_S = 3.0
 """How long a global service may be without a task until no node is taken to meet its constraints."""
@@ -126,7 +128,9 @@ class Judge:
         seen = self._seen[state.name]
         if not state.settled or (state.nowhere and now - seen.first < NOWHERE_S):
             return False
-        need = STABLE_S if not seen.failed else min(max(STABLE_S, seen.longest_s + STABLE_S), _STABLE_MAX_S)
+        need = CHECKED_S if state.checked else STABLE_S
+        if seen.failed:
+            need = min(seen.longest_s + need, _STABLE_MAX_S)
         return all(now - since >= need for since in seen.tasks.values())
 
     def _hopeless(

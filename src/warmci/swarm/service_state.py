@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from warmci.base.labels import NAMESPACE_LABEL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from warmci.swarm.engine import Engine
 
@@ -56,6 +56,8 @@ class ServiceState:
     """(task, container) of each that runs."""
     since: float
     """When the newest running task began to run, in seconds of the epoch; 0 where none does."""
+    checked: bool = False
+    """Whether its tasks have a health check, so that none runs before it has answered."""
 
     @property
     def failures(self) -> int:
@@ -117,7 +119,14 @@ def _state(service: dict[str, Any], tasks: list[dict[str, Any]], stack: str) -> 
         nowhere=wanted == 0 and any(mode in service["Spec"]["Mode"] for mode in ("Global", "GlobalJob")),
         tasks=frozenset((str(task["ID"]), _container(task)) for task in running),
         since=max(map(_moment, running), default=0.0),
+        checked=_has_check(spec),
     )
+
+
+def _has_check(spec: Mapping[str, Any]) -> bool:
+    """By the service's own words; that of an image is not told here."""
+    test = ((spec.get("ContainerSpec") or {}).get("Healthcheck") or {}).get("Test") or ["NONE"]
+    return bool(test[0] != "NONE")
 
 
 def _wanted(service: dict[str, Any], tasks: list[dict[str, Any]], fresh: list[dict[str, Any]]) -> int:
