@@ -87,7 +87,8 @@ class Soak:
         # No registry within reach is nobody's fault but the host's.
         right = {0} if not red else {1, 3} if head == "no-image" else {1}
         if run.returncode not in right:
-            self.wrong.append(f"{number} {head} {' '.join(mode)}: exit {run.returncode}: {said.strip()[-300:]}")
+            self.wrong.append(f"{number} {head} {' '.join(mode)}: exit {run.returncode}: {said.strip()[-600:]}")
+            print(f"wrong: {self.wrong[-1]}", file=sys.stderr, flush=True)
 
     def lane(self, recipe: str, numbers: Sequence[int]) -> None:
         for number in numbers:
@@ -97,10 +98,11 @@ class Soak:
         with ThreadPoolExecutor(len(RECIPES)) as pool:
             lanes = [numbers[lane :: len(RECIPES)] for lane in range(len(RECIPES))]
             list(pool.map(self.lane, RECIPES, lanes))
-        recovered = self.call("warmci", "recover")
-        _, said = recovered.communicate(timeout=RUN_TIMEOUT_S)
-        if recovered.returncode != 0:
-            self.wrong.append(f"recover: exit {recovered.returncode}: {said}")
+        for command in ("recover", "prune"):  # as each night does
+            tidied = self.call("warmci", command)
+            _, said = tidied.communicate(timeout=RUN_TIMEOUT_S)
+            if tidied.returncode != 0:
+                self.wrong.append(f"{command}: exit {tidied.returncode}: {said}")
 
 
 def prepare(root: Path) -> Engine:
@@ -119,6 +121,7 @@ def prepare(root: Path) -> Engine:
         "max_tests": len(RECIPES),
         "keep_runs": KEEP_RUNS,
         "deploy_timeout_s": 60,
+        "screenshots": "never",
     }
     text = "".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items())
     (root / "settings.toml").write_text(text, encoding="utf-8")

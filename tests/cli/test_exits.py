@@ -114,8 +114,15 @@ def test_a_bug_has_a_log_and_no_traceback(
     ],
 )
 def test_with_json_an_error_is_data(
-    error: BaseException, code: int, message: str, capsys: pytest.CaptureFixture[str]
+    error: BaseException,
+    code: int,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # a bug's log goes there
+
     def app(_: Sequence[str]) -> None:
         raise error
 
