@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from warmci.base import stopping
-from warmci.base.errors import BusyError, RecipeFailedError
+from warmci.base.errors import BusyError, InterruptedRunError, RecipeFailedError
 from warmci.recipe.trust_gate import allowed_text
 from warmci.run.halves import run_both, why_apart
 
@@ -130,6 +130,32 @@ def test_the_first_red_is_told_and_stops_the_other(fails: int) -> None:
     with ExitStack() as cleanup, pytest.raises(RecipeFailedError, match="no title"):
         run_both(context(cleanup), halves, [])
     assert ended == ["stopped"]
+
+
+def test_an_interrupt_at_the_start_waits_for_both_to_stop() -> None:
+    ended: list[str] = []
+
+    def patient() -> None:
+        try:
+            stopping.pause(WAIT_S)
+        except stopping.StoppedError:
+            ended.append("stopped")
+            raise
+
+    @contextmanager
+    def interrupted() -> Iterator[None]:
+        yield
+        if not told:
+            told.append("once")
+            raise InterruptedRunError("interrupted by SIGTERM")
+
+    told: list[str] = []
+    with ExitStack() as cleanup:
+        made = context(cleanup)
+        cast("Any", made).shielded = interrupted
+        with pytest.raises(InterruptedRunError):
+            run_both(made, (patient, patient), [])
+        assert ended == ["stopped", "stopped"]
 
 
 def test_a_thread_lives_until_the_clean_up_for_its_programs_die_with_it() -> None:

@@ -103,9 +103,10 @@ def _side_by_side(context: Context, works: Sequence[Callable[[], _End]], slot: E
     context.cleanup.callback(may_go.set)
     failures: list[BaseException] = []
     halves = [_Half(work, told, may_go, over) for work in works]
-    for half in halves:
-        threading.Thread(target=half.run, args=(failures,), daemon=True, name="half").start()
     try:
+        with context.shielded():  # an interrupt while a thread begins would lose it
+            for half in halves:
+                threading.Thread(target=half.run, args=(failures,), daemon=True, name="half").start()
         over.get()
         slot.close()
         for _ in halves[1:]:
