@@ -130,13 +130,13 @@ def bounded_run(bench: Bench, name: str) -> tuple[RunResult, str]:
         "--pr",
         "x1",
     ]
-    before, began = set(bench.settings.runs_dir.glob("*")), time.monotonic()
+    before, began = set(bench.settings.runs_dir.glob("[0-9]*")), time.monotonic()
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(argv, env=bench.env(), capture_output=True, text=True, timeout=240, check=False)
     spent = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - used.ru_utime
     assert spent < CPU_S
     assert time.monotonic() - began < 200
-    (made,) = set(bench.settings.runs_dir.glob("*")) - before
+    (made,) = set(bench.settings.runs_dir.glob("[0-9]*")) - before
     result = RunResult.model_validate_json((made / "result.json").read_bytes())
     assert done.returncode == result.exit_code
     for text in (done.stdout + done.stderr, *((made / file).read_text() for file in ("report.html", "junit.xml"))):

@@ -54,7 +54,7 @@ def test_it_carries_the_runs_labels(bench: Bench, tmp_path: Path) -> None:
         undeploy_stack(engine, "stray", graceful=False)
     recovered = bench.call("warmci", "recover")
     assert recovered.code == 0, recovered.stderr
-    assert engine.volumes([INSTANCE_LABEL]) == []
+    assert engine.volumes([f"{RUN_LABEL}=20260101T000000Z-abcde0"]) == []
 
 
 def test_a_run_takes_it_away_and_goes_on(bench: Bench) -> None:
