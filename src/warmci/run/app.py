@@ -111,20 +111,18 @@ class App:
         with_data = {name for rendered in documents for services in mounts(rendered).values() for name in services}
         return overlay_faults.may_be(red, ran=self._took, with_data=with_data)
 
-    def _facts(self) -> dict[str, str]:
-        return {"url": self.placement.url, "domain": self.placement.domain, "port": str(self.placement.port)}
-
     def _submit(self, rendered: Rendered, through_zero: Collection[str] = ()) -> None:
         self._base, self._submitted, self._took = self.rendered, rendered, False
         realm = self.context.realm
-        fixed = {**self.context.config.secrets, **(realm.secrets(self._facts()) if realm else {})}
+        fixed = {**self.context.config.secrets, **(realm.secrets(self.placement.facts) if realm else {})}
         self.context.console.redact.add(*fixed.values())
         try:
             self.deployment.deploy(rendered, fixed, through_zero=through_zero)
         finally:
             self.context.console.redact.add(*self.secrets.values())
         self.rendered, self._took = rendered, True
-        self.context.image_names = dict(rendered.images)
+        if rendered.commit == self.context.head or not self.context.image_names:  # the other half may be at its base
+            self.context.image_names = dict(rendered.images)
         if self.placement.fronted:
             self.way.follow(rendered.route)
         if self.context.realm:

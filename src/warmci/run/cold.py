@@ -110,7 +110,7 @@ def _fresh_half(context: Context, placement: Placement, *, may_seed: bool, last:
     with at_end(context, app, "install", last=last):
         app.install(context.head, "install the head")
         app.test("install")
-        context.last_images = app.images()
+        images = context.last_images = app.images()
     # Where nothing is kept, too: whether a service with data ends when told to is what promotion will ask.
     killed = app.undeploy(keep_data=may_seed, measure=not may_seed)
     if killed and not may_seed:
@@ -118,7 +118,7 @@ def _fresh_half(context: Context, placement: Placement, *, may_seed: bool, last:
         context.deviate(f"{said}; {STOP_HINT}")
         context.console.say(f"warning: {said}; {STOP_HINT}", style="yellow")
     versions = ((app.version, context.head),)
-    return _seed(app, volumes, versions, killed) if may_seed else None
+    return _seed(app, volumes, versions, images, killed) if may_seed else None
 
 
 def _aged_half(context: Context, placement: Placement, base: Release, *, may_seed: bool) -> Seed | None:
@@ -129,12 +129,13 @@ def _aged_half(context: Context, placement: Placement, base: Release, *, may_see
         app.test("base")
         app.upgrade(context.head)
         app.test("upgrade")
-        context.last_images = app.images()
+        images = context.last_images = app.images()
     killed = app.undeploy(keep_data=may_seed)
     versions = ((base.version, base.commit), (app.version, context.head))
-    return _seed(app, volumes, versions, killed) if may_seed else None
+    return _seed(app, volumes, versions, images, killed) if may_seed else None
 
 
-def _seed(app: App, volumes: Path, versions: tuple[tuple[str, str], ...], killed: list[str]) -> Seed:
-    images = app.context.last_images
+def _seed(
+    app: App, volumes: Path, versions: tuple[tuple[str, str], ...], images: dict[str, str], killed: list[str]
+) -> Seed:
     return Seed(volumes.parent, app.placement, dict(app.secrets), app.env_commit, versions, images, tuple(killed))
