@@ -352,3 +352,19 @@ def test_release_notes(tmp_path: Path, upstream: Upstream) -> None:
 def test_releases_of_an_unknown_recipe(tmp_path: Path, upstream: Upstream) -> None:
     with pytest.raises(InfraError, match="releases of nothing cannot be listed: unknown recipe nothing: nothing at"):
         list_releases(settings_of(tmp_path), "nothing")
+
+
+def test_releases_name_commits_whatever_kind_of_tag_they_have(tmp_path: Path, upstream: Upstream) -> None:
+    first = upstream.commit("one", "1.0.0+1")  # an annotated one
+    second = upstream.commit("two")
+    upstream.git("tag", "1.1.0+1")  # the commit's own name
+    third = upstream.commit("three")
+    upstream.git("tag", "--annotate", "--message=inner", "inner")
+    upstream.git("tag", "--annotate", "--message=outer", "1.2.0+1", "inner")  # a tag of a tag
+    found = cloned(tmp_path)
+    assert [(each.version, each.commit) for each in found.releases(third)] == [
+        ("1.0.0+1", first),
+        ("1.1.0+1", second),
+        ("1.2.0+1", third),
+    ]
+    assert [each.version for each in found.releases(second)] == ["1.0.0+1", "1.1.0+1"]

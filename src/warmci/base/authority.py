@@ -13,6 +13,7 @@ import hashlib
 import os
 import secrets
 import ssl
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,8 +125,12 @@ def refused(
     A handshake in memory between the TLS library as server and as client, so that chain, names, dates and key are
     judged as they will be. client: who trusts whom; without it Python's usual CAs and `ca`.
     """
+    return _shaken(base_domain, certificate, key, client or ssl.create_default_context(cadata=ca or None))[0]
+
+
+def _shaken(base_domain: str, certificate: Path, key: Path | None, client: ssl.SSLContext) -> tuple[str, str]:
+    """(why that client refuses it, when the certificate ends); one of them is empty."""
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    client = client or ssl.create_default_context(cadata=ca or None)
     try:
         server.load_cert_chain(certificate, key)
         to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -138,10 +143,10 @@ def refused(
                 except ssl.SSLWantReadError:
                     continue
     except ssl.SSLCertVerificationError as error:
-        return error.verify_message
+        return error.verify_message, ""
     except (OSError, ssl.SSLError) as error:
-        return str(error)
-    return ""
+        return str(error), ""
+    return "", str((asking.getpeercert() or {})["notAfter"])
 
 
 # --- ours
@@ -152,11 +157,12 @@ def _unfit(settings: Settings) -> str:
     home, ca = settings.tls_dir, authority(settings)
     if not ca or not (home / "served.pem").exists():
         return "there is none yet"
-    if reason := refused(settings.base_domain, home / "served.pem", None, ca=ca):
+    client = ssl.create_default_context(cadata=ca)
+    reason, ends = _shaken(settings.base_domain, home / "served.pem", None, client)
+    if reason:
         return reason
-    for name, seconds in (("served.pem", _RENEW_S), ("ca.pem", _RENEW_S)):
-        argv = ["openssl", "x509", "-noout", "-in", str(home / name), "-checkend", str(seconds)]
-        if process.run(argv, timeout_s=_TIMEOUT_S, check=False).returncode != 0:
+    for name, end in (("served.pem", ends), ("ca.pem", str(client.get_ca_certs()[0]["notAfter"]))):
+        if ssl.cert_time_to_seconds(end) < time.time() + _RENEW_S:
             return f"{name} ends within a month"
     return ""
 

@@ -78,7 +78,8 @@ def rendered_at(
     cli = docker_cli.find(settings.docker_cli)
     tree, old = repository.checkout(commit), repository.checkout(env_commit or commit)
     env = kept_env(old, tree, placement, overrides(config, placement, realm))
-    return render(tree, commit, env, placement, (*config.allow, *allow), cli, config.ask(placement.domain))
+    allowed, ask = (*config.allow, *allow), config.ask(placement.domain)
+    return render(tree, commit, env, placement, allowed, cli, ask, repository.loads)
 
 
 def read_commit(

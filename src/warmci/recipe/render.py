@@ -15,6 +15,7 @@ from warmci.base.models import Ingress
 from warmci.recipe import checkout_files, compose, healthcheck, ingress, limits, overlay, own_ca, secret, trust_gate
 from warmci.recipe.envfile import EnvFile, parse_env
 from warmci.recipe.exports import parse_exports
+from warmci.recipe.loads import Loads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -147,8 +148,13 @@ def render(
     allow: Sequence[str],
     cli: DockerCli,
     ask: ingress.Ask = ingress.AS_LABELLED,
+    loads: Loads | None = None,
 ) -> Rendered:
-    """Render the recipe as it lies in tree, as cli reads it. Raises RecipeFailedError for what cannot be deployed."""
+    """Render the recipe as it lies in tree, as cli reads it. Raises RecipeFailedError for what cannot be deployed.
+
+    loads: of the clone that tree was checked out of, where the same may have been asked before.
+    """
+    loads = loads or Loads()
     deviations = list(env.warnings)
     scope = dict(env.values)
     script = tree / "abra.sh"
@@ -159,7 +165,7 @@ def render(
         scope |= exports
         deviations += [f"abra.sh: {name} needs a shell and is left out" for name in unread]
     files = [name for name in (scope.get("COMPOSE_FILE") or "compose.yml").split(":") if name]
-    document = compose.load_compose(tree, files, scope, cli)
+    document = loads.document(tree, files, scope, cli)
     if not cli.is_current:
         deviations.append(
             f"Docker's CLI {cli} reads yes, no, dates and double keys of YAML otherwise than 28 and newer"
@@ -191,7 +197,7 @@ def render(
         ),
         commit[:8],
     )
-    by_key = compose.secret_variables(tree, files, cli) if env.hints and document["secrets"] else {}
+    by_key = loads.secret_variables(tree, files, cli) if env.hints and document["secrets"] else {}
     needed = _secrets(document, placement.stack, env, by_key)
     deviations += [doubt for key, hints in needed.items() for doubt in secret.doubts(f"secret {key}", hints)]
     volumes = _volumes(document, placement.stack)

@@ -11,6 +11,7 @@ from warmci.base import names, process
 from warmci.base.errors import InfraError, UnverifiedError, UsageError
 from warmci.recipe import worktree
 from warmci.recipe.git import CLONE_TIMEOUT_S, git, require_small
+from warmci.recipe.loads import Loads
 from warmci.recipe.sources import first, sources
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class Repository:
     def __init__(self, recipe: str, path: Path, source: str = "", here: str = "") -> None:
         """here: what is checked out in the directory that the operator named; empty where none was named."""
         self.recipe, self.path, self.source, self.here = recipe, path, source, here
+        self.loads = Loads()
+        self._tagged: dict[str, dict[str, str]] = {}
 
     def resolve(self, ref: str, pr: str = "") -> str:
         """The commit that a branch, tag or commit names; without a ref, the head of the forge's pull request.
@@ -121,8 +124,8 @@ class Repository:
 
     def releases(self, head: str) -> list[Release]:
         """Releases that are part of head's history, oldest version first: tags alone, whatever branches are called."""
-        found = [tag for tag in self._tags(head) if _RELEASE.fullmatch(tag)]
-        return [Release(tag, self._commit(f"refs/tags/{tag}")) for tag in sorted(found, key=version_key)]
+        found = {tag: commit for tag, commit in self._tags(head).items() if _RELEASE.fullmatch(tag)}
+        return [Release(tag, found[tag]) for tag in sorted(found, key=version_key)]
 
     def passed_over(self, head: str) -> list[str]:
         """A sentence for the result about tags in head's history that are no release, the newest first; or none."""
@@ -136,9 +139,18 @@ class Repository:
         light = {line.partition(" ")[2] for line in kinds.splitlines() if line.startswith("commit ")}
         return [release.version for release in self.releases(head) if release.version in light]
 
-    def _tags(self, head: str) -> list[str]:
-        form = ("--sort=-creatordate", "--format=%(refname:lstrip=2)")
-        return git("tag", "--merged", head, *form, cwd=self.path).splitlines()
+    def _tags(self, head: str) -> dict[str, str]:
+        """Tag to the commit that it names, the newest first. Asked once of each head: a clone's tags stay."""
+        if head not in self._tagged:
+            form = "--format=%(objecttype) %(objectname) %(*objecttype) %(*objectname) %(refname:lstrip=2)"
+            lines = git("tag", "--merged", head, "--sort=-creatordate", form, cwd=self.path).splitlines()
+            self._tagged[head] = dict(map(self._tag, lines))
+        return self._tagged[head]
+
+    def _tag(self, line: str) -> tuple[str, str]:
+        kind, name, inner_kind, inner, tag = line.split(" ", 4)
+        commit = name if kind == "commit" else inner if inner_kind == "commit" else self._commit(f"refs/tags/{tag}")
+        return tag, commit
 
     def base_for(self, head: str) -> Release | None:
         """The newest release older than head: what people run today. None for a first release."""
