@@ -227,3 +227,27 @@ def test_a_later_task_that_falls_is_no_failed_update() -> None:
     up = state("app", up=1, tasks=frozenset({("app-f0", "c")}))
     later = [(5.0, state("app", crashes=1, up=2)), (5.1, state("app", crashes=2))]
     assert judged(0.5, [(0.0, state("app")), (1.0, up), (4.0, FELL), *later]) == []
+
+
+@pytest.mark.parametrize(("checked", "need"), [(True, CHECKED_S), (False, STABLE_S)])
+def test_it_is_known_when_all_will_have_run_long_enough(checked: bool, need: float) -> None:
+    judge = Judge(lambda _: Death())
+    states = [state("app", up=1, checked=checked), state("db")]
+    judge.look(10.0, states)
+    assert judge.steady_in_s(10.0, states) is None  # the database is still to come
+    states[1] = state("db", up=1, checked=True)
+    judge.look(10.1, states)
+    left_s = judge.steady_in_s(10.1, states)
+    assert left_s is not None
+    assert left_s == pytest.approx(max(need - 0.1, CHECKED_S))
+    assert not judge.has_converged(10.1, states)
+    assert judge.has_converged(10.1 + left_s + 1e-9, states)
+
+
+def test_what_is_known_to_be_good_need_only_be_seen_running_where_its_health_is_checked() -> None:
+    judge = Judge(lambda _: Death(), checked_s=0.0)
+    checked, unchecked = state("app", up=1, checked=True), state("db", up=1)
+    judge.look(0.0, [checked, unchecked])
+    assert judge.has_converged(0.0, [checked])
+    assert not judge.has_converged(STABLE_S - 0.1, [checked, unchecked])
+    assert judge.has_converged(STABLE_S, [checked, unchecked])

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from warmci.base.errors import InfraError, RecipeFailedError
 from warmci.base.stopping import require_wanted
 from warmci.swarm import evidence
-from warmci.swarm.judge import Judge
+from warmci.swarm.judge import CHECKED_S, Judge
 from warmci.swarm.service_state import observe
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from warmci.swarm.service_state import ServiceState
 
 _POLL_S = 0.2
+_SOON_S, _SOON_POLL_S = 0.25, 0.05
+"""The swarm says of a task that it runs a moment after the engine's event, and no event tells that."""
+_AT_LEAST_S = 0.02
 _ASIDE_S = 5.0
 # What this host has not, or has not left; another would run it.
 _ENGINE_FAULT = re.compile(
@@ -45,6 +48,7 @@ def wait_converged(
     on_change: Callable[[str], None] = lambda _: None,
     aside: Callable[[], WarmciError | None] = lambda: None,
     monitors: Mapping[str, Monitor | None] = MappingProxyType({}),
+    checked_s: float = CHECKED_S,
 ) -> list[ServiceState]:
     """Wait until every service runs the spec last submitted, healthy, with its update settled, and stays so a while.
 
@@ -53,12 +57,14 @@ def wait_converged(
     deadline_s passes, with the last observed state; InfraError when the engine itself is at fault, or no node will do;
     and what `aside`, asked now and then, finds.
     monitors: of services that are upgraded by way of zero, whose update swarm does not judge.
+    checked_s: for how long what its health check has answered for must be seen running.
     """
     end = time.monotonic() + deadline_s
     wake = threading.Event()
     limits = {name: monitor.seconds for name, monitor in monitors.items() if monitor is not None}
-    judge = Judge(lambda container: evidence.death(engine, container), limits)
+    judge = Judge(lambda container: evidence.death(engine, container), limits, checked_s=checked_s)
     shown, asked = "", time.monotonic()
+    soon = 0.0
     with engine.events(wake.set):
         while True:
             states = observe(engine, stack)
@@ -77,8 +83,11 @@ def wait_converged(
                     raise error
             if now > end:
                 raise _too_late(engine, stack, states, deadline_s)
-            wake.wait(_POLL_S)
-            wake.clear()
+            step_s = _POLL_S if now > soon else _SOON_POLL_S
+            steady_in_s = judge.steady_in_s(now, states)
+            if wake.wait(step_s if steady_in_s is None else min(step_s, max(steady_in_s, _AT_LEAST_S))):
+                wake.clear()
+                soon = time.monotonic() + _SOON_S
             require_wanted()
 
 

@@ -84,11 +84,17 @@ class Judge:
 
     monitors: services whose update swarm does not judge, with the seconds for which it would have watched their first
     task. As swarm's updater does (swarmkit, failureTriggersAction), only that one counts: it must come to run, and
-    run so long.
+    run so long. checked_s: how long a service with a health check must be seen running.
     """
 
-    def __init__(self, death: Callable[[str], Death], monitors: Mapping[str, float] = MappingProxyType({})) -> None:
-        self._death, self._monitors = death, monitors
+    def __init__(
+        self,
+        death: Callable[[str], Death],
+        monitors: Mapping[str, float] = MappingProxyType({}),
+        *,
+        checked_s: float = CHECKED_S,
+    ) -> None:
+        self._death, self._monitors, self._checked_s = death, monitors, checked_s
         self._seen: dict[str, _Seen] = {}
 
     def look(self, now: float, states: Sequence[ServiceState]) -> Hopeless | None:
@@ -103,6 +109,12 @@ class Judge:
 
     def has_converged(self, now: float, states: Sequence[ServiceState]) -> bool:
         return bool(states) and all(state.settled and self._is_steady(now, state) for state in states)
+
+    def steady_in_s(self, now: float, states: Sequence[ServiceState]) -> float | None:
+        """After how many seconds all have run long enough if nothing happens; None while something still has to."""
+        if not states or not all(state.settled for state in states):
+            return None
+        return max(self._steady_at(state) for state in states) - now
 
     def _note(self, now: float, state: ServiceState) -> None:
         # Of a service that came by way of zero every task of this spec is new, one that fell before the first look too.
@@ -125,13 +137,15 @@ class Judge:
 
     def _is_steady(self, now: float, state: ServiceState) -> bool:
         """Each of its tasks has run for a while, and outlived those that crashed before."""
+        return state.settled and now >= self._steady_at(state)
+
+    def _steady_at(self, state: ServiceState) -> float:
         seen = self._seen[state.name]
-        if not state.settled or (state.nowhere and now - seen.first < NOWHERE_S):
-            return False
-        need = CHECKED_S if state.checked else STABLE_S
+        need = self._checked_s if state.checked else STABLE_S
         if seen.failed:
             need = min(seen.longest_s + need, _STABLE_MAX_S)
-        return all(now - since >= need for since in seen.tasks.values())
+        begun = seen.first + NOWHERE_S if state.nowhere else seen.first
+        return max((begun, *(since + need for since in seen.tasks.values())))
 
     def _hopeless(
         self, now: float, state: ServiceState, states: Sequence[ServiceState], steady: dict[str, bool]
