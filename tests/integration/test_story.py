@@ -40,7 +40,7 @@ def test_quick_passes_a_good_pr_and_changes_nothing(seeded: Bench) -> None:
     assert (result.requested, result.ran, result.verdict) == (Mode.QUICK, Mode.QUICK, Verdict.PASS)
     assert result.attach == "overlay"
     assert result.leftovers == ()
-    assert result.ledger_before == result.ledger_after == Ledger()
+    assert result.ledger_after == Ledger()
     upgrade = next(stage for stage in result.stages if stage.name == "quick: upgrade to the head")
     assert {test.name for test in upgrade.tests} >= HEAD_TESTS | {"data in volume postgres survived"}
     own = next(stage for stage in result.stages if stage.name == "quick: tests (quick)")

@@ -60,7 +60,6 @@ def quick_fail() -> RunResult:
         canonical=CanonicalUse(
             id="20261120T030000Z-0a0b0c", version="0.1.1+2.2.8", commit=BASE, age_s=345_600, manifest_sha256="e" * 64
         ),
-        ledger_before=Ledger(),
         ledger_after=Ledger(),
         stages=(
             StageResult(name="checkout", outcome="ok", seconds=0.21, detail="refs/pull/8/head is 4f2a4f2a"),

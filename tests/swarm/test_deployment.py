@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -10,9 +10,10 @@ from support.fake_engine import FakeEngine, service
 from warmci.base.errors import InfraError
 from warmci.base.labels import INSTANCE_LABEL, LIVE_RUN, RUN_LABEL
 from warmci.recipe.render import Placement
-from warmci.swarm.deployment import Deployment
+from warmci.swarm.deployment import Deployment, undeploy_stack
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from warmci.swarm.engine import Engine
@@ -43,3 +44,52 @@ def test_whose_stack_it_is(tmp_path: Path, mine: str, instance: str, run: str, *
             deployment.claim()
     else:
         deployment.claim()
+
+
+class _Going:
+    """An engine whose stack goes step by step: one step each time that its networks are asked to go."""
+
+    def __init__(self, states: list[str]) -> None:
+        self.states = states
+        """Of its one task, at each step; its network goes after the last."""
+        self.asked: list[str] = []
+
+    def services(self, _labels: Sequence[str]) -> list[dict[str, Any]]:
+        return []
+
+    configs = secrets = services
+
+    def remove_services(self, _ids: Sequence[str]) -> None:
+        pass
+
+    kill_containers = remove_configs = remove_secrets = remove_services
+
+    def containers(self, _labels: Sequence[str]) -> list[dict[str, Any]]:
+        return []
+
+    def networks(self, _labels: Sequence[str]) -> list[dict[str, Any]]:
+        return [{"Id": "n", "Name": "net"}] if self.states else []
+
+    def tasks(self, _labels: Sequence[str]) -> list[dict[str, Any]]:
+        return [{"Status": {"State": state}} for state in self.states[:1]]
+
+    def remove_networks(self, ids: Sequence[str]) -> None:
+        self.asked += [self.states.pop(0) for _ in ids]
+
+
+@pytest.mark.parametrize(
+    ("states", "when"),
+    [
+        (["running", "running", "shutdown", "shutdown", "shutdown"], ["running", "running", "shutdown"]),
+        (["preparing", "preparing"], ["preparing", "preparing"]),  # a container may come of it until the networks go
+        ([], []),
+    ],
+)
+def test_data_is_let_go_once_no_container_can_come_any_more(states: list[str], when: list[str]) -> None:
+    engine = _Going(list(states))
+    asked: list[list[str]] = []
+    undeploy_stack(
+        cast("Engine", engine), "x", graceful=False, without_containers=lambda: asked.append([*engine.asked])
+    )
+    assert asked == [when]
+    assert engine.asked == states

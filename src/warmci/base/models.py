@@ -224,6 +224,7 @@ class RunResult(Record):
     promotion: Promotion | None = None
     stages: tuple[StageResult, ...] = ()
     ledger_before: Ledger | None = None
+    """Older results have it: a run's id is new, so there is nothing of it before."""
     ledger_after: Ledger | None = None
     leftovers: tuple[Line, ...] = ()
     started: datetime

@@ -1,4 +1,4 @@
-"""The ledger: everything of this instance before and after a run, so that leftovers are proved absent."""
+"""The ledger: what there is of a run. Its id is new, so all of that at its end is left behind."""
 
 from __future__ import annotations
 
@@ -48,13 +48,9 @@ def take(engine: Engine, settings: Settings, instance: str, run: str) -> Ledger:
     )
 
 
-def leftovers(before: Ledger, after: Ledger) -> tuple[str, ...]:
-    """What is there after and was not before, as "kind name"."""
-    found = []
-    for kind in Ledger.model_fields:
-        extra = set(getattr(after, kind)) - set(getattr(before, kind))
-        found += [f"{kind.removesuffix('s')} {name}" for name in sorted(extra)]
-    return tuple(found)
+def leftovers(found: Ledger) -> tuple[str, ...]:
+    """All of it, as "kind name"."""
+    return tuple(f"{kind.removesuffix('s')} {name}" for kind in Ledger.model_fields for name in getattr(found, kind))
 
 
 def _is_run_alive(settings: Settings, run: str) -> bool:

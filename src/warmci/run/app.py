@@ -21,9 +21,10 @@ from warmci.run.watch import Watch
 from warmci.swarm import by_zero
 from warmci.swarm.deployment import Deployment
 from warmci.swarm.direct import Direct
+from warmci.swarm.judge import CHECKED_S
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
     from warmci.recipe.ingress import Route
@@ -128,15 +129,19 @@ class App:
         if self.context.realm:
             self.context.realm.serve(self.placement.url)
 
-    def _converge(self, monitors: Mapping[str, by_zero.Monitor | None] | None = None) -> None:
+    def _converge(
+        self, monitors: Mapping[str, by_zero.Monitor | None] | None = None, *, checked_s: float = CHECKED_S
+    ) -> None:
         settings = self.context.settings
         usual_s = deadline_s = settings.deploy_timeout_s
         if self.rendered:
             deadline_s = self.rendered.deadline_s(usual_s, settings.deploy_timeout_max_s)
         if deadline_s > usual_s:
             self.context.deviate(f"a deployment may take {deadline_s:.0f} s, as the recipe's timeout says")
-        states = self.deployment.wait(deadline_s, self.context.console.progress, monitors)
+        states = self.deployment.wait(deadline_s, self.context.console.progress, monitors, checked_s)
         self._watch.begin(states)
+        if self.placement.fronted:
+            self.way.refresh()  # no event tells that the swarm has seen its tasks run
         self.context.deviate(
             *(f"{state.name} runs nowhere: no node meets its constraints" for state in states if state.nowhere),
             *(f"{state.name} runs nowhere: replicas: 0" for state in states if not state.wanted and not state.nowhere),
@@ -146,7 +151,8 @@ class App:
         """Deploy a commit on the data at hand and see that it serves."""
         with self._stage(stage) as record:
             self._submit(self._render(commit))
-            self._converge()
+            # What a quick run deploys first is known to be good: it need only serve, to be upgraded.
+            self._converge(checked_s=0.0 if self.placement.quick else CHECKED_S)
             self._check_code(record)
             self._check_serving(record)
             self._warn_of_anonymous_volumes()
@@ -297,16 +303,18 @@ class App:
     def images(self) -> dict[str, str]:
         return self.deployment.running_images()
 
-    def undeploy(self, *, keep_data: bool, measure: bool = False) -> list[str]:
+    def undeploy(
+        self, *, keep_data: bool, measure: bool = False, meanwhile: Callable[[], None] = lambda: None
+    ) -> list[str]:
         """Take it down. Returns services whose data is not at rest, as they had to be killed.
 
-        That is known with keep_data, or where nothing is kept with measure, which costs up to their grace period.
+        They are known with keep_data, or where nothing is kept with measure, which costs up to their grace period.
+        meanwhile: done as soon as nothing uses the data any more.
         """
         self._canaries.remove()
         with self.context.recorder.stage(f"{self.title}: undeploy"):
             self.way.close()
-            killed = self.deployment.undeploy(keep_data=keep_data, measure=measure)
-            self.deployment.remove_volumes_and_secrets()
+            killed = self.deployment.undeploy(keep_data=keep_data, measure=measure, meanwhile=meanwhile)
         services = self.rendered.document["services"] if self.rendered else {}
         with_data = {
             f"{self.placement.stack}_{name}"
@@ -320,4 +328,3 @@ class App:
         self.own_tests.drop()
         self.way.close()
         self.deployment.undeploy(keep_data=False)
-        self.deployment.remove_volumes_and_secrets()

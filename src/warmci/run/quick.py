@@ -210,8 +210,7 @@ def _roll_back(context: Context, app: App, canonical: Canonical) -> None:
     failure: Exception | None = None
     with context.shielded():
         try:
-            app.undeploy(keep_data=False)
-            attach.detach(context.work_dir / "attach")
+            app.undeploy(keep_data=False, meanwhile=lambda: attach.detach(context.work_dir / "attach"))
         except (WarmciError, OSError) as error:
             failure = error
         with context.recorder.stage("roll back") as stage:

@@ -146,7 +146,6 @@ class Run:
             self.console.say(f"recovered: {line}", style="yellow")
         if self._has_app_lock:
             self._collect_garbage(store)
-        self._facts["ledger_before"] = ledger.take(engine, self.settings, state.instance, self.id)
         with ExitStack() as outer:
             ports = Ports(self.settings.locks_dir, self.settings.ports)
             outer.callback(ports.release)
@@ -226,7 +225,7 @@ class Run:
             finally:
                 after = ledger.take(engine, self.settings, state.instance, self.id)
                 self._facts["ledger_after"] = after
-            left = ledger.leftovers(self._facts["ledger_before"], after)
+            left = ledger.leftovers(after)
             self._facts["leftovers"] = left
             if left:
                 raise InfraError(f"left behind: {', '.join(left)}", hint="warmci recover")
