@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import copy
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from warmci.base.errors import InfraError
 from warmci.swarm import by_zero
 from warmci.swarm.by_zero import Monitor
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from warmci.recipe.render import Rendered
+    from warmci.swarm.engine import Engine
 
 
 class Document:
@@ -90,3 +96,51 @@ def test_what_is_submitted_first_leaves_the_document_as_it_is() -> None:
     assert document == before
     assert sent["services"]["app"] == app("a:2", labels={"x": "y"}, replicas=0)
     assert sent["services"]["db"] == before["services"]["db"]
+
+
+class _Stopping:
+    """An engine that answers a stop long after the container's end."""
+
+    def __init__(self, *, tells: bool, fails: bool = False) -> None:
+        self.tells, self.fails = tells, fails
+        self.did: list[str] = []
+        self.answered = threading.Event()
+        self._ended: dict[str, int] = {}
+
+    def containers(self, _labels: Sequence[str], *, running: bool) -> list[dict[str, Any]]:
+        assert running
+        return [{"Id": "c", "Labels": {"com.docker.swarm.service.name": "x_app"}}]
+
+    @contextmanager
+    def exit_codes(self, _labels: Sequence[str]) -> Iterator[dict[str, int]]:
+        yield self._ended
+
+    def stop_containers(self, grace_s: dict[str, int]) -> None:
+        assert grace_s == {"c": 7}
+        self.did.append("end")
+        if self.tells:
+            self._ended["c"] = 0
+            assert self.answered.wait(10)
+        if self.fails:
+            raise InfraError("it does not stop")
+        self.did.append("answer")
+
+    def scale(self, service: str, replicas: int) -> None:
+        self.did.append(f"{service} {replicas}")
+        self.answered.set()
+
+
+@pytest.mark.parametrize(
+    ("tells", "order"), [(True, ["end", "x_app 1", "answer"]), (False, ["end", "answer", "x_app 1"])]
+)
+def test_it_is_started_again_once_the_old_container_has_ended(order: list[str], *, tells: bool) -> None:
+    engine = _Stopping(tells=tells)
+    by_zero.start_again(cast("Engine", engine), "x", ["app"], {"x_app": 7})
+    assert engine.did == order
+
+
+def test_nothing_is_started_beside_a_container_that_does_not_stop() -> None:
+    engine = _Stopping(tells=False, fails=True)
+    with pytest.raises(InfraError, match="does not stop"):
+        by_zero.start_again(cast("Engine", engine), "x", ["app"], {"x_app": 7})
+    assert engine.did == ["end"]

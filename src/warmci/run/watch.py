@@ -53,9 +53,10 @@ class Watch:
             states = self.look()
             youngest = max((state.since for state in states), default=0.0)
             is_down = not all(state.settled for state in states)
-            if is_down or time.time() - youngest >= patience_s or time.monotonic() >= end:
+            left_s = min(youngest + patience_s - time.time(), end - time.monotonic())
+            if is_down or left_s <= 0:
                 return states
-            stopping.pause(_LOOK_S)
+            stopping.pause(min(_LOOK_S, left_s))
 
     def _late_fault(self, state: ServiceState) -> RecipeFailedError:
         seen = evidence.of_container(self._engine, state.failed_container)
