@@ -85,9 +85,11 @@ bench-realms-life: $(VENV)/.dev
 	scripts/install-tools engine
 	$(BIN)/python benchmarks/realms_life.py
 
-# What grows with the data and with the recipes, and what does not; three minutes.
+# What grows with the data, the realms and the recipes, and what does not; a quarter of an hour.
 bench-scale: $(VENV)/.dev
+	scripts/install-tools engine
 	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/scale_realms.py
 	$(BIN)/python benchmarks/scale_recipes.py
 	$(BIN)/python benchmarks/scale_help.py
 

@@ -13,7 +13,10 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import where
 from page import row, write_section
@@ -28,6 +31,9 @@ from warmci.report.console import Console
 from warmci.store import snapshot
 from warmci.store.canonical import CanonicalStore
 from warmci.swarm.engine import Engine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
@@ -80,9 +86,49 @@ def timed(argv: list[str], env: dict[str, str]) -> float:
     return time.monotonic() - began
 
 
+@dataclass
+class Pairs:
+    """Quick runs and scripts in turn, after one of each that is not counted."""
+
+    profiles: list[where.Profile] = field(default_factory=list)
+    plain: list[float] = field(default_factory=list)
+
+    def measure(self, runs: int, settings: Settings, shell_env: dict[str, str], notes: Path) -> Pairs:
+        for number in range(runs + 1):
+            profile = where.profile([RECIPE, "--ref", HEAD, "--pr", "1", "--quick"], settings.docker_host, notes)
+            a, b = profile.seconds, timed([str(HERE / "plain.sh")], shell_env)
+            print(f"pair {number}: warmci {a:.2f} s, shell {b:.2f} s, shell/warmci {b / a:.2f}", file=sys.stderr)
+            if number:
+                self.profiles.append(profile)
+                self.plain.append(b)
+        return self
+
+    def rows(self) -> list[str]:
+        quick = [profile.seconds for profile in self.profiles]
+        return [
+            "| seconds | min | median | max |",
+            "| --- | --- | --- | --- |",
+            row("`run_recipe_ci.py miniflux --quick`", quick),
+            row("`benchmarks/plain.sh`", self.plain),
+            row("ratio shell / WarmCI", [b / a for a, b in zip(quick, self.plain, strict=True)]),
+        ]
+
+
+@contextmanager
+def busy_core() -> Iterator[None]:
+    """One process that never waits."""
+    burning = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        burning.kill()
+        burning.wait()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5, help="pairs to measure, after one that is not counted")
+    parser.add_argument("--busy-runs", type=int, default=3, help="the same with one core busy")
     parser.add_argument("--root", type=Path, default=DEMO_ROOT)
     options = parser.parse_args()
     settings = prepared(options.root)
@@ -92,45 +138,34 @@ def main() -> None:
     work = options.root / "bench"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(mode=0o700)
-    quick, plain, profiles = [], [], []
     load = os.getloadavg()[0]
     try:
         shell_env = {**rendered_files(settings, work), "DOCKER_HOST": settings.docker_host}
-        for number in range(options.runs + 1):
-            profile = where.profile(
-                [RECIPE, "--ref", HEAD, "--pr", "1", "--quick"], settings.docker_host, work / "notes"
-            )
-            a = profile.seconds
-            b = timed([str(HERE / "plain.sh")], shell_env)
-            print(f"pair {number}: warmci {a:.2f} s, shell {b:.2f} s, shell/warmci {b / a:.2f}", file=sys.stderr)
-            if number:
-                profiles.append(profile)
-                quick.append(a)
-                plain.append(b)
+        asked = (settings, shell_env, work / "notes")
+        quiet = Pairs().measure(options.runs, *asked)
+        load_after = os.getloadavg()[0]
+        with busy_core():
+            busy = Pairs().measure(options.busy_runs, *asked) if options.busy_runs else None
     finally:
         engine.remove_secrets([item["ID"] for item in engine.secrets(["org.warmci.instance=bench"])])
         shutil.rmtree(work, ignore_errors=True)
         if private_engine.running(options.root / "engine"):
             print("the demo's private engine still runs: warmci demo --clean removes it", file=sys.stderr)
-    ratios = [b / a for a, b in zip(quick, plain, strict=True)]
     lines = [
         f"Engine {engine.version()}, Linux {platform.release()}, {os.cpu_count()} cores, Python "
         f"{platform.python_version()}; recipe miniflux 0.1.1 → 0.2.0+2.2.13, {options.runs} pairs in turn after one"
-        f" uncounted; load {load:.1f} before the start, {os.getloadavg()[0]:.1f} at the end. On another machine: `make"
-        " bench`.",
+        f" uncounted; load {load:.1f} before the start, {load_after:.1f} at the end. On another machine: `make bench`.",
         "",
         "The script copies the data, deploys, waits for healthy, upgrades, waits for `completed`, removes and waits."
         " WarmCI does that and also makes a realm, runs the recipe's tests with a login through Keycloak, and proves"
         " that nothing is left.",
         "",
-        "| seconds | min | median | max |",
-        "| --- | --- | --- | --- |",
-        row("`run_recipe_ci.py miniflux --quick`", quick),
-        row("`benchmarks/plain.sh`", plain),
-        row("ratio shell / WarmCI", ratios),
+        *quiet.rows(),
         "",
-        *where.table(profiles),
+        *where.table(quiet.profiles),
     ]
+    if busy:
+        lines += ["", f"With one core busy all the time, {options.busy_runs} pairs:", "", *busy.rows()]
     title = "A whole quick run beside a plain shell script"
     write_section(f"{title}, engine {engine.version()}", "\n".join(lines), instead_of=title)
 

@@ -69,7 +69,7 @@ class Profile:
 
     @property
     def floor_s(self) -> float:
-        return self.heard.boot_s() + 2 * SWARM_FLOOR_S
+        return self.heard.boot_s() + self.heard.stop_s() + 2 * SWARM_FLOOR_S
 
 
 @contextmanager
@@ -122,11 +122,12 @@ def table(profiles: Sequence[Profile]) -> list[str]:
     lines += ["", "| what is in that | median |", "| --- | --- |"]
     facts = {
         "s in which a container of the app booted (started, not yet healthy)": [p.heard.boot_s() for p in profiles],
+        "s in which one was told to stop and had not ended": [p.heard.stop_s() for p in profiles],
         "s of imports": [p.notes["imports_s"] for p in profiles],
         "s of processor time of its own": [p.notes["own_cpu_s"] for p in profiles],
         "s of processor time of programs that it started": [p.notes["others_cpu_s"] for p in profiles],
         "MB at its peak": [p.notes["peak_mb"] for p in profiles],
-        f"floor: boot and twice {SWARM_FLOOR_S} s of swarm": [p.floor_s for p in profiles],
+        f"floor: boot, stop and twice {SWARM_FLOOR_S} s of swarm": [p.floor_s for p in profiles],
         "whole run / floor": [p.seconds / p.floor_s for p in profiles],
     }
     lines += [f"| {name} | {statistics.median(values):.2f} |" for name, values in facts.items()]
