@@ -9,7 +9,8 @@ import pytest
 
 from warmci.base import docker_cli
 from warmci.base.errors import RecipeFailedError, UsageError
-from warmci.recipe.render import Placement, Rendered, changed_services, read_env, render
+from warmci.recipe.render import Placement, Rendered, read_env, render
+from warmci.recipe.replaced import changed_services
 
 if TYPE_CHECKING:
     from pathlib import Path

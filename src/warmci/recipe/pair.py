@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from warmci.base.models import Line, Record, Verdict
 from warmci.recipe.changes import Change, changes, frozen_configs
 from warmci.recipe.reading import missing_secrets, read_commit
-from warmci.recipe.render import changed_services
+from warmci.recipe.replaced import changed_services
 from warmci.recipe.trust_gate import allow_line
 
 if TYPE_CHECKING:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from warmci.base import names
 from warmci.base.errors import RecipeFailedError
@@ -165,7 +165,10 @@ def render(
         scope |= exports
         deviations += [f"abra.sh: {name} needs a shell and is left out" for name in unread]
     files = [name for name in (scope.get("COMPOSE_FILE") or "compose.yml").split(":") if name]
-    document = loads.document(tree, files, scope, cli)
+    with ThreadPoolExecutor(1) as beside:
+        # Two questions to the CLI, neither of which needs the other's answer.
+        asked_by_key = beside.submit(loads.secret_variables, tree, files, cli) if env.hints else None
+        document = loads.document(tree, files, scope, cli)
     if not cli.is_current:
         deviations.append(
             f"Docker's CLI {cli} reads yes, no, dates and double keys of YAML otherwise than 28 and newer"
@@ -197,7 +200,7 @@ def render(
         ),
         commit[:8],
     )
-    by_key = loads.secret_variables(tree, files, cli) if env.hints and document["secrets"] else {}
+    by_key = asked_by_key.result() if asked_by_key and document["secrets"] else {}
     needed = _secrets(document, placement.stack, env, by_key)
     deviations += [doubt for key, hints in needed.items() for doubt in secret.doubts(f"secret {key}", hints)]
     volumes = _volumes(document, placement.stack)
@@ -275,41 +278,6 @@ def _volumes(document: Document, stack: str) -> dict[str, str]:
         names.volume_name(name): str((body or {}).get("name") or f"{stack}_{name}")
         for name, body in (document.get("volumes") or {}).items()
     }
-
-
-def changed_services(base: Rendered, head: Rendered) -> set[str]:
-    """Services whose tasks an upgrade must replace: anything but labels and update settings differs.
-
-    A config, secret, network or volume counts by its real name: recipes bump `name: …_${CONF_VERSION}` and leave
-    the service's own reference as it is.
-    """
-
-    def spec(rendered: Rendered, name: str) -> object:
-        service = copy.deepcopy(rendered.document["services"].get(name))
-        if service:
-            for key in ("labels", "update_config", "rollback_config", "replicas"):
-                (service.get("deploy") or {}).pop(key, None)
-            service["real names"] = _real_names(rendered.document, service)
-        return service
-
-    everything = set(base.document["services"]) | set(head.document["services"])
-    return {name for name in everything if spec(base, name) != spec(head, name)}
-
-
-def _real_names(document: Document, service: Mapping[str, Any]) -> set[tuple[str, str, str]]:
-    """(section, key, name in the engine) of what the service refers to."""
-    used = {
-        "configs": [item["source"] for item in service.get("configs", [])],
-        "secrets": [item["source"] for item in service.get("secrets", [])],
-        "volumes": [item.get("source", "") for item in service.get("volumes", []) if item["type"] == "volume"],
-        "networks": list(service.get("networks") or ["default"]),
-    }
-    found = set()
-    for section, keys in used.items():
-        for key in keys:
-            body = (document.get(section) or {}).get(key) or {}
-            found.add((section, key, trust_gate.real_name(key, body)))
-    return found
 
 
 def has_ipvs() -> bool:

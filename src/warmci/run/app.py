@@ -11,7 +11,7 @@ from warmci.base import authority, http, stopping
 from warmci.base.errors import InfraError, RecipeFailedError
 from warmci.base.labels import COMMIT_LABEL, NAMESPACE_LABEL
 from warmci.base.models import Ingress
-from warmci.recipe.render import changed_services
+from warmci.recipe.replaced import changed_services
 from warmci.run import anonymous, overlay_faults, screenshot, seen, serving
 from warmci.run.behind_traefik import BehindTraefik
 from warmci.run.canaries import Canaries, mounts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,9 +66,14 @@ def provide_cold(context: Context, placement: Placement, bases: Sequence[Release
 def provide_aged(context: Context, placement: Placement, env_commit: str, commit: str, *, head: str = "") -> None:
     """Pull for a canonical, and for the head that it is upgraded to. Raises UnverifiedError where the past is gone."""
     with context.recorder.stage("images") as stage:
-        come = pull(context, _images([rendered_at(context, placement, env_commit, head)])) if head else []
+        wanted = [each for each in (head, commit) if each]
+        for each in {env_commit, *wanted}:
+            context.repository.checkout(each)  # git makes work trees one at a time
+        with ThreadPoolExecutor(len(wanted)) as pool:
+            read = [pool.submit(rendered_at, context, placement, env_commit, each) for each in wanted]
+        come = [name for of_head in read[:-1] for name in pull(context, _images([of_head.result()]))]
         try:
-            come += pull(context, _images([rendered_at(context, placement, env_commit, commit)]))
+            come += pull(context, _images([read[-1].result()]))
         except MissingImageError as error:
             raise UnverifiedError(
                 f"not verified: the canonical's image is gone: {error.message}",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from warmci.base.labels import NAMESPACE_LABEL
 from warmci.recipe.healthcheck import seconds
-from warmci.recipe.render import changed_services
+from warmci.recipe.replaced import changed_services
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
