@@ -72,10 +72,10 @@ class Bench:
         if record is None or record.external:
             raise SystemExit("no live Keycloak of this host")
         self.settings, self.record = settings, record
-        self.owner = open_state(settings.state_dir).instance
+        self.owner = self.maker = open_state(settings.state_dir).instance
 
     def create(self, _: int = 0) -> RealmSpec:
-        spec = spec_of(self.owner)
+        spec = spec_of(self.maker)
         with keycloak_app.connected(self.settings, self.record.access) as keycloak:
             realm_lifecycle.count_against_budget(keycloak, most=self.settings.realm_max)
             realm_lifecycle.create_keycloak_realm(keycloak, spec, announce=lambda _: None)

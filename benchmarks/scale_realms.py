@@ -45,6 +45,8 @@ def main() -> None:
         netns.enter(settings.netns)
     os.environ["WARMCI_REALM_MAX"] = str(max(OTHERS) + settings.realm_max)
     bench = Bench(settings.model_copy(update={"realm_max": max(OTHERS) + settings.realm_max}))
+    bench.maker = "others"  # not ours, or the next run would reap them
+    before = bench.listed()[0]
     notes, load = options.root / "notes", os.getloadavg()[0]
     rows: list[str] = []
     others: list[str] = []
@@ -52,8 +54,10 @@ def main() -> None:
     with ProcessPoolExecutor(AT_ONCE) as pool:
         try:
             for number in OTHERS:
-                others += [spec.name for spec in pool.map(bench.create, range(number - len(others)))]
+                others.extend(spec.name for spec in pool.map(bench.create, range(number - len(others))))
                 rows.append(line(str(len(others)), *measured(bench, options.runs, notes)))
+                if (there := bench.listed()[0]) != before + len(others):
+                    raise SystemExit(f"{there} realms at the end, {before} and {len(others)} at the beginning")
         finally:
             list(pool.map(bench.delete, others))
             notes.unlink(missing_ok=True)

@@ -111,7 +111,6 @@ def _result() -> RunResult:
             StageResult(name=name, outcome="ok", seconds=4.2, at=4.2 * at, tests=tests if "tests" in name else ())
             for at, name in enumerate((*_FRESH, *_UPGRADE, *_END))
         ),
-        ledger_before=Ledger(),
         ledger_after=Ledger(),
         started=NOW,
         seconds=50.4,

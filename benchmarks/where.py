@@ -44,12 +44,23 @@ class Heard:
                 found.append((begun.pop(container), when))
         return found
 
+    def _boots(self) -> list[tuple[float, float]]:
+        return self._since({"start"}, {"health_status: healthy"})
+
+    def _stops(self) -> list[tuple[float, float]]:
+        return self._since({"kill"}, {"die"})
+
     def boot_s(self) -> float:
         """Seconds in which a container had started and was not yet healthy; side by side counts once."""
-        return _covered(self._since({"start"}, {"health_status: healthy"}))
+        return _covered(self._boots())
 
     def stop_s(self) -> float:
-        return _covered(self._since({"kill"}, {"die"}))
+        """Seconds in which one was told to stop and had not ended."""
+        return _covered(self._stops())
+
+    def own_s(self) -> float:
+        """Both together; side by side counts once."""
+        return _covered([*self._boots(), *self._stops()])
 
 
 def _covered(spans: Sequence[tuple[float, float]]) -> float:
@@ -69,7 +80,7 @@ class Profile:
 
     @property
     def floor_s(self) -> float:
-        return self.heard.boot_s() + self.heard.stop_s() + 2 * SWARM_FLOOR_S
+        return self.heard.own_s() + 2 * SWARM_FLOOR_S
 
 
 @contextmanager

@@ -368,3 +368,12 @@ def test_releases_name_commits_whatever_kind_of_tag_they_have(tmp_path: Path, up
         ("1.2.0+1", third),
     ]
     assert [each.version for each in found.releases(second)] == ["1.0.0+1", "1.1.0+1"]
+
+
+def test_a_tag_with_what_others_take_for_a_line_break_is_only_an_odd_name(tmp_path: Path, upstream: Upstream) -> None:
+    first = upstream.commit("one", "1.0.0+1")
+    for odd in ("a\u2028b", "a\u0085b", "a\u2029b"):
+        upstream.git("tag", odd)
+    found = cloned(tmp_path)
+    assert [(each.version, each.commit) for each in found.releases(first)] == [("1.0.0+1", first)]
+    assert "a\u2028b" in found.passed_over(first)[0]

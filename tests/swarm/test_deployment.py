@@ -71,7 +71,7 @@ class _Going:
         return [{"Id": "n", "Name": "net"}] if self.states else []
 
     def tasks(self, _labels: Sequence[str]) -> list[dict[str, Any]]:
-        return [{"Status": {"State": state}} for state in self.states[:1]]
+        return [{"Status": {"State": state}} for state in self.states[:1] if state]
 
     def remove_networks(self, ids: Sequence[str]) -> None:
         self.asked += [self.states.pop(0) for _ in ids]
@@ -81,6 +81,7 @@ class _Going:
     ("states", "when"),
     [
         (["running", "running", "shutdown", "shutdown", "shutdown"], ["running", "running", "shutdown"]),
+        (["", "shutdown"], ["", "shutdown"]),  # swarm may not have written down its tasks yet
         (["preparing", "preparing"], ["preparing", "preparing"]),  # a container may come of it until the networks go
         ([], []),
     ],
@@ -93,3 +94,14 @@ def test_data_is_let_go_once_no_container_can_come_any_more(states: list[str], w
     )
     assert asked == [when]
     assert engine.asked == states
+
+
+def test_what_goes_wrong_with_the_data_keeps_nothing_else() -> None:
+    engine = _Going(["shutdown", "shutdown"])
+
+    def busy() -> None:
+        raise InfraError("the volume is in use")
+
+    with pytest.raises(InfraError, match="in use"):
+        undeploy_stack(cast("Engine", engine), "x", graceful=False, without_containers=busy)
+    assert engine.asked == ["shutdown", "shutdown"]

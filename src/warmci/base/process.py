@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import selectors
 import shlex
 import shutil
@@ -100,13 +101,21 @@ def run_limited(
     """Run a tool on a stranger's input: its environment is env and nothing of ours; what it says goes to files.
 
     They are into/stdout and into/stderr. Returns the exit code, negative for a signal.
-    Raises CommandError when it does not end within timeout_s seconds.
+    Raises CommandError when it does not end within timeout_s seconds, StoppedError when this thread is told to stop.
     """
     bounds = [f"--cpu={limits.cpu_s}", f"--data={limits.memory}", f"--fsize={limits.output}", "--core=0"]
     command = ["prlimit", *bounds, *argv]
     command[0] = shutil.which(command[0]) or command[0]
     with start(command, cwd=cwd, env=env, bare=True, into=into) as process:
-        return finish(process, argv, timeout_s=timeout_s, check=False).returncode
+        try:
+            code = wait(process, timeout_s=timeout_s)
+        except BaseException:
+            stop(process)
+            raise
+        if code is None:
+            stop(process)
+            raise CommandError(argv, -1, f"no end after {timeout_s:.0f} s: {shlex.join(argv)[:200]}")
+        return code
 
 
 def own_program(module: str, *arguments: str) -> tuple[list[str], dict[str, str]]:
@@ -240,12 +249,25 @@ def wait(process: subprocess.Popen[str], *, timeout_s: float) -> int | None:
     end = time.monotonic() + timeout_s
     while True:
         left_s = max(0.0, end - time.monotonic())
-        try:
-            return process.wait(min(left_s, _LOOK_S))
-        except subprocess.TimeoutExpired:
-            if left_s <= _LOOK_S:
-                return None
+        if (code := _ended(process, min(left_s, _LOOK_S))) is not None:
+            return code
+        if left_s <= _LOOK_S:
+            return None
         require_wanted()
+
+
+def _ended(process: subprocess.Popen[str], seconds: float) -> int | None:
+    """The exit code as soon as there is one; Popen.wait naps up to 50 ms between its looks."""
+    if (code := process.poll()) is not None:
+        return code
+    pid_fd = os.pidfd_open(process.pid)
+    try:
+        ending = select.poll()
+        ending.register(pid_fd, select.POLLIN)
+        ending.poll(seconds * 1000)
+    finally:
+        os.close(pid_fd)
+    return process.poll()
 
 
 def stop(process: subprocess.Popen[str], *, grace_s: float = 5.0) -> None:

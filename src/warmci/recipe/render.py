@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from warmci.base import names
 from warmci.base.errors import RecipeFailedError
 from warmci.base.labels import COMMIT_LABEL, INSTANCE_LABEL, LIVE_RUN, RECIPE_LABEL, RUN_LABEL
 from warmci.base.models import Ingress
+from warmci.base.side_by_side import beside, result
 from warmci.recipe import checkout_files, compose, healthcheck, ingress, limits, overlay, own_ca, secret, trust_gate
 from warmci.recipe.envfile import EnvFile, parse_env
 from warmci.recipe.exports import parse_exports
@@ -165,9 +165,8 @@ def render(
         scope |= exports
         deviations += [f"abra.sh: {name} needs a shell and is left out" for name in unread]
     files = [name for name in (scope.get("COMPOSE_FILE") or "compose.yml").split(":") if name]
-    with ThreadPoolExecutor(1) as beside:
-        # Two questions to the CLI, neither of which needs the other's answer.
-        asked_by_key = beside.submit(loads.secret_variables, tree, files, cli) if env.hints else None
+    with beside(1) as side:  # two questions to the CLI, neither of which needs the other's answer
+        variables = side.begin(lambda: loads.secret_variables(tree, files, cli)) if env.hints else None
         document = loads.document(tree, files, scope, cli)
     if not cli.is_current:
         deviations.append(
@@ -200,7 +199,7 @@ def render(
         ),
         commit[:8],
     )
-    by_key = asked_by_key.result() if asked_by_key and document["secrets"] else {}
+    by_key = result(variables) if variables and document["secrets"] else {}
     needed = _secrets(document, placement.stack, env, by_key)
     deviations += [doubt for key, hints in needed.items() for doubt in secret.doubts(f"secret {key}", hints)]
     volumes = _volumes(document, placement.stack)

@@ -143,8 +143,8 @@ class Repository:
         """Tag to the commit that it names, the newest first. Asked once of each head: a clone's tags stay."""
         if head not in self._tagged:
             form = "--format=%(objecttype) %(objectname) %(*objecttype) %(*objectname) %(refname:lstrip=2)"
-            lines = git("tag", "--merged", head, "--sort=-creatordate", form, cwd=self.path).splitlines()
-            self._tagged[head] = dict(map(self._tag, lines))
+            lines = git("tag", "--merged", head, "--sort=-creatordate", form, cwd=self.path).split("\n")
+            self._tagged[head] = dict(map(self._tag, filter(None, lines)))
         return self._tagged[head]
 
     def _tag(self, line: str) -> tuple[str, str]:

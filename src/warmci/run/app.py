@@ -147,12 +147,14 @@ class App:
             *(f"{state.name} runs nowhere: replicas: 0" for state in states if not state.wanted and not state.nowhere),
         )
 
-    def install(self, commit: str, stage: str) -> None:
-        """Deploy a commit on the data at hand and see that it serves."""
+    def install(self, commit: str, stage: str, *, checked_s: float = CHECKED_S) -> None:
+        """Deploy a commit on the data at hand and see that it serves.
+
+        checked_s: for how long what its health check has answered for must be seen running.
+        """
         with self._stage(stage) as record:
             self._submit(self._render(commit))
-            # What a quick run deploys first is known to be good: it need only serve, to be upgraded.
-            self._converge(checked_s=0.0 if self.placement.quick else CHECKED_S)
+            self._converge(checked_s=checked_s)
             self._check_code(record)
             self._check_serving(record)
             self._warn_of_anonymous_volumes()
@@ -171,6 +173,7 @@ class App:
         if before is None:
             raise AssertionError("upgrade before install")
         with self._stage("upgrade to the head") as record:
+            self._watch.require_alive()
             self._canaries.plant()
             planted = anonymous.plant(self.context.engine, self.placement.stack, self._canaries.name)
             after = self._render(commit)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from warmci.base.errors import RecipeFailedError, UnverifiedError
+from warmci.base.side_by_side import beside, result
 from warmci.recipe import reading
 from warmci.swarm.pull import MissingImageError, provide
 
@@ -67,13 +68,13 @@ def provide_aged(context: Context, placement: Placement, env_commit: str, commit
     """Pull for a canonical, and for the head that it is upgraded to. Raises UnverifiedError where the past is gone."""
     with context.recorder.stage("images") as stage:
         wanted = [each for each in (head, commit) if each]
-        for each in {env_commit, *wanted}:
+        for each in dict.fromkeys([*wanted, env_commit]):
             context.repository.checkout(each)  # git makes work trees one at a time
-        with ThreadPoolExecutor(len(wanted)) as pool:
-            read = [pool.submit(rendered_at, context, placement, env_commit, each) for each in wanted]
-        come = [name for of_head in read[:-1] for name in pull(context, _images([of_head.result()]))]
+        with beside(len(wanted)) as side:
+            read = [side.begin(partial(rendered_at, context, placement, env_commit, each)) for each in wanted]
+            come = [name for of_head in read[:-1] for name in pull(context, _images([result(of_head)]))]
         try:
-            come += pull(context, _images([read[-1].result()]))
+            come += pull(context, _images([result(read[-1])]))
         except MissingImageError as error:
             raise UnverifiedError(
                 f"not verified: the canonical's image is gone: {error.message}",

@@ -84,8 +84,10 @@ def wait_converged(
             if now > end:
                 raise _too_late(engine, stack, states, deadline_s)
             step_s = _POLL_S if now > soon else _SOON_POLL_S
-            steady_in_s = judge.steady_in_s(now, states)
-            if wake.wait(step_s if steady_in_s is None else min(step_s, max(steady_in_s, _AT_LEAST_S))):
+            if (steady_in_s := judge.steady_in_s(now, states)) is not None:
+                # Past that, the engine itself does not say so yet.
+                step_s = min(step_s, max(steady_in_s, _AT_LEAST_S)) if steady_in_s > 0 else _SOON_POLL_S
+            if wake.wait(step_s):
                 wake.clear()
                 soon = time.monotonic() + _SOON_S
             require_wanted()

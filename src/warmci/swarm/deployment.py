@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from warmci.base.errors import InfraError, RecipeFailedError
+from warmci.base.errors import InfraError, RecipeFailedError, WarmciError
 from warmci.base.labels import INSTANCE_LABEL, LIVE_RUNS, NAMESPACE_LABEL, RUN_LABEL
 from warmci.base.process import CommandError
 from warmci.recipe import compose_text
@@ -250,19 +250,24 @@ def undeploy_stack(
     elif graceful_with_data:
         with_data = [item for item in services if _has_volume(item)]
         killed = _stop_gracefully(engine, label, with_data, alone=True) if with_data else []
-    began, is_still = time.monotonic(), False
+    began, is_still, wrong = time.monotonic(), False, None
     while True:
+        tasks = engine.tasks(label)  # first: what has ended before there is no container makes none any more
         containers = engine.containers(label)
         engine.kill_containers([item["Id"] for item in containers])
-        networks, tasks = engine.networks(label), engine.tasks(label)
+        networks = engine.networks(label)
         passed_s = time.monotonic() - began
         held = passed_s < _RELEASE_DEADLINE_S and _shared_addresses_held(tasks, networks)
         if not containers and not held:
             _try_networks(engine, networks)
         is_gone = not containers and not networks
-        if not is_still and (is_gone or (not containers and all(map(_has_ended, tasks)))):
-            is_still = True
-            without_containers()
+        if not is_still and (is_gone or (tasks and not containers and all(map(_has_ended, tasks)))):
+            is_still, at = True, time.monotonic()
+            try:
+                without_containers()
+            except WarmciError as error:
+                wrong = error  # the rest goes all the same
+            began += time.monotonic() - at
         if is_gone:
             break
         if passed_s > _GONE_DEADLINE_S:
@@ -273,6 +278,8 @@ def undeploy_stack(
         time.sleep(_POLL_S)
     engine.remove_configs([item["ID"] for item in engine.configs(label)])
     engine.remove_secrets([item["ID"] for item in engine.secrets(label)])
+    if wrong is not None:
+        raise wrong
     return killed
 
 
