@@ -153,7 +153,11 @@ def test_what_never_will(bench: Bench, name: str, service: dict[str, Any], words
     ("name", "deploy", "words"),
     [
         ("memory", {"resources": {"reservations": {"memory": "900G"}}}, "insufficient resources on 1 node"),
-        ("constraint", {"placement": LABEL_NOBODY_HAS}, "scheduling constraints not satisfied on 1 node"),
+        (
+            "constraint",
+            {"placement": LABEL_NOBODY_HAS},
+            "scheduling constraints not satisfied on 1 node); it asks for node.labels.gpu == true",
+        ),
         ("spread", {"replicas": 2, "placement": {"max_replicas_per_node": 1}}, "max replicas per node"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -58,6 +59,29 @@ def test_every_service_runs_where_its_data_is(workers: list[Worker]) -> None:
     done = one.run("page-0")
     assert done.code == 0, done.stderr
     assert f"every service is placed on this host's node, {one.engine.node_id()}" in " ".join(done.result.deviations)
+
+
+def test_a_constraint_of_the_recipes_own_that_forbids_this_node_is_named(workers: list[Worker]) -> None:
+    one = workers[0].bench
+    source = Path(one.settings.recipe_source[0].format(recipe="page-1"))
+    _git(source, "switch", "--quiet", "--create", "elsewhere")
+    compose = source / "compose.yml"
+    text = compose.read_text(encoding="utf-8")
+    wish = f"node.id != {one.engine.node_id()}"
+    compose.write_text(
+        text.replace("    deploy:\n", f"    deploy:\n      placement: {{constraints: [{wish}]}}\n", 1), "utf-8"
+    )
+    _git(source, "commit", "--quiet", "--all", "--message=elsewhere")
+    _git(source, "switch", "--quiet", "main")
+    told = one.run("page-1", "--ref", "elsewhere")
+    assert told.code == 3, told.stderr
+    assert f"it asks for {wish} and node.id==" in told.result.summary
+    assert not one.ledger().stacks
+
+
+def _git(tree: Path, *arguments: str) -> None:
+    who = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+    subprocess.run(["git", "-C", str(tree), *who, *arguments], check=True, capture_output=True)
 
 
 def test_a_node_that_is_no_worker_sweeps_nothing(workers: list[Worker]) -> None:

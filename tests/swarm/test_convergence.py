@@ -294,3 +294,16 @@ def test_an_old_task_that_becomes_unhealthy_on_its_way_out_is_none_of_the_new_on
     engine.given_up = {"c-app-1"}
     (state,) = observe(cast("Engine", engine), STACK)
     assert (state.failed, state.settled) == ((), True)
+
+
+def test_constraints_that_no_node_meets_are_named() -> None:
+    asked = {"Constraints": ["node.role==worker", "node.id==abc"]}
+    picky = service("app")
+    picky["Spec"]["TaskTemplate"]["Placement"] = asked
+    for words, told in (
+        ("no suitable node (scheduling constraints not satisfied on 3 nodes)", True),
+        ("no suitable node (insufficient resources on 3 nodes)", False),
+    ):
+        waiting = task("app", "pending", error=words)
+        (state,) = observe(cast("Engine", FakeEngine(([picky], [waiting]))), STACK)
+        assert state.no_node == words + ("; it asks for node.role==worker and node.id==abc" if told else "")

@@ -19,6 +19,7 @@ ROLLED_BACK = {"rollback_started", "rollback_completed", "rollback_paused", "pau
 _DEAD = {"failed", "rejected", "shutdown", "complete", "orphaned", "remove"}
 _TO_RUN = {"ready", "running", "complete"}
 _NO_NODE = re.compile(r"no suitable node", re.IGNORECASE)
+_CONSTRAINTS = re.compile(r"constraints not satisfied", re.IGNORECASE)
 # Swarm's own passing troubles during a stop-first update of a host-mode port: no failure of the recipe.
 _PASSING = re.compile(r"no suitable node|host-mode port already in use", re.IGNORECASE)
 _JOBS = ("ReplicatedJob", "GlobalJob")
@@ -115,12 +116,18 @@ def _state(service: dict[str, Any], tasks: list[dict[str, Any]], stack: str) -> 
         rejected=_ids(task for task in failed if task["Status"]["State"] == "rejected"),
         failed_container=_container(failed[-1]) if failed else "",
         alive=any(t["DesiredState"] in _TO_RUN and t["Status"]["State"] not in _DEAD for t in tasks),
-        no_node=next((text for text in pending if _NO_NODE.search(text)), ""),
+        no_node=next((_told(text, spec) for text in pending if _NO_NODE.search(text)), ""),
         nowhere=wanted == 0 and any(mode in service["Spec"]["Mode"] for mode in ("Global", "GlobalJob")),
         tasks=frozenset((str(task["ID"]), _container(task)) for task in running),
         since=max(map(_moment, running), default=0.0),
         checked=_has_check(spec),
     )
+
+
+def _told(words: str, spec: Mapping[str, Any]) -> str:
+    """Swarm's words, with what it only counts."""
+    asked = (spec.get("Placement") or {}).get("Constraints") or [] if _CONSTRAINTS.search(words) else []
+    return f"{words}; it asks for {' and '.join(map(str, asked))}" if asked else words
 
 
 def _has_check(spec: Mapping[str, Any]) -> bool:
