@@ -105,3 +105,39 @@ def test_what_goes_wrong_with_the_data_keeps_nothing_else() -> None:
     with pytest.raises(InfraError, match="in use"):
         undeploy_stack(cast("Engine", engine), "x", graceful=False, without_containers=busy)
     assert engine.asked == ["shutdown", "shutdown"]
+
+
+class _Restless(_Going):
+    """Its service has crashed so often that swarm forgets old tasks; scaled to zero, it forgets all, one at a look."""
+
+    def __init__(self, crashes: int, mode: str = "Replicated") -> None:
+        super().__init__([])
+        self.crashes, self.mode = crashes, mode
+        self.did: list[str] = []
+
+    def services(self, _labels: Sequence[str]) -> list[dict[str, Any]]:
+        return [{"ID": "s", "Spec": {"Name": "x_app", "Mode": {self.mode: {}}}}]
+
+    def tasks(self, _labels: Sequence[str]) -> list[dict[str, Any]]:
+        if "scale x_app 0" in self.did:
+            self.crashes = max(0, self.crashes - 1)
+        return [{"ServiceID": "s", "Status": {"State": "failed"}}] * self.crashes
+
+    def scale(self, service: str, replicas: int) -> None:
+        self.did.append(f"scale {service} {replicas}")
+
+    def remove_services(self, ids: Sequence[str]) -> None:
+        self.did.append(f"remove {' '.join(ids)} with {self.crashes}")
+
+
+@pytest.mark.parametrize(
+    ("engine", "did"),
+    [
+        (_Restless(6), ["scale x_app 0", "remove s with 0"]),
+        (_Restless(2), ["remove s with 2"]),
+        (_Restless(6, "Global"), ["remove s with 6"]),
+    ],
+)
+def test_a_service_whose_tasks_come_and_go_rests_before_it_is_removed(engine: _Restless, did: list[str]) -> None:
+    undeploy_stack(cast("Engine", engine), "x", graceful=False)
+    assert engine.did == did
