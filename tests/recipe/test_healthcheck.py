@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from warmci.recipe.healthcheck import check_interval_s, quicken, seconds
+from warmci.recipe.healthcheck import check_interval_s, quicken, seconds, step_s
 
 NEVER = 1e9
 DURATIONS = ["50ms", "200ms", "1s", "1.5s", "5s", "10s", "30s", "1m30s"]
@@ -153,3 +153,11 @@ def test_durations_of_go(text: str | None, expected: float) -> None:
 )
 def test_how_long_a_service_may_be_broken_unnoticed(service: dict[str, Any], expected: float) -> None:
     assert check_interval_s(service) == expected
+
+
+def test_an_idle_host_is_asked_more_often_than_a_busy_one() -> None:
+    assert [step_s(load, 2) for load in (0.0, 3.0, 3.1, 6.0, 6.1, 80.0)] == [0.1, 0.1, 0.2, 0.2, 0.4, 0.4]
+    for each_s, interval in ((0.1, "200ms"), (0.4, "800ms")):
+        services = {name: {"healthcheck": {"test": ["CMD", "x"], "interval": "10s"}} for name in ("app", "db")}
+        quicken(services, each_s)
+        assert {service["healthcheck"]["interval"] for service in services.values()} == {interval}

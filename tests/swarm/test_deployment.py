@@ -71,7 +71,7 @@ class _Going:
         return [{"Id": "n", "Name": "net"}] if self.states else []
 
     def tasks(self, _labels: Sequence[str]) -> list[dict[str, Any]]:
-        return [{"Status": {"State": state}} for state in self.states[:1] if state]
+        return [{"ServiceID": "s", "Status": {"State": state}} for state in self.states[:1] if state]
 
     def remove_networks(self, ids: Sequence[str]) -> None:
         self.asked += [self.states.pop(0) for _ in ids]

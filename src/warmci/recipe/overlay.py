@@ -150,12 +150,12 @@ def add_hosts(document: Document, hosts: Mapping[str, str]) -> None:
         ]
 
 
-def quick_profile(document: Document) -> list[str]:
+def quick_profile(document: Document, check_step_s: float = healthcheck.STEP_S) -> list[str]:
     """Swarm's own waits cut short: a shorter check interval with the same total patience, a short monitor.
 
     `order` is never changed: two versions on one volume lose data with all health green.
     """
-    said = healthcheck.quicken(document["services"])
+    said = healthcheck.quicken(document["services"], check_step_s)
     for name, service in document["services"].items():
         deploy = service.setdefault("deploy", {})
         if str(deploy.get("mode", "")).endswith("-job"):

@@ -38,6 +38,8 @@ class Placement:
     instance: str
     dnsrr: bool
     quick: bool = False
+    check_step_s: float = healthcheck.STEP_S
+    """Between two checks of quick's, for each service that is checked; one for the whole run."""
     ingress: Ingress = Ingress.DIRECT
     is_proxy: bool = False
     """Whether it is the proxy itself: what it publishes is published, in host mode."""
@@ -233,7 +235,7 @@ def _lay_over(document: Document, placement: Placement, routing: ingress.Routing
     if placement.dnsrr:
         deviations += overlay.without_ipvs(document)
     if placement.quick:
-        deviations += overlay.quick_profile(document)
+        deviations += overlay.quick_profile(document, placement.check_step_s)
     if placement.node:
         deviations += overlay.place_on(document, placement.node)
     overlay.add_hosts(document, placement.hosts)

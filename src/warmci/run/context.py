@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
@@ -12,6 +13,7 @@ from warmci.base.locks import Holder, slot
 from warmci.base.models import Ingress, Mode
 from warmci.live.host_traefik import HTTPS
 from warmci.live.infrastructure import TRAEFIK
+from warmci.recipe import healthcheck
 from warmci.recipe.render import Placement
 
 if TYPE_CHECKING:
@@ -162,6 +164,7 @@ class Context:
             instance,
             self.dnsrr,
             quick=quick,
+            check_step_s=healthcheck.step_s(os.getloadavg()[0], os.cpu_count() or 1),
             ingress=kind,
             fronted=self.fronted,
             node=self.node,
