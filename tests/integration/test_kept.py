@@ -143,8 +143,13 @@ def test_its_time_ends_a_kept_run_that_promotes_nothing(bench: Bench, aged: str)
     answer = bench.run(aged, "--ref", "pr", "--keep", "--keep-for", "1s")
     assert answer.code == 0, answer.stderr
     run = answer.result.run
-    within(60, lambda: not is_alive(bench.settings.state_dir, run))
-    promotion = RunResult.model_validate_json((bench.settings.runs_dir / run / "result.json").read_bytes()).promotion
+
+    def found() -> RunResult:
+        return RunResult.model_validate_json((bench.settings.runs_dir / run / "result.json").read_bytes())
+
+    # The lock goes first, the last word is written then.
+    within(60, lambda: not is_alive(bench.settings.state_dir, run) and found().kept_until is None)
+    promotion = found().promotion
     assert promotion is not None
     assert (promotion.outcome, promotion.action) == ("skipped", "none")
     assert bench.ledger() == Ledger()
