@@ -36,8 +36,8 @@ from warmci.live import keycloak as live
 from warmci.live import keycloak_json
 from warmci.report.console import Console
 from warmci.sso import keycloak_app, realm_lifecycle
-from warmci.swarm.deployment import undeploy_stack
 from warmci.swarm.engine import Engine
+from warmci.swarm.undeploy import undeploy_stack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,7 +18,7 @@ from warmci.live import ingress, ingress_json, keycloak
 from warmci.live.plan import Action
 from warmci.live.traefik_api import TraefikApi
 from warmci.report.console import Console
-from warmci.swarm.deployment import undeploy_stack
+from warmci.swarm.undeploy import undeploy_stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

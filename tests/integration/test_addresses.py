@@ -15,7 +15,8 @@ from warmci.base.labels import NAMESPACE_LABEL
 from warmci.operate import doctor, metrics
 from warmci.recipe.render import Placement
 from warmci.swarm.addresses import WAY_OUT, shared_usage
-from warmci.swarm.deployment import Deployment, undeploy_stack
+from warmci.swarm.deployment import Deployment
+from warmci.swarm.undeploy import undeploy_stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

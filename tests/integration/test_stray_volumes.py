@@ -15,7 +15,7 @@ from warmci.base.models import Ledger
 from warmci.base.names import canonical_domain, stack_name
 from warmci.base.state import open_state
 from warmci.recipe import compose_text, overlay
-from warmci.swarm.deployment import undeploy_stack
+from warmci.swarm.undeploy import undeploy_stack
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -24,7 +24,7 @@ from warmci.store.copying import copy_volumes
 from warmci.store.manifest import compare, new_manifest
 from warmci.store.tree import walk
 from warmci.swarm import nodes, reap
-from warmci.swarm.deployment import undeploy_stack
+from warmci.swarm.undeploy import undeploy_stack
 
 if TYPE_CHECKING:
     from pathlib import Path

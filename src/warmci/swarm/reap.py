@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from warmci.base.labels import INSTANCE_LABEL, NAMESPACE_LABEL, RUN_LABEL
-from warmci.swarm.deployment import undeploy_stack
+from warmci.swarm.undeploy import undeploy_stack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
