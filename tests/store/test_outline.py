@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -81,6 +82,24 @@ def test_another_manifest_is_never_taken(tmp_path: Path, canonical: Canonical) -
         outline.outline(tmp_path, canonical)
     path.unlink()
     with pytest.raises(InfraError, match="No such file"):
+        outline.outline(tmp_path, canonical)
+
+
+def test_a_manifest_is_read_once_as_long_as_nobody_writes_to_it(
+    tmp_path: Path, canonical: Canonical, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = snapshot.snapshot_dir(tmp_path, RECIPE, SNAPSHOT) / "manifest.json"
+    since_ns = later_than_all(tmp_path)
+    taken_apart = Mock(side_effect=volumes_of)
+    monkeypatch.setattr(outline, "volumes_of", taken_apart)
+    outline.outline(tmp_path, canonical)
+    outline.outline(tmp_path, canonical)
+    assert taken_apart.call_count == 1
+    was = path.stat()
+    path.write_bytes(b"x" * was.st_size)
+    os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
+    assert path.stat().st_ctime_ns >= since_ns
+    with pytest.raises(snapshot.NotCommittedError):
         outline.outline(tmp_path, canonical)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -38,12 +39,26 @@ def outline(state_dir: Path, canonical: Canonical) -> Outline:
     path = snapshot_dir(state_dir, canonical.recipe, canonical.snapshot) / "manifest.json"
     hint = f"warmci canonical fsck {canonical.recipe}"
     try:
-        text = path.read_bytes()
+        facts = path.stat()
+        read = _read(path, (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns))
     except OSError as error:
         raise InfraError(f"{path}: {error.strerror}", hint=hint) from error
-    if hashlib.sha256(text).hexdigest() != canonical.manifest_sha256:
+    if read.sha256 != canonical.manifest_sha256:
         raise NotCommittedError(f"{path} is not the one that was committed", hint=hint)
-    return Outline(tuple(volume_name(name) for name in volumes_of(text)), len(text) <= _SMALL_MANIFEST)
+    return Outline(tuple(volume_name(name) for name in read.volumes), facts.st_size <= _SMALL_MANIFEST)
+
+
+@dataclass(frozen=True)
+class _Read:
+    sha256: str
+    volumes: tuple[str, ...]
+
+
+@lru_cache(maxsize=2)
+def _read(path: Path, _identity: tuple[int, ...]) -> _Read:
+    """Once in a program as long as it is the same file: no write leaves the ctime in its identity as it was."""
+    text = path.read_bytes()
+    return _Read(hashlib.sha256(text).hexdigest(), tuple(volumes_of(text)))
 
 
 def touched(state_dir: Path, canonical: Canonical, since_ns: int) -> list[str]:
