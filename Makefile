@@ -33,7 +33,7 @@ test-pages: $(VENV)/.dev
 
 # Kills, disk errors, power cuts at every point; writes docs/reliability.md.
 test-crash: $(VENV)/.dev
-	scripts/install-tools test crash
+	scripts/install-tools test
 	rm -rf .crash-results && mkdir .crash-results
 	$(BIN)/python -m pytest tests/crash -m crash -n 2 --dist worksteal --crash-results $(CURDIR)/.crash-results
 
@@ -73,7 +73,7 @@ bench-current: $(VENV)/.dev
 
 # Save, restore, attach and roll back beside cp, rsync, tar, restic and borg; half an hour, 8 GB.
 bench-snapshot: $(VENV)/.dev
-	scripts/install-tools crash bench
+	scripts/install-tools test bench
 	$(BIN)/python benchmarks/snapshots.py
 
 bench-realms: $(VENV)/.dev

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from warmci.base.models import Canonical
+    from warmci.store.tree import Progress
 
 STACK = "warm-demo_example"
 
@@ -31,8 +32,8 @@ class World:
             (path / "content").write_text("live")
             (path / "live only").write_text("x")
 
-    def restore(self) -> None:
-        restore.restore_volumes(self.state, self.canonical, self.targets, stack=STACK)
+    def restore(self, progress: Progress | None = None) -> None:
+        restore.restore_volumes(self.state, self.canonical, self.targets, stack=STACK, progress=progress)
 
     def contents(self) -> set[str]:
         return {(path / "content").read_text() for path in self.targets.values()}

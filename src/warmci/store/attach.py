@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from warmci.base import fs, process
 from warmci.base.errors import InfraError
 from warmci.base.names import volume_name
 from warmci.base.state import disk
-from warmci.store.copying import copy_volumes
+from warmci.store.copying import can_clone, copy_volumes
 from warmci.store.snapshot import COPY_ONLY, remove
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 _MOUNT_TIMEOUT_S = 30.0
 _UNMOUNT_WAIT_S = 5.0
-_FICLONE = 0x40049409
 _OPTIONS = (
     "index=on,redirect_dir=on,metacopy=on,volatile",
     "redirect_dir=on,metacopy=on,volatile",
@@ -147,21 +145,6 @@ def _overlay(snapshot_dir: Path, work_dir: Path) -> tuple[str, bool]:
 def _copy(snapshot_dir: Path, work_dir: Path, names: list[str], reason: str) -> Attachment:
     target = work_dir / "copy"
     target.mkdir(mode=0o700)
-    method: Literal["reflink", "copy"] = "reflink" if _can_reflink(target) else "copy"
+    method: Literal["reflink", "copy"] = "reflink" if can_clone(target) else "copy"
     copy_volumes(snapshot_dir / "volumes", target, names)
     return Attachment(method, reason, {name: target / name for name in names})
-
-
-def _can_reflink(directory: Path) -> bool:
-    source, clone = directory / ".source", directory / ".clone"
-    try:
-        source.write_bytes(b"x" * 4096)
-        with source.open("rb") as old, clone.open("wb") as new:
-            fcntl.ioctl(new.fileno(), _FICLONE, old.fileno())
-    except OSError:
-        return False
-    else:
-        return True
-    finally:
-        source.unlink(missing_ok=True)
-        clone.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from warmci.base import fs, interrupts
 from warmci.base.errors import InfraError, WarmciError
 from warmci.base.names import new_id
 from warmci.base.state import disk
-from warmci.store.copying import check_room, copying
+from warmci.store.copying import NotClonedError, can_clone, check_room, copying
 from warmci.store.manifest import compare_names, compare_volume
 from warmci.store.quiesce import refuse_mounted
 from warmci.store.restore_journal import JOURNAL, RestoredVolume, RestoreJournal, forget, load, write
@@ -153,15 +153,30 @@ def _copy(
     pass_fds: Sequence[int],
     progress: Progress | None,
 ) -> None:
-    """One volume, three times its bytes told: the snapshot's are hashed while cp reads them, the copy's afterwards."""
-    with copying(source, target, pass_fds=pass_fds, progress=progress):
-        wrong = compare_volume(entries, source, read_data=True, progress=progress, threads=1)
-        _require_whole(canonical, [f"{name}: {line}" for line in wrong])
-    if wrong := compare_volume(entries, target, read_data=True, progress=progress):
+    """One volume, three times its bytes told: the snapshot's are hashed while cp reads them, the copy's afterwards.
+
+    Not where each file of the copy is a clone: its blocks are the snapshot's, and what is read of one is read of both.
+    """
+
+    def copied(*, clone: bool) -> None:
+        with copying(source, target, clone=clone, pass_fds=pass_fds, progress=progress):
+            wrong = compare_volume(entries, source, read_data=True, progress=progress, threads=1)
+            _require_whole(canonical, [f"{name}: {line}" for line in wrong])
+
+    cloned = source.stat().st_dev == target.parent.stat().st_dev and can_clone(target.parent)
+    try:
+        copied(clone=cloned)
+    except NotClonedError:  # some files of a file system that can: btrfs, of those that are not to be copied on write
+        cloned = False
+        remove(target)
+        copied(clone=False)
+    if wrong := compare_volume(entries, target, read_data=not cloned, progress=progress):
         raise InfraError(
             f"the copy of volume {name} differs in {len(wrong)} places: {wrong[0]}; nothing was restored",
             hint=f"warmci snapshot verify {canonical.recipe} --read-data",
         )
+    if cloned and progress is not None:
+        progress(2 * sum(entry.size for entry in entries))
 
 
 def _require_whole(canonical: Canonical, wrong: Sequence[str]) -> None:
