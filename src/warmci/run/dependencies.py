@@ -14,10 +14,11 @@ from pydantic import SecretStr
 
 from warmci.base import names
 from warmci.base.errors import InfraError, InterruptedRunError, WarmciError
+from warmci.base.side_by_side import beside
 from warmci.live import keycloak_json, lock
 from warmci.recipe.config import SsoConfig, claim_source, email_of, load_config
 from warmci.recipe.repository import clone, wanted_releases
-from warmci.sso import keycloak_app, realm_lifecycle, realm_spec
+from warmci.sso import keycloak_app, realm_keys, realm_lifecycle, realm_spec
 from warmci.sso.run_realm import CLIENT, Deletion, RunRealm, roles_of, users_of
 from warmci.swarm import reap
 
@@ -118,14 +119,18 @@ def _create(context: Context, serving: keycloak_app.Provider, spec: realm_spec.R
 
     fresh: a realm of this very name can only be a dead run's, for we hold the app's lock: it goes first.
     """
-    with keycloak_app.connected(context.settings, serving.access) as keycloak:
+    with beside(realm_keys.THREADS) as side, keycloak_app.connected(context.settings, serving.access) as keycloak:
+        keys = realm_keys.begin(side)
         number = realm_lifecycle.count_against_budget(keycloak, most=context.settings.realm_max)
         if number >= context.settings.realm_warn:
             context.deviate(f"Keycloak has {number} realms of WarmCI: each makes it slower (warmci realms list)")
         if fresh:
             realm_lifecycle.delete_keycloak_realm(keycloak, spec.name)
         realm_lifecycle.create_keycloak_realm(
-            keycloak, spec, announce=lambda name: context.journal.note("realm", name, url=serving.url)
+            keycloak,
+            spec,
+            keys=keys.finish(),
+            announce=lambda name: context.journal.note("realm", name, url=serving.url),
         )
 
 

@@ -20,6 +20,8 @@ from warmci.sso.realm_spec import DISPLAY_NAME, RealmSpec, backchannel_logout, r
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from warmci.sso.realm_keys import RealmKeys
+
 _FIXED_PARENT = 47
 _LIST = "/admin/realms?briefRepresentation=true"
 _TRANSACTION_S = 300.0
@@ -62,18 +64,22 @@ class UnsettledRealmError(InfraError):
     """A request to make a realm got no answer and may still be carried out: whoever undoes it has to wait for it."""
 
 
-def create_keycloak_realm(keycloak: Keycloak, spec: RealmSpec, *, announce: Callable[[str], None]) -> None:
+def create_keycloak_realm(
+    keycloak: Keycloak, spec: RealmSpec, *, keys: RealmKeys | None = None, announce: Callable[[str], None]
+) -> None:
     """Make the realm with everything in it by one request, which Keycloak carries out whole or not at all.
 
-    `announce` gets the name before the request, so that a killed run leaves no unknown realm. An answer that got lost
-    is settled by looking whose realm is there. Raises InfraError when Keycloak refuses or the name is taken,
-    UnsettledRealmError when it fails and the realm may appear later.
+    keys: else Keycloak makes its own. `announce` gets the name before the request, so that a killed run leaves no
+    unknown realm. An answer that got lost is settled by looking whose realm is there. Raises InfraError when Keycloak
+    refuses or the name is taken, UnsettledRealmError when it fails and the realm may appear later.
     """
     keycloak.refuse_protected(spec.name)
-    body = realm_body(spec)
+    body = realm_body(spec, keys)
     secrets_of_users = (user.password.get_secret_value() for user in spec.users)
     secrets_of_clients = (client.client_secret.get_secret_value() for client in spec.clients)
     keycloak.redact.add(spec.client_secret.get_secret_value(), *secrets_of_users, *filter(None, secrets_of_clients))
+    if keys is not None:
+        keycloak.redact.add(*keys.texts())
     announce(spec.name)
     asked: list[Answer] = []
     try:

@@ -16,6 +16,8 @@ from warmci.sso.mappers import claim_mappers, standard_mappers
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from warmci.sso.realm_keys import RealmKeys
+
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$")]
 """What stands in a realm's attributes and, between spaces, in its display name."""
 
@@ -23,6 +25,11 @@ ATTRIBUTES = ("run", "owner", "host", "created", "ttl_s")
 """Of the realm itself, as `warmci.NAME`: any host can tell whose it is and until when."""
 DISPLAY_NAME = re.compile("warmci " + " ".join(rf"{name}=(?P<{name}>\S+)" for name in ATTRIBUTES))
 """The same in the brief list of realms, which has no attributes."""
+
+
+_HASHING = "hashAlgorithm(pbkdf2-sha256) and hashIterations(1)"
+"""A password policy. Keycloak's own hash is made to take long, for each user and at each login (0.1 s each); these
+passwords are random, and live for minutes."""
 
 
 class RealmUser(Record):
@@ -99,7 +106,8 @@ class RealmSpec(Record):
         return self
 
 
-def realm_body(spec: RealmSpec) -> dict[str, Any]:
+def realm_body(spec: RealmSpec, keys: RealmKeys | None = None) -> dict[str, Any]:
+    """keys: else Keycloak makes its own."""
     created = datetime.now(UTC).isoformat(timespec="seconds")
     facts = (spec.run, spec.owner, spec.host, created, str(spec.ttl_s))
     said = dict(zip(ATTRIBUTES, facts, strict=True))
@@ -112,6 +120,8 @@ def realm_body(spec: RealmSpec) -> dict[str, Any]:
         "groups": _groups([group for user in spec.users for group in user.groups]),
         "clients": [_app_client(spec), *(_extra_client(client, spec) for client in spec.clients)],
         "users": [_user(user, spec.name) for user in spec.users],
+        "passwordPolicy": _HASHING,
+        **({"components": keys.components()} if keys else {}),
     }
 
 
