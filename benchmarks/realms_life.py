@@ -23,7 +23,7 @@ import httpx
 
 import jvm
 from page import write_section
-from realms import spec_of
+from realms import made, spec_of
 from warmci.base import netns
 from warmci.base.disk import sizes
 from warmci.base.errors import InfraError
@@ -76,9 +76,7 @@ class Bench:
 
     def create(self, _: int = 0) -> RealmSpec:
         spec = spec_of(self.maker)
-        with keycloak_app.connected(self.settings, self.record.access) as keycloak:
-            realm_lifecycle.count_against_budget(keycloak, most=self.settings.realm_max)
-            realm_lifecycle.create_keycloak_realm(keycloak, spec, announce=lambda _: None)
+        made(self.settings, self.record.access, spec)
         return spec
 
     def log_in(self, spec: RealmSpec) -> None:
@@ -94,7 +92,7 @@ class Bench:
             realm_lifecycle.delete_keycloak_realm(keycloak, name)
 
     def once(self, number: int = 0, end: float = math.inf) -> Times | None:
-        """None when the time is over, or it went wrong. Every fourth logs in: a password is much work by design."""
+        """None when the time is over, or it went wrong. Every fourth logs in."""
         if time.monotonic() > end:
             return None
         try:

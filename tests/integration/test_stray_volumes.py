@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,8 +19,6 @@ from warmci.recipe import compose_text, overlay
 from warmci.swarm.undeploy import undeploy_stack
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from support.bench import Bench
 
 pytestmark = pytest.mark.integration
@@ -81,4 +80,21 @@ def test_somebodys_own_is_left_alone(bench: Bench, tmp_path: Path) -> None:
             engine.create_volume("stray-theirs", tmp_path, run)
     finally:
         for name in ("stray-ours", "stray-theirs"):
+            engine.remove_volume(name)
+
+
+def test_one_without_labels_is_taken_only_when_it_is_empty(bench: Bench, tmp_path: Path) -> None:
+    engine, run = bench.engine, labels(bench, "20260101T000000Z-abcde3")
+    engine.make_volume("stray-empty", {})
+    full = engine.make_volume("stray-full", {})
+    (Path(full["Mountpoint"]) / "theirs").write_text("data", encoding="utf-8")
+    try:
+        engine.create_volume("stray-empty", tmp_path, run)
+        (found,) = [item for item in engine.volumes() if item["Name"] == "stray-empty"]
+        assert (found["Labels"], found["Options"]["device"]) == (run, str(tmp_path))
+        with pytest.raises(InfraError, match="stray-full exists already and is not ours"):
+            engine.create_volume("stray-full", tmp_path, run)
+        assert (Path(full["Mountpoint"]) / "theirs").exists()
+    finally:
+        for name in ("stray-empty", "stray-full"):
             engine.remove_volume(name)
