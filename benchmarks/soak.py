@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -88,7 +89,16 @@ class Soak:
         right = {0} if not red else {1, 3} if head == "no-image" else {1}
         if run.returncode not in right:
             self.wrong.append(f"{number} {head} {' '.join(mode)}: exit {run.returncode}: {said.strip()[-600:]}")
-            print(f"wrong: {self.wrong[-1]}", file=sys.stderr, flush=True)
+            print(f"wrong: {self.wrong[-1]}\nkept: {self.keep(number)}", file=sys.stderr, flush=True)
+
+    def keep(self, number: int) -> Path:
+        """The newest runs and the engine's log: what tells why a verdict was wrong, and outlives the soak."""
+        kept = Path(tempfile.mkdtemp(prefix=f"warmci-soak-wrong-{number}-"))
+        for run in sorted((self.root / "state" / ".runs").glob("2*"))[-2 * len(RECIPES) :]:
+            subprocess.run(["cp", "-a", "--", str(run), str(kept)], check=False)
+        for log in (self.root / "engine").glob("*.log"):
+            shutil.copy(log, kept)
+        return kept
 
     def lane(self, recipe: str, numbers: Sequence[int]) -> None:
         for number in numbers:
