@@ -327,9 +327,9 @@ def _head(rounds: int, load: float) -> str:
         f" The load was {load:.1f} before the start and {os.getloadavg()[0]:.1f} at the end; with this benchmark alone"
         " it is about 2.\n\n"
         "A save by WarmCI holds hashes of every byte and is proved against them; its restore reads the snapshot, proves"
-        " every byte of it and of the copy (but of a clone, on xfs and btrfs, which has the same blocks), and throws"
-        " away what was there before, which the others leave to somebody"
-        " else. Roll back is after a run that wrote 100 files. A seed finds its data as a cold run leaves it: written a"
+        " every byte of it and of the copy (of the copy alone on xfs and btrfs, which has the snapshot's blocks there),"
+        " and throws away what was there before, which the others leave to somebody else. Roll back is after a run that"
+        " wrote 100 files. A seed finds its data as a cold run leaves it: written a"
         " moment ago, in the page cache."
     )
 

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,9 +96,11 @@ class Soak:
         """The newest runs and the engine's log: what tells why a verdict was wrong, and outlives the soak."""
         kept = Path(tempfile.mkdtemp(prefix=f"warmci-soak-wrong-{number}-"))
         for run in sorted((self.root / "state" / ".runs").glob("2*"))[-2 * len(RECIPES) :]:
-            subprocess.run(["cp", "-a", "--", str(run), str(kept)], check=False)
+            with suppress(OSError):  # the other lane's is under way
+                shutil.copytree(run, kept / run.name, symlinks=True, ignore=shutil.ignore_patterns("work"))
         for log in (self.root / "engine").glob("*.log"):
-            shutil.copy(log, kept)
+            with suppress(OSError):
+                shutil.copy(log, kept)
         return kept
 
     def lane(self, recipe: str, numbers: Sequence[int]) -> None:

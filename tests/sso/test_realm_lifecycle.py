@@ -17,7 +17,7 @@ from pydantic import SecretStr, ValidationError
 
 from warmci.base import http, names
 from warmci.base.errors import InfraError, UsageError
-from warmci.sso import admin_rest, realm_lifecycle, realm_spec
+from warmci.sso import admin_rest, realm_keys, realm_lifecycle, realm_spec
 from warmci.sso import admin_rest as keycloak
 
 if TYPE_CHECKING:
@@ -155,6 +155,39 @@ def test_create_is_one_request_announced_before_it_is_sent(
     assert user["emailVerified"]
     assert user["realmRoles"] == [f"default-roles-{NAME}", "tester"]
     assert user["credentials"] == [{"type": "password", "value": f"user-{CANARY}", "temporary": False}]
+
+
+KEYS = realm_keys.RealmKeys(
+    SecretStr("-----BEGIN PRIVATE KEY-----\nsigning-canary\nsigning-end\n-----END PRIVATE KEY-----\n"),
+    SecretStr("-----BEGIN PRIVATE KEY-----\nencrypting-canary\n-----END PRIVATE KEY-----\n"),
+)
+
+
+def test_passwords_are_hashed_fast_and_given_keys_are_sent(
+    server: respx.MockRouter, subject: admin_rest.Keycloak
+) -> None:
+    route = server.post("/admin/realms").respond(201)
+    create(subject)
+    body = json.loads(route.calls[-1].request.content)
+    assert body["passwordPolicy"] == "hashAlgorithm(pbkdf2-sha256) and hashIterations(1)"
+    assert "components" not in body
+    realm_lifecycle.create_keycloak_realm(subject, spec(), keys=KEYS, announce=lambda _: None)
+    body = json.loads(route.calls[-1].request.content)
+    assert body["components"] == KEYS.components()
+    private = [each["config"].get("privateKey") for each in body["components"]["org.keycloak.keys.KeyProvider"]]
+    assert private[:2] == [[KEYS.signing.get_secret_value()], [KEYS.encrypting.get_secret_value()]]
+
+
+@pytest.mark.parametrize("before", [0, 150, 180, 190])
+def test_an_answer_that_quotes_a_key_is_masked(
+    server: respx.MockRouter, subject: admin_rest.Keycloak, before: int
+) -> None:
+    said = "x" * before + json.dumps(KEYS.components())
+    server.post("/admin/realms").respond(400, json={"errorMessage": said})
+    with pytest.raises(InfraError) as caught:
+        realm_lifecycle.create_keycloak_realm(subject, spec(), keys=KEYS, announce=lambda _: None)
+    assert "signing-" not in caught.value.message
+    assert "canary" not in caught.value.message
 
 
 def test_pkce_is_only_demanded_when_asked_for(server: respx.MockRouter, subject: admin_rest.Keycloak) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 from warmci.base import docker_cli
+from warmci.base.errors import InfraError
 from warmci.base.findings import Check, checked
 from warmci.base.state import open_state
 from warmci.live import ingress, preflight
@@ -25,6 +27,7 @@ def examine(settings: Settings) -> list[Check]:
         checked("addresses", lambda: _addresses(settings)),
         checked("docker CLI", lambda: _cli(settings)),
         checked("haproxy", _haproxy),
+        checked("openssl", _openssl),
         checked("IPVS", _ipvs),
         checked("ingress", lambda: ingress.examine(settings)),
         *preflight.examine(settings),
@@ -62,6 +65,15 @@ def _cli(settings: Settings) -> Check:
 
 def _haproxy() -> Check:
     return Check(name="haproxy", status="ok", detail=f"{haproxy.require()}, for the ingress direct")
+
+
+def _openssl() -> Check:
+    found = shutil.which("openssl")
+    if found is None:
+        raise InfraError(
+            "openssl is not installed: it makes certificates, and the keys of realms", hint="apt-get install openssl"
+        )
+    return Check(name="openssl", status="ok", detail=f"{found}, for certificates and the keys of realms")
 
 
 def _ipvs() -> Check:

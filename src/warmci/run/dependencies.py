@@ -120,16 +120,18 @@ def _create(context: Context, serving: keycloak_app.Provider, spec: realm_spec.R
     fresh: a realm of this very name can only be a dead run's, for we hold the app's lock: it goes first.
     """
     with beside(realm_keys.THREADS) as side, keycloak_app.connected(context.settings, serving.access) as keycloak:
-        keys = realm_keys.begin(side)
+        under_way = realm_keys.begin(side)  # first: openssl is at it while Keycloak answers
         number = realm_lifecycle.count_against_budget(keycloak, most=context.settings.realm_max)
         if number >= context.settings.realm_warn:
             context.deviate(f"Keycloak has {number} realms of WarmCI: each makes it slower (warmci realms list)")
         if fresh:
             realm_lifecycle.delete_keycloak_realm(keycloak, spec.name)
+        keys = under_way.finish()
+        context.console.redact.add(*keys.texts())
         realm_lifecycle.create_keycloak_realm(
             keycloak,
             spec,
-            keys=keys.finish(),
+            keys=keys,
             announce=lambda name: context.journal.note("realm", name, url=serving.url),
         )
 

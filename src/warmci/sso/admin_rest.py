@@ -29,6 +29,7 @@ _POLL_S = 2.0
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 """Creating a realm took up to 14 s on a busy server."""
 _HEALTH_TIMEOUT = httpx.Timeout(10.0, connect=5.0)
+_MOST_SAID = 200
 _MISNAMED = ": its hostname is set otherwise"
 _MISNAMED_S = 15.0
 _NO_URL = "not a plain http(s) URL"
@@ -228,7 +229,8 @@ class Keycloak:
             body = None
         if response.status_code == 404 and not (isinstance(body, dict) and "error" in body):
             return Answer(0, "HTTP 404 from something in front of Keycloak", reached=False)
-        return Answer(response.status_code, self.redact(_said(response, body)), body)
+        said = self.redact(_said(response, body))[:_MOST_SAID]
+        return Answer(response.status_code, said or response.reason_phrase, body)
 
 
 def _said(response: httpx.Response, body: Any) -> str:
@@ -237,7 +239,7 @@ def _said(response: httpx.Response, body: Any) -> str:
         said = next((str(text) for text in found if text), "")
     else:
         said = "" if body is not None or response.is_success else response.text
-    return " ".join(said.split())[:200] or response.reason_phrase
+    return " ".join(said.split())
 
 
 def realm_path(name: str) -> str:

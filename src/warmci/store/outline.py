@@ -40,25 +40,20 @@ def outline(state_dir: Path, canonical: Canonical) -> Outline:
     hint = f"warmci canonical fsck {canonical.recipe}"
     try:
         facts = path.stat()
-        read = _read(path, (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns))
+        identity = (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+        volumes = _volumes(path, identity, canonical.manifest_sha256)
     except OSError as error:
         raise InfraError(f"{path}: {error.strerror}", hint=hint) from error
-    if read.sha256 != canonical.manifest_sha256:
+    if volumes is None:
         raise NotCommittedError(f"{path} is not the one that was committed", hint=hint)
-    return Outline(tuple(volume_name(name) for name in read.volumes), facts.st_size <= _SMALL_MANIFEST)
-
-
-@dataclass(frozen=True)
-class _Read:
-    sha256: str
-    volumes: tuple[str, ...]
+    return Outline(tuple(volume_name(name) for name in volumes), facts.st_size <= _SMALL_MANIFEST)
 
 
 @lru_cache(maxsize=2)
-def _read(path: Path, _identity: tuple[int, ...]) -> _Read:
-    """Once in a program as long as it is the same file: no write leaves the ctime in its identity as it was."""
+def _volumes(path: Path, _identity: tuple[int, ...], sha256: str) -> tuple[str, ...] | None:
+    """None where the manifest has another hash. Once in a program as long as it is the same file (_identity)."""
     text = path.read_bytes()
-    return _Read(hashlib.sha256(text).hexdigest(), tuple(volumes_of(text)))
+    return tuple(volumes_of(text)) if hashlib.sha256(text).hexdigest() == sha256 else None
 
 
 def touched(state_dir: Path, canonical: Canonical, since_ns: int) -> list[str]:

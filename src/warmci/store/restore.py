@@ -155,12 +155,13 @@ def _copy(
 ) -> None:
     """One volume, three times its bytes told: the snapshot's are hashed while cp reads them, the copy's afterwards.
 
-    Not where each file of the copy is a clone: its blocks are the snapshot's, and what is read of one is read of both.
+    Where the file system clones files the copy's alone: they are the snapshot's own blocks, and nobody has them in
+    memory yet, as may be with the snapshot's.
     """
 
     def copied(*, clone: bool) -> None:
         with copying(source, target, clone=clone, pass_fds=pass_fds, progress=progress):
-            wrong = compare_volume(entries, source, read_data=True, progress=progress, threads=1)
+            wrong = compare_volume(entries, source, read_data=not clone, progress=progress, threads=1)
             _require_whole(canonical, [f"{name}: {line}" for line in wrong])
 
     cloned = source.stat().st_dev == target.parent.stat().st_dev and can_clone(target.parent)
@@ -170,13 +171,16 @@ def _copy(
         cloned = False
         remove(target)
         copied(clone=False)
-    if wrong := compare_volume(entries, target, read_data=not cloned, progress=progress):
+    wrong = compare_volume(entries, target, read_data=True, progress=progress)
+    if cloned:
+        _require_whole(canonical, [f"{name}: {line}" for line in wrong])
+        if progress is not None:
+            progress(2 * sum(entry.size for entry in entries))
+    if wrong:
         raise InfraError(
             f"the copy of volume {name} differs in {len(wrong)} places: {wrong[0]}; nothing was restored",
             hint=f"warmci snapshot verify {canonical.recipe} --read-data",
         )
-    if cloned and progress is not None:
-        progress(2 * sum(entry.size for entry in entries))
 
 
 def _require_whole(canonical: Canonical, wrong: Sequence[str]) -> None:

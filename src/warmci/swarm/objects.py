@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,16 +95,41 @@ class Objects(Connection):
         Not one that the engine made by itself for a task of ours that was already to end (_is_stray).
         """
         options = {"type": "none", "o": "bind", "device": str(path)}
-        with self._asking(f"volume {name}"):
-            made = self._api.create_volume(name, driver="local", driver_opts=options, labels=labels)
-            if _is_stray(made, labels):
-                self._api.remove_volume(name)
-                made = self._api.create_volume(name, driver="local", driver_opts=options, labels=labels)
+
+        def make() -> dict[str, Any]:
+            with self._asking(f"volume {name}"):
+                return dict(self._api.create_volume(name, driver="local", driver_opts=options, labels=labels))
+
+        made = make()
+        if self._is_stray(made, labels):
+            with suppress(InfraError):  # still in use, so it is told below
+                self.remove_volume(name, deadline_s=_RACE_S)
+            made = make()
         if made.get("Options") != options or made.get("Labels") != labels:
             raise InfraError(
                 f"volume {name} exists already and is not ours",
                 hint=f"once its data is saved or not wanted: docker volume rm {name}",
             )
+
+    def _is_stray(self, volume: dict[str, Any], labels: dict[str, str]) -> bool:
+        """Made by the engine itself: without options, and with our labels or, where it lost them, as it makes them.
+
+        An engine that makes a volume while it removes one of the same name can lose its labels (seen once in 500 runs):
+        such a one is root's, 0755, and has nothing in it.
+        """
+        if volume.get("Options") or volume.get("Driver") != "local":
+            return False
+        if told := volume.get("Labels") or {}:
+            return labels.items() <= told.items()
+        data = Path(self.data_root()) / "volumes" / str(volume["Name"]) / "_data"
+        if volume.get("Mountpoint") != str(data):
+            return False
+        try:
+            facts = data.lstat()
+            as_made = (facts.st_mode, facts.st_uid, facts.st_gid) == (stat.S_IFDIR | 0o755, 0, 0)
+            return as_made and not data.is_mount() and not os.listxattr(data) and not any(data.iterdir())
+        except OSError:
+            return False
 
     def remove_volume(self, name: str, *, deadline_s: float = 30.0) -> None:
         end = time.monotonic() + deadline_s
@@ -210,19 +238,3 @@ class Objects(Connection):
         with self._asking(f"network {network}"):
             found = self._api.inspect_network(network).get("Containers") or {}
         return {key: str(item["IPv4Address"]).partition("/")[0] for key, item in found.items() if item["IPv4Address"]}
-
-
-def _is_stray(volume: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """Made by the engine itself: without options, and with our labels or, where it lost them, with nothing in it.
-
-    An engine that makes a volume while it removes one of the same name can lose its labels (seen once in 500 runs).
-    """
-    if volume.get("Options"):
-        return False
-    told = volume.get("Labels") or {}
-    if told:
-        return labels.items() <= told.items()
-    try:
-        return not any(Path(str(volume.get("Mountpoint") or "/")).iterdir())
-    except OSError:
-        return False
