@@ -166,7 +166,18 @@ def restarted(bench: Bench, console: Console) -> list[str]:
             undeploy_stack(engine, stack, graceful=True)
     live.reconcile(bench.settings, console)
     bench.once()
-    return [line("stopped and started again, after the table below", "", "", "", "", *bench.held(), str(bench.listed()[0]), "")]
+    return [
+        line(
+            "stopped and started again, after the table below",
+            "",
+            "",
+            "",
+            "",
+            *bench.held(),
+            str(bench.listed()[0]),
+            "",
+        )
+    ]
 
 
 def among_others(bench: Bench, at_once: int, pairs: int, end: float) -> list[str]:

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from warmci.base.journal import Journal
 from warmci.base.labels import INSTANCE_LABEL, LIVE_RUN, RUN_LABEL
 from warmci.base.models import Ledger
+from warmci.base.run_locks import claimed_run
 from warmci.base.state import open_state
 from warmci.store.attach import leftover_mounts
+from warmci.swarm import reap
 
 if TYPE_CHECKING:
     from support.bench import Bench
@@ -86,3 +89,26 @@ def test_a_killed_promotion_leaves_the_old_canonical(seeded: Bench) -> None:
     assert seeded.call("warmci", "recover").code == 0
     assert leftovers(seeded) == []
     assert seeded.fingerprint("miniflux") == before
+
+
+def test_a_run_waits_while_another_command_cleans_up_after_a_killed_one(seeded: Bench) -> None:
+    """It deploys where the killed one did, and would have to share the stack with its own removal."""
+    runs, end = seeded.settings.runs_dir, time.monotonic() + 60
+    before = set(runs.iterdir())
+    process = seeded.start("run_recipe_ci.py", *QUICK)
+    while not (homes := [home for home in set(runs.iterdir()) - before if any(Journal(home).entries("stack"))]):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=30)
+    with claimed_run(homes[0]) as dead:
+        assert dead
+        waiting = seeded.start("run_recipe_ci.py", *QUICK)
+        time.sleep(5)
+        assert waiting.poll() is None, waiting.communicate()[1]
+        (home,) = set(runs.iterdir()) - before - set(homes)
+        assert Journal(home).names() == set()
+        reap.remove_objects(seeded.engine, open_state(seeded.settings.state_dir).instance, homes[0].name)
+    _, stderr = waiting.communicate(timeout=120)
+    assert waiting.returncode == 0, stderr
+    assert leftovers(seeded) == []

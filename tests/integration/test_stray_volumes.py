@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +18,8 @@ from warmci.recipe import compose_text, overlay
 from warmci.swarm.undeploy import undeploy_stack
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from support.bench import Bench
 
 pytestmark = pytest.mark.integration
@@ -82,23 +82,3 @@ def test_somebodys_own_is_left_alone(bench: Bench, tmp_path: Path) -> None:
     finally:
         for name in ("stray-ours", "stray-theirs"):
             engine.remove_volume(name)
-
-
-def test_one_without_labels_is_taken_only_when_it_is_as_the_engine_makes_them(bench: Bench, tmp_path: Path) -> None:
-    engine, run = bench.engine, labels(bench, "20260101T000000Z-abcde3")
-    engine.make_volume("stray-empty", {})
-    full, owned = (Path(engine.make_volume(f"stray-{kind}", {})["Mountpoint"]) for kind in ("full", "owned"))
-    (full / "theirs").write_text("data", encoding="utf-8")
-    os.chown(owned, 999, 0)
-    try:
-        engine.create_volume("stray-empty", tmp_path, run)
-        (found,) = [item for item in engine.volumes() if item["Name"] == "stray-empty"]
-        assert (found["Labels"], found["Options"]["device"]) == (run, str(tmp_path))
-        for kind in ("full", "owned"):
-            with pytest.raises(InfraError, match=f"stray-{kind} exists already and is not ours"):
-                engine.create_volume(f"stray-{kind}", tmp_path, run)
-        assert (full / "theirs").exists()
-        assert owned.stat().st_uid == 999
-    finally:
-        for kind in ("empty", "full", "owned"):
-            engine.remove_volume(f"stray-{kind}")

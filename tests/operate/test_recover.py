@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,8 +11,10 @@ import pytest
 from support.fake_engine import FakeEngine
 from support.live_volumes import STACK, World
 from warmci.base import process
+from warmci.base.errors import InfraError
+from warmci.base.journal import Journal
 from warmci.base.names import new_id
-from warmci.base.run_locks import run_lock
+from warmci.base.run_locks import claimed_run, run_lock
 from warmci.base.settings import Settings
 from warmci.operate import recover
 from warmci.store import attach, recipe_lock, restore, restore_journal, snapshot
@@ -101,6 +104,44 @@ def test_mounts_of_a_live_run_stay(host: Host) -> None:
         assert host.mounts() == before != []
     assert host.recover() != []
     assert host.mounts() == []
+
+
+def _left_by_a_dead_run(host: Host, *names: str) -> Path:
+    """Its directory; the engine still has a volume of it."""
+    run = new_id()
+    with run_lock(host.settings.runs_dir / run) as lock:
+        (lock.dir / "work").mkdir()
+        for name in names:
+            Journal(lock.dir).note("volume", name)
+    return host.settings.runs_dir / run
+
+
+AT_HOME = "warm-demo_warmci_localhost"
+
+
+@pytest.mark.parametrize("name", [AT_HOME, f"{AT_HOME}_data", f"{STACK}_db"])
+def test_who_deploys_where_a_dead_run_was_waits_for_who_cleans_up_after_it(host: Host, name: str) -> None:
+    left, pool = _left_by_a_dead_run(host, "proxy", name), ThreadPoolExecutor(1)
+    with claimed_run(left) as dead:
+        assert dead
+        waiting = pool.submit(host.recover, "demo")
+        with pytest.raises(TimeoutError):
+            waiting.result(0.5)
+        host.recover()  # whoever deploys somewhere else does not wait
+        host.recover("another")
+        assert (left / "work").exists()
+        (left / "work").rmdir()
+    assert waiting.result(5) == []
+    pool.shutdown()
+
+
+def test_who_waits_in_vain_is_told(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recover, "_OTHERS_S", 0.2)
+    left = _left_by_a_dead_run(host, f"{AT_HOME}_data")
+    with claimed_run(left), pytest.raises(InfraError, match=f"run {left.name}: another command still cleans up"):
+        host.recover("demo")
+    host.recover("demo")
+    assert not (left / "work").exists()
 
 
 def _interrupted(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+_POLL_S = 0.05
 _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -95,21 +97,32 @@ def dead_runs(state_dir: Path) -> list[str]:
 
 
 @contextmanager
-def claimed_run(run_dir: Path) -> Iterator[bool]:
-    """Take over a dead run's lock, so that two commands do not clean up the same run; False when it lives."""
+def claimed_run(run_dir: Path, *, wait_s: float = 0.0) -> Iterator[bool]:
+    """Take over a dead run's lock, so that two commands do not clean up the same run; False when it lives.
+
+    wait_s: how long to wait for whoever has it.
+    """
     try:
         fd = os.open(run_dir / "lock", _FLAGS)
     except FileNotFoundError:
         yield True  # only labels tell of it: removal of what is gone already is no error
         return
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        yield False
-    else:
-        yield True
+        yield _locked(fd, time.monotonic() + wait_s)
     finally:
         os.close(fd)
+
+
+def _locked(fd: int, end: float) -> bool:
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(_POLL_S)
+        else:
+            return True
 
 
 @contextmanager

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from warmci.base import names
 from warmci.base.errors import BusyError, InfraError, UsageError
 from warmci.base.journal import Journal
 from warmci.base.labels import INSTANCE_LABEL, RUN_LABEL
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from warmci.store.canonical import CanonicalStore
     from warmci.swarm.engine import Engine
 
+_OTHERS_S = 120.0
+"""Twice what a stack gets to be gone."""
 _RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}")
 
 
@@ -38,12 +42,16 @@ def recover(
 
     Raises InfraError when something could not be removed, after everything else was tried. needs_keycloak=False: realms
     that could not be reaped are a warning, for whoever can do without; the next command tries again. mine: a recipe
-    whose lock the caller holds, and whose data it collects itself.
+    whose lock the caller holds, and whose data it collects itself. What dead runs left at its home is gone afterwards,
+    even where another command is at it.
     """
     removed: list[str] = []
     errors: list[str] = []
-    for run in _runs_to_clean(engine, settings, instance):
-        with claimed_run(settings.runs_dir / run) as dead:
+    in_the_way = _runs_at_home(settings, store, mine) if mine else set()
+    for run in sorted({*_runs_to_clean(engine, settings, instance), *in_the_way}):
+        with claimed_run(settings.runs_dir / run, wait_s=_OTHERS_S if run in in_the_way else 0.0) as dead:
+            if not dead and run in in_the_way:
+                errors.append(f"run {run}: another command still cleans up after it, {_OTHERS_S:.0f} s later")
             if dead:
                 try:
                     removed += _recover_run(engine, settings, instance, run)
@@ -75,6 +83,25 @@ def _runs_to_clean(engine: Engine, settings: Settings, instance: str) -> list[st
     labelled += [item["Labels"] or {} for item in (*engine.networks(ours), *engine.volumes(ours))]
     from_labels = {labels[RUN_LABEL] for labels in labelled if _RUN_ID.fullmatch(labels.get(RUN_LABEL, ""))}
     return sorted(from_disk | {run for run in from_labels if not is_alive(settings.state_dir, run)})
+
+
+def _runs_at_home(settings: Settings, store: CanonicalStore, recipe: str) -> set[str]:
+    """Runs, not yet cleaned up, that made something where the recipe's canonical is deployed; its lock is held.
+
+    They are dead, though one looks alive while another command cleans up after it; whoever deployed there meanwhile
+    would lose it to that command.
+    """
+    domains = {names.canonical_domain(recipe, settings.base_domain)}
+    with suppress(InfraError):  # an unreadable one is told by who needs it
+        found = store.load(recipe)
+        domains |= {found.domain} if found else set()
+    stacks = {names.stack_name(domain) for domain in domains}
+    homes = [path.parent for path in settings.runs_dir.glob("*/work")]
+    return {home.name for home in homes if any(_is_of(name, stacks) for name in Journal(home).names())}
+
+
+def _is_of(name: str, stacks: set[str]) -> bool:
+    return name in stacks or any(name.startswith(f"{stack}_") for stack in stacks)
 
 
 def _recover_run(engine: Engine, settings: Settings, instance: str, run: str) -> list[str]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from docker.errors import NotFound
@@ -19,6 +16,7 @@ from warmci.swarm.connection import PARALLEL, Connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
 _POLL_S = 0.1
 _RACE_S = 15.0
@@ -92,7 +90,7 @@ class Objects(Connection):
     def create_volume(self, name: str, path: Path, labels: dict[str, str]) -> None:
         """A volume on a directory of ours. The engine answers 201 with the OLD options for a name in use: refused.
 
-        Not one that the engine made by itself for a task of ours that was already to end (_is_stray).
+        Not one that the engine made by itself for a task of ours that was already to end: our labels, and no options.
         """
         options = {"type": "none", "o": "bind", "device": str(path)}
 
@@ -101,7 +99,7 @@ class Objects(Connection):
                 return dict(self._api.create_volume(name, driver="local", driver_opts=options, labels=labels))
 
         made = make()
-        if self._is_stray(made, labels):
+        if not made.get("Options") and labels.items() <= (made.get("Labels") or {}).items():
             with suppress(InfraError):  # still in use, so it is told below
                 self.remove_volume(name, deadline_s=_RACE_S)
             made = make()
@@ -110,26 +108,6 @@ class Objects(Connection):
                 f"volume {name} exists already and is not ours",
                 hint=f"once its data is saved or not wanted: docker volume rm {name}",
             )
-
-    def _is_stray(self, volume: dict[str, Any], labels: dict[str, str]) -> bool:
-        """Made by the engine itself: without options, and with our labels or, where it lost them, as it makes them.
-
-        An engine that makes a volume while it removes one of the same name can lose its labels (seen once in 500 runs):
-        such a one is root's, 0755, and has nothing in it.
-        """
-        if volume.get("Options") or volume.get("Driver") != "local":
-            return False
-        if told := volume.get("Labels") or {}:
-            return labels.items() <= told.items()
-        data = Path(self.data_root()) / "volumes" / str(volume["Name"]) / "_data"
-        if volume.get("Mountpoint") != str(data):
-            return False
-        try:
-            facts = data.lstat()
-            as_made = (facts.st_mode, facts.st_uid, facts.st_gid) == (stat.S_IFDIR | 0o755, 0, 0)
-            return as_made and not data.is_mount() and not os.listxattr(data) and not any(data.iterdir())
-        except OSError:
-            return False
 
     def remove_volume(self, name: str, *, deadline_s: float = 30.0) -> None:
         end = time.monotonic() + deadline_s
