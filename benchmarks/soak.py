@@ -1,6 +1,6 @@
 """Hundreds of runs on one engine, half of them red in every way at hand, some killed with -9: is anything lost?
 
-Two recipes at a time, each run quick or cold, on a private engine: the distribution's, or the dockerd that is first in
+Four recipes at a time, each run quick or cold, on a private engine: the distribution's, or the dockerd that is first in
 PATH. Between blocks everything that could leak is counted; the last count must be the first. Writes a section of
 docs/benchmarks.md, and ends with 1 when something was lost or a verdict was wrong.
 """
@@ -32,7 +32,8 @@ from warmci.swarm.engine import Engine
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-RECIPES = ("soak-a", "soak-b")
+RECIPES = ("soak-a", "soak-b", "soak-c", "soak-d")
+"""As many at a time: 500 runs within an hour of two cores."""
 BIN = Path(sys.executable).parent
 IMAGE = "warmci-demo/busybox:1.35"
 KEEP_RUNS = 5
@@ -181,8 +182,8 @@ def report(soak: Soak, counts: Sequence[tuple[int, Counts]], seed: int) -> None:
     version = soak.engine.version()
     heads = ", ".join(f"{name} {number}" for name, number in sorted(soak.ran.items()))
     lines = [
-        f"{counts[-1][0]} runs, two at a time; seed {seed}, Linux {platform.release()}, {os.cpu_count()} cores."
-        f" Verdicts: {heads}; killed with -9: {soak.killed}. Wrong verdicts: {len(soak.wrong)}.",
+        f"{counts[-1][0]} runs, {len(RECIPES)} at a time; seed {seed}, Linux {platform.release()}, {os.cpu_count()}"
+        f" cores. Verdicts: {heads}; killed with -9: {soak.killed}. Wrong verdicts: {len(soak.wrong)}.",
         "",
         f"| runs | {' | '.join(Counts.names())} |",
         f"| --- |{' --- |' * len(Counts.names())}",
