@@ -25,8 +25,6 @@ STEP_S = 0.2
 """Per service that is checked: five of them, each five times a second, were seen to slow a loaded host."""
 _IDLE, _BUSY = 1.5, 3.0
 """Load for each core. A check costs an engine some 0.05 s of a core."""
-_SPARE = 0.3
-"""Cores that had nothing to do while the run began: without them, each check is taken from the app."""
 
 
 def seconds(text: Any, default: float) -> float:
@@ -35,15 +33,10 @@ def seconds(text: Any, default: float) -> float:
     return sum(float(number) * _UNIT_S[unit] for number, unit in found) if found else default
 
 
-def step_s(load: float, cores: int, idle_cores: float) -> float:
-    """Seconds between two checks, for each service that is checked: half of the usual on an idle host, or twice.
-
-    load: of the last minute; idle_cores: of the last second.
-    """
+def step_s(load: float, cores: int) -> float:
+    """Seconds between two checks, for each service that is checked: half of the usual on an idle host, or twice."""
     per_core = load / max(1, cores)
-    if per_core > _BUSY:
-        return STEP_S * 2
-    return STEP_S / 2 if per_core <= _IDLE and idle_cores >= _SPARE else STEP_S
+    return STEP_S / 2 if per_core <= _IDLE else STEP_S if per_core <= _BUSY else STEP_S * 2
 
 
 def is_checked(service: Mapping[str, Any]) -> bool:

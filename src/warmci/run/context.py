@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal
 
 from warmci.base import http, interrupts, names
 from warmci.base.errors import InfraError
-from warmci.base.host_load import IdleCores
 from warmci.base.locks import Holder, slot
 from warmci.base.models import Ingress, Mode
 from warmci.live.host_traefik import HTTPS
@@ -116,8 +115,6 @@ class Context:
     ways: list[Direct] = field(default_factory=list)
     """The proxies before this run's apps."""
     keeping: Keeping | None = None
-    idle_cores: IdleCores = field(default_factory=IdleCores)
-    """Since the run got its slot."""
     deviations: list[str] = field(default_factory=list)
     dependencies: dict[str, str] = field(default_factory=dict)
 
@@ -167,7 +164,7 @@ class Context:
             instance,
             self.dnsrr,
             quick=quick,
-            check_step_s=healthcheck.step_s(os.getloadavg()[0], os.cpu_count() or 1, self.idle_cores.mean()),
+            check_step_s=healthcheck.step_s(os.getloadavg()[0], os.cpu_count() or 1),
             ingress=kind,
             fronted=self.fronted,
             node=self.node,

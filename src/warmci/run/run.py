@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from warmci.base import bug, docker_cli, names
 from warmci.base.cause_of import find_cause
 from warmci.base.errors import InfraError, InterruptedRunError, WarmciError
-from warmci.base.host_load import IdleCores
 from warmci.base.interrupts import once, shielded
 from warmci.base.journal import Journal
 from warmci.base.locks import Holder, show_phase, slot
@@ -141,7 +140,7 @@ class Run:
 
     def _prepared(self, engine: Engine, state: State) -> None:
         """Locks are held: clean up after dead runs, check out, run the pipeline, undo everything."""
-        store, idle_cores = CanonicalStore(state.dir), IdleCores()
+        store = CanonicalStore(state.dir)
         mine = self.request.recipe if self._has_app_lock else ""
         for line in recover(engine, self.settings, state.instance, store, needs_keycloak=False, mine=mine):
             self.console.say(f"recovered: {line}", style="yellow")
@@ -153,7 +152,6 @@ class Run:
             cleanup = ExitStack()
             try:
                 context = self._checkout(engine, state, store, ports, cleanup)
-                context.idle_cores = idle_cores
                 self._context = context
                 Pipeline(context, self._facts).run()
             except BaseException:
