@@ -39,7 +39,8 @@ class Registry:
 
     def digest(self, name: str, tag: str) -> str:
         """As the registry has it."""
-        accept = {"Accept": "application/vnd.docker.distribution.manifest.v2+json"}
+        kinds = ("docker.distribution.manifest.v2", "oci.image.manifest.v1", "oci.image.index.v1")
+        accept = {"Accept": ", ".join(f"application/vnd.{kind}+json" for kind in kinds)}
         answer = httpx.head(f"http://{self.address}/v2/{name}/manifests/{tag}", headers=accept, trust_env=False)
         return str(answer.raise_for_status().headers["Docker-Content-Digest"])
 
@@ -122,12 +123,18 @@ def silent_registry() -> Iterator[Registry]:
         yield Registry(f"127.0.0.1:{listener.getsockname()[1]}")
 
 
+class _Plain(BaseHTTPRequestHandler):
+    """Without TLS, and says so in HTTP to whoever begins with it, as real ones do: current engines then go on so."""
+
+    default_request_version = "HTTP/1.0"
+
+
 @contextmanager
 def hanging_registry() -> Iterator[Registry]:
     """Says that it is one, and then nothing of what it has."""
     ended = threading.Event()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(_Plain):
         def do_GET(self) -> None:
             if self.path != "/v2/":
                 ended.wait(600)
@@ -159,7 +166,7 @@ def faulty_registry(status: int, body: str = "", *, content_type: str = "applica
     """Answers each request with one status: a registry over its limit, or broken."""
     text = body.encode()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(_Plain):
         def do_GET(self) -> None:
             self.send_response(status)
             self.send_header("Content-Type", content_type)

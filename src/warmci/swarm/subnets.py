@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     Subnet = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+HELD_WAY_OUT = "systemctl restart docker: the engine still has a network of that subnet, which swarm takes for free"
 _OWN_CHOICE = "or leave the subnet to swarm: without ipam in the compose file each stack gets one of its own"
 
 
@@ -43,6 +44,15 @@ def clash(engine: Engine, stack: str, document: Mapping[str, Any]) -> InfraError
                     if subnet.version == taken.version and subnet.overlaps(taken):
                         return _error(name, subnet, str(other["Name"]), taken, str(labels.get(RUN_LABEL) or ""))
     return None
+
+
+def is_held_by_the_node(words: str, document: Mapping[str, Any]) -> bool:
+    """Whether a task ended because its node still has a network with a subnet that swarm has given to another since.
+
+    Only where swarm chose all of the stack's subnets: a compose file can have two that overlap, and is told the same.
+    (Seen on moby 2.0.0-beta.24, for all stacks that were given one subnet, until the engine ended.)
+    """
+    return "Pool overlaps with other one" in words and not wanted(document)
 
 
 def _error(name: str, subnet: Subnet, other: str, taken: Subnet, run: str) -> InfraError:
