@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from dataclasses import replace
@@ -84,7 +85,11 @@ def test_a_name_without_registry_on_an_engine_without_the_outside(bench: Bench) 
 @pytest.mark.parametrize(
     ("status", "body", "words"),
     [
-        (429, '{"errors": [{"code": "TOOMANYREQUESTS", "message": "pull rate limit"}]}', "toomanyrequests"),
+        (
+            429,
+            '{"errors": [{"code": "TOOMANYREQUESTS", "message": "pull rate limit"}]}',
+            "toomanyrequests|429 Too Many Requests",
+        ),
         (500, "oops", "500 Internal Server Error"),
         (502, "<html>Bad Gateway</html>", "502 Bad Gateway"),
         (503, "", "503 Service Unavailable"),
@@ -95,7 +100,7 @@ def test_a_registry_in_trouble_is_infrastructure(bench: Bench, status: int, body
         recipe = make_recipe(bench, f"answers-{status}", web(image=f"{registry.address}/team/app:1.0"))
         answer = trial(bench, recipe)
     assert answer.code == 3, answer.stderr
-    assert words in answer.result.summary
+    assert re.search(words, answer.result.summary)
     assert registry.address in answer.result.summary
     is_before_any_deployment(answer)
 
