@@ -97,7 +97,7 @@ class Soak:
         """The newest runs and the engine's log: what tells why a verdict was wrong, and outlives the soak."""
         kept = Path(tempfile.mkdtemp(prefix=f"warmci-soak-wrong-{number}-"))
         for run in sorted((self.root / "state" / ".runs").glob("2*"))[-2 * len(RECIPES) :]:
-            with suppress(OSError):  # the other lane's is under way
+            with suppress(OSError):  # another lane's is under way
                 shutil.copytree(run, kept / run.name, symlinks=True, ignore=shutil.ignore_patterns("work"))
         for log in (self.root / "engine").glob("*.log"):
             with suppress(OSError):

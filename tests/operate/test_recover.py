@@ -12,7 +12,7 @@ from support.fake_engine import FakeEngine
 from support.live_volumes import STACK, World
 from warmci.base import process
 from warmci.base.errors import InfraError
-from warmci.base.journal import Journal
+from warmci.base.labels import INSTANCE_LABEL, RECIPE_LABEL, RUN_LABEL
 from warmci.base.names import new_id
 from warmci.base.run_locks import claimed_run, run_lock
 from warmci.base.settings import Settings
@@ -21,7 +21,7 @@ from warmci.store import attach, recipe_lock, restore, restore_journal, snapshot
 from warmci.store.canonical import CanonicalStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from warmci.swarm.engine import Engine
@@ -35,9 +35,9 @@ class Host:
         self.store.commit(self.world.canonical)
         self.engine = FakeEngine(home / "docker")
 
-    def recover(self, mine: str = "") -> list[str]:
+    def recover(self, mine: str = "", say: Callable[[str], None] = lambda _: None) -> list[str]:
         engine: Engine = self.engine  # type: ignore[assignment]
-        return recover.recover(engine, self.settings, "0" * 12, self.store, mine=mine)
+        return recover.recover(engine, self.settings, "0" * 12, self.store, mine=mine, say=say)
 
     def attached(self, run: str) -> Path:
         source = snapshot.snapshot_dir(self.world.state, "demo", self.world.canonical.snapshot)
@@ -106,42 +106,62 @@ def test_mounts_of_a_live_run_stay(host: Host) -> None:
     assert host.mounts() == []
 
 
-def _left_by_a_dead_run(host: Host, *names: str) -> Path:
-    """Its directory; the engine still has a volume of it."""
-    run = new_id()
-    with run_lock(host.settings.runs_dir / run) as lock:
-        (lock.dir / "work").mkdir()
-        for name in names:
-            Journal(lock.dir).note("volume", name)
-    return host.settings.runs_dir / run
-
-
 AT_HOME = "warm-demo_warmci_localhost"
 
 
-@pytest.mark.parametrize("name", [AT_HOME, f"{AT_HOME}_data", f"{STACK}_db"])
-def test_who_deploys_where_a_dead_run_was_waits_for_who_cleans_up_after_it(host: Host, name: str) -> None:
-    left, pool = _left_by_a_dead_run(host, "proxy", name), ThreadPoolExecutor(1)
+def _left_by_a_dead_run(host: Host, volume: str, recipe: str = "demo") -> Path:
+    """Its directory; the engine still has a volume of it. No `work`: pruning takes that of dead runs."""
+    run = new_id()
+    run_lock(host.settings.runs_dir / run).release()
+    host.engine.make_volume(volume, {INSTANCE_LABEL: "0" * 12, RUN_LABEL: run, RECIPE_LABEL: recipe})
+    return host.settings.runs_dir / run
+
+
+@pytest.fixture
+def beside() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(1) as pool:
+        yield pool
+
+
+@pytest.mark.parametrize("volume", [f"{AT_HOME}_data", f"{STACK}_db"])
+def test_who_deploys_where_a_dead_run_was_waits_for_who_cleans_up_after_it(
+    host: Host, beside: ThreadPoolExecutor, volume: str
+) -> None:
+    said: list[str] = []
+    left = _left_by_a_dead_run(host, volume)
     with claimed_run(left) as dead:
         assert dead
-        waiting = pool.submit(host.recover, "demo")
+        waiting = beside.submit(host.recover, "demo", said.append)
         with pytest.raises(TimeoutError):
-            waiting.result(0.5)
+            waiting.result(1.5)
         host.recover()  # whoever deploys somewhere else does not wait
         host.recover("another")
-        assert (left / "work").exists()
-        (left / "work").rmdir()
-    assert waiting.result(5) == []
-    pool.shutdown()
+        assert said == [f"waiting: another command cleans up {volume} of run {left.name}"]
+        host.engine.remove_volume(volume)
+        assert waiting.result(5) == []  # what is left is on disk, and in nobody's way
+
+
+def test_who_waits_goes_on_with_what_the_other_did_not_get_to(host: Host, beside: ThreadPoolExecutor) -> None:
+    left = _left_by_a_dead_run(host, f"{AT_HOME}_data")
+    with claimed_run(left):
+        waiting = beside.submit(host.recover, "demo")
+        with pytest.raises(TimeoutError):
+            waiting.result(0.5)
+    assert waiting.result(5) == [f"volume {AT_HOME}_data of run {left.name}"]
+    assert host.engine.volumes() == []
 
 
 def test_who_waits_in_vain_is_told(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recover, "_OTHERS_S", 0.2)
     left = _left_by_a_dead_run(host, f"{AT_HOME}_data")
-    with claimed_run(left), pytest.raises(InfraError, match=f"run {left.name}: another command still cleans up"):
+    with claimed_run(left), pytest.raises(InfraError, match=f"{AT_HOME}_data of run {left.name} is still there"):
         host.recover("demo")
-    host.recover("demo")
-    assert not (left / "work").exists()
+
+
+def test_another_recipes_run_of_a_similar_name_is_not_waited_for(host: Host) -> None:
+    left = _left_by_a_dead_run(host, f"{AT_HOME}_au_data", "another")
+    with claimed_run(left):
+        assert host.recover("demo") == []
 
 
 def _interrupted(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

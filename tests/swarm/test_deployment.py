@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -46,26 +47,34 @@ def test_whose_stack_it_is(tmp_path: Path, mine: str, instance: str, run: str, *
         deployment.claim()
 
 
+HELD = "invalid pool request: Pool overlaps with other one on this address space"
+
+
 @pytest.mark.parametrize(
-    ("words", "ipam", "fault"),
+    ("task_error", "subnets", "fault"),
     [
-        ("invalid pool request: Pool overlaps with other one on this address space", None, InfraError),
-        ("invalid pool request: Pool overlaps with other one on this address space", "10.7.0.0/24", RecipeFailedError),
-        ("task: non-zero exit (1)", None, RecipeFailedError),
+        (HELD, [], InfraError),
+        (HELD, ["10.7.0.0/24"], InfraError),
+        (HELD, ["10.7.0.0/24", "10.8.0.0/24", "fd00::/64"], InfraError),
+        (HELD, ["10.7.0.0/16", "10.7.3.0/24"], RecipeFailedError),
+        ("task: non-zero exit (1)", [], RecipeFailedError),
     ],
 )
-def test_a_subnet_that_swarm_chose_and_the_node_still_has_is_no_recipes_fault(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, ipam: str | None, fault: type[WarmciError]
+def test_a_subnet_that_the_node_still_has_is_no_recipes_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task_error: str, subnets: list[str], fault: type[WarmciError]
 ) -> None:
+    """Whatever the app itself says: one that runs an engine of its own may have the same words in its log."""
+
     def failed(*_: object, **__: object) -> None:
-        raise RecipeFailedError(f"service app has failed: {words}")
+        raise RecipeFailedError(f"service app has failed: {HELD}")
 
     monkeypatch.setattr(convergence, "wait_converged", failed)
     monkeypatch.setattr(addresses, "waits_in_vain", lambda *_: "")
     placement = Placement("demo", "warm-demo.example", 20000, RUN, "me", dnsrr=False)
-    deployment = Deployment(cast("Engine", FakeEngine(tmp_path)), placement, tmp_path, {}, tmp_path)
-    deployment._document = {"networks": {"inner": {"ipam": {"config": [{"subnet": ipam}]}} if ipam else None}}
+    engine = SimpleNamespace(tasks=lambda _: [{"Status": {}}, {"Status": {"Err": task_error}}])
+    deployment = Deployment(cast("Engine", engine), placement, tmp_path, {}, tmp_path)
+    networks = {f"net{number}": {"ipam": {"config": [{"subnet": each}]}} for number, each in enumerate(subnets)}
+    deployment._document = {"networks": {"proxy": None, **networks}}
     with pytest.raises(WarmciError) as caught:
         deployment.wait(1.0, lambda _: None)
     assert type(caught.value) is fault
-    assert words in caught.value.message

@@ -29,16 +29,8 @@ class Journal:
         finally:
             os.close(fd)
 
-    def names(self) -> set[str]:
-        """Of everything that it tells of."""
-        return {str(entry.get("name")) for entry in self._lines()}
-
     def entries(self, kind: str) -> Iterator[dict[str, str]]:
-        """Entries of one kind, oldest first."""
-        return (entry for entry in self._lines() if entry.get("kind") == kind)
-
-    def _lines(self) -> Iterator[dict[str, str]]:
-        """A torn last line (power cut) is left out."""
+        """Entries of one kind, oldest first; a torn last line (power cut) is left out."""
         if not self._path.exists():
             return
         for line in self._path.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -46,5 +38,5 @@ class Journal:
                 entry = json.loads(line)
             except json.JSONDecodeError:
                 continue
-            if isinstance(entry, dict):
+            if isinstance(entry, dict) and entry.get("kind") == kind:
                 yield entry

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_POLL_S = 0.05
+_PROBE_GRACE_S = 0.05
+"""Longer than somebody asks is_alive."""
 _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -97,30 +98,28 @@ def dead_runs(state_dir: Path) -> list[str]:
 
 
 @contextmanager
-def claimed_run(run_dir: Path, *, wait_s: float = 0.0) -> Iterator[bool]:
-    """Take over a dead run's lock, so that two commands do not clean up the same run; False when it lives.
-
-    wait_s: how long to wait for whoever has it.
-    """
+def claimed_run(run_dir: Path) -> Iterator[bool]:
+    """Take over a dead run's lock, so that two commands do not clean up the same run; False when it lives."""
     try:
         fd = os.open(run_dir / "lock", _FLAGS)
     except FileNotFoundError:
         yield True  # only labels tell of it: removal of what is gone already is no error
         return
     try:
-        yield _locked(fd, time.monotonic() + wait_s)
+        yield _locked(fd)
     finally:
         os.close(fd)
 
 
-def _locked(fd: int, end: float) -> bool:
+def _locked(fd: int) -> bool:
+    end = time.monotonic() + _PROBE_GRACE_S
     while True:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= end:
                 return False
-            time.sleep(_POLL_S)
+            time.sleep(_PROBE_GRACE_S / 5)
         else:
             return True
 

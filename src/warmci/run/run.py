@@ -142,7 +142,10 @@ class Run:
         """Locks are held: clean up after dead runs, check out, run the pipeline, undo everything."""
         store = CanonicalStore(state.dir)
         mine = self.request.recipe if self._has_app_lock else ""
-        for line in recover(engine, self.settings, state.instance, store, needs_keycloak=False, mine=mine):
+        left = recover(
+            engine, self.settings, state.instance, store, needs_keycloak=False, mine=mine, say=self._say_yellow
+        )
+        for line in left:
             self.console.say(f"recovered: {line}", style="yellow")
         if self._has_app_lock:
             self._collect_garbage(store)

@@ -149,8 +149,8 @@ class Deployment:
         except RecipeFailedError as error:
             if starved := self._starved():
                 raise starved from error
-            if subnets.is_held_by_the_node(error.message, self._document):
-                raise InfraError(f"{stack}: {error.message}", hint=subnets.HELD_WAY_OUT) from error
+            if held := subnets.held_by_the_node(self.engine, stack, self._document):
+                raise InfraError(f"{stack}: {held}", hint=subnets.HELD_WAY_OUT) from error
             raise
 
     def _starved(self, *, patient: bool = False) -> InfraError | None:

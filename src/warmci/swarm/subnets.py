@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from contextlib import suppress
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from warmci.base.errors import InfraError
@@ -46,13 +47,17 @@ def clash(engine: Engine, stack: str, document: Mapping[str, Any]) -> InfraError
     return None
 
 
-def is_held_by_the_node(words: str, document: Mapping[str, Any]) -> bool:
-    """Whether a task ended because its node still has a network with a subnet that swarm has given to another since.
+def held_by_the_node(engine: Engine, stack: str, document: Mapping[str, Any]) -> str:
+    """The engine's words for it that a node still has a network of a subnet that swarm takes for free; or nothing.
 
-    Only where swarm chose all of the stack's subnets: a compose file can have two that overlap, and is told the same.
+    It says the same of two networks of one stack that overlap, which the compose file has to mend.
     (Seen on moby 2.0.0-beta.24, for all stacks that were given one subnet, until the engine ended.)
     """
-    return "Pool overlaps with other one" in words and not wanted(document)
+    chosen = [subnet for subnets in wanted(document).values() for subnet in subnets]
+    if any(a.version == b.version and a.overlaps(b) for a, b in combinations(chosen, 2)):
+        return ""
+    errors = (str(task["Status"].get("Err", "")) for task in engine.tasks([f"{NAMESPACE_LABEL}={stack}"]))
+    return next((words for words in errors if "Pool overlaps with other one" in words), "")
 
 
 def _error(name: str, subnet: Subnet, other: str, taken: Subnet, run: str) -> InfraError:
