@@ -109,7 +109,7 @@ def test_a_run_waits_while_another_command_cleans_up_after_a_killed_one(seeded: 
             time.sleep(0.05)
         time.sleep(5)
         assert waiting.poll() is None, waiting.communicate()[1]
-        assert not any(Journal(home).entries("volume") for home in born)
+        assert not [entry for home in born for entry in Journal(home).entries("volume")]
         reap.remove_objects(seeded.engine, open_state(seeded.settings.state_dir).instance, homes[0].name)
     _, stderr = waiting.communicate(timeout=120)
     assert waiting.returncode == 0, stderr
