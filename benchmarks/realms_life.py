@@ -166,18 +166,8 @@ def restarted(bench: Bench, console: Console) -> list[str]:
             undeploy_stack(engine, stack, graceful=True)
     live.reconcile(bench.settings, console)
     bench.once()
-    return [
-        line(
-            "stopped and started again, after the table below",
-            "",
-            "",
-            "",
-            "",
-            *bench.held(),
-            str(bench.listed()[0]),
-            "",
-        )
-    ]
+    what = "stopped and started again, after the table below"
+    return [line(what, "", "", "", "", *bench.held(), str(bench.listed()[0]), "")]
 
 
 def among_others(bench: Bench, at_once: int, pairs: int, end: float) -> list[str]:

@@ -1,6 +1,7 @@
-"""Subnets that a compose file chooses itself (`ipam`): the swarm gives each to one network at a time.
+"""Subnets that a stack cannot have: one that its compose file chooses (`ipam`), or that its node still has.
 
-It says so nowhere but in the daemon's log: tasks on the second network stay new for ever.
+The swarm gives each to one network at a time. It says so nowhere but in the daemon's log: tasks on the second network
+stay new for ever.
 """
 
 from __future__ import annotations
