@@ -15,7 +15,7 @@ from warmci.base.labels import INSTANCE_LABEL, LIVE_RUN, RUN_LABEL
 from warmci.base.models import Ledger
 from warmci.base.run_locks import claimed_run
 from warmci.base.state import open_state
-from warmci.store.attach import leftover_mounts
+from warmci.store import attach, snapshot
 from warmci.swarm import reap
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def leftovers(bench: Bench) -> list[str]:
     labelled += [(i["Name"], i["Labels"]) for i in (*engine.networks(ours), *engine.volumes(ours))]
     found = [name for name, labels in labelled if labels[RUN_LABEL] != LIVE_RUN]
     found += [item["Names"][0] for item in engine.containers() if "keycloak" not in item["Names"][0]]
-    found += [str(path) for path in leftover_mounts(bench.settings.state_dir)]
+    found += [str(path) for path in attach.leftover_mounts(bench.settings.state_dir)]
     home = bench.settings.state_dir / "miniflux"
     found += [str(path) for part in ("staging", "trash") for path in (home / part).glob("*")]
     found += [str(path) for path in bench.settings.runs_dir.glob("*/work")]
@@ -111,6 +111,8 @@ def test_a_run_waits_while_another_command_cleans_up_after_a_killed_one(seeded: 
         assert waiting.poll() is None, waiting.communicate()[1]
         assert not [entry for home in born for entry in Journal(home).entries("volume")]
         reap.remove_objects(seeded.engine, open_state(seeded.settings.state_dir).instance, homes[0].name)
+        attach.detach(homes[0] / "work" / "attach")
+        snapshot.remove(homes[0] / "work")
     _, stderr = waiting.communicate(timeout=120)
     assert waiting.returncode == 0, stderr
     assert "waiting: another command cleans up " in stderr
