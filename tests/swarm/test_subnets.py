@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from warmci.base.errors import RecipeFailedError
 from warmci.base.labels import NAMESPACE_LABEL, RUN_LABEL
 from warmci.swarm import subnets
 
@@ -53,7 +54,25 @@ def test_who_has_it_and_what_helps() -> None:
     assert (run.hint or "").startswith("try again when run R1 has ended (warmci locks), or leave the subnet to swarm")
     own = subnets.clash(engine(network("mine", "10.7.0.0/16")), "demo", document("10.7.1.0/24"))
     assert own is not None
-    assert (own.hint or "").startswith("remove the network mine, or leave")
+    assert (own.hint or "").startswith("remove the network mine (one that was removed stays")
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "refused"),
+    [
+        ("10.7.0.0/16", "10.7.3.0/24", True),
+        ("fd00:1::/64", "fd00:1::/80", True),
+        ("10.7.0.0/24", "10.8.0.0/24", False),
+        ("10.7.0.0/24", "fd00:1::/64", False),
+    ],
+)
+def test_two_of_one_compose_file(one: str, two: str, *, refused: bool) -> None:
+    """Swarm would let its tasks be new for ever; another host would not run it either."""
+    networks = {name: {"ipam": {"config": [{"subnet": subnet}]}} for name, subnet in (("a", one), ("b", two))}
+    error = subnets.clash(engine(), "demo", {"networks": networks})
+    assert isinstance(error, RecipeFailedError) is refused
+    if error is not None:
+        assert error.message == f"network b cannot have its subnet {two}: a of the same compose file has {one}"
 
 
 def test_without_a_choice_no_engine_is_asked() -> None:

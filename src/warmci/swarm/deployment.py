@@ -12,6 +12,7 @@ from warmci.recipe import compose_text
 from warmci.recipe.secret import generate_secret
 from warmci.recipe.trust_gate import real_name
 from warmci.swarm import addresses, by_zero, convergence, subnets
+from warmci.swarm.held_subnets import HeldSubnets
 from warmci.swarm.judge import CHECKED_S
 from warmci.swarm.undeploy import undeploy_stack
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
+    from warmci.base.errors import WarmciError
     from warmci.recipe.render import Placement, Rendered
     from warmci.swarm.engine import Engine
     from warmci.swarm.service_state import ServiceState
@@ -136,24 +138,25 @@ class Deployment:
     ) -> list[ServiceState]:
         """As convergence.wait_converged; a task that gets no address is no fault of the recipe but an InfraError."""
         stack = self.placement.stack
+        held = HeldSubnets(self.engine, stack)
         try:
             return convergence.wait_converged(
                 self.engine,
                 stack,
                 deadline_s=deadline_s,
                 on_change=on_change,
-                aside=lambda: self._starved(patient=True),
+                aside=lambda: held.try_again() or self._starved(patient=True),
                 monitors=monitors or {},
                 checked_s=checked_s,
             )
         except RecipeFailedError as error:
             if starved := self._starved():
                 raise starved from error
-            if held := subnets.held_by_the_node(self.engine, stack, self._document):
-                raise InfraError(f"{stack}: {held}", hint=subnets.HELD_WAY_OUT) from error
+            if no_subnet := held.error():
+                raise no_subnet from error
             raise
 
-    def _starved(self, *, patient: bool = False) -> InfraError | None:
+    def _starved(self, *, patient: bool = False) -> WarmciError | None:
         """That a task waits for an address in vain; patient: as long as it may still get one."""
         limit_s = addresses.PATIENT_S if patient else addresses.NEW_S
         reason = addresses.waits_in_vain(self.engine, self.placement.stack, limit_s)
