@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,10 @@ from docker import types
 
 from support.own_recipes import IMAGE, make_recipe, shell, web
 from warmci.base import docker_cli
+from warmci.base.errors import InfraError
 from warmci.base.models import Ledger, Verdict
 from warmci.recipe.render import Placement
+from warmci.swarm import held_subnets
 from warmci.swarm.deployment import Deployment
 from warmci.swarm.undeploy import undeploy_stack
 
@@ -26,17 +29,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 SUBNET = "10.77.40.0/24"
 DEADLINE_S = 30
-COMPOSE = f"""
-version: "3.8"
-services:
-  again: {{image: "{IMAGE}", command: [sleep, "1000"], networks: [net], deploy: {{restart_policy: {{delay: 3s}}}}}}
-  once:
-    image: "{IMAGE}"
-    command: [sleep, "1000"]
-    networks: [net]
-    deploy: {{replicas: 2, restart_policy: {{condition: none}}}}
-networks: {{net: {{ipam: {{config: [{{subnet: "{SUBNET}"}}]}}}}}}
-"""
 
 
 def fixed(version: str = "0.1.0+1.0", **changes: Any) -> Document:
@@ -70,35 +62,55 @@ def old_container(bench: Bench) -> Iterator[str]:
     stubborn = types.ContainerSpec(IMAGE, command=shell("trap '' TERM; while :; do sleep 1; done"))
     stubborn["StopGracePeriod"] = 600_000_000_000
     service = api.create_service(types.TaskTemplate(stubborn, networks=[network]), name="old")["ID"]
-    end = time.monotonic() + DEADLINE_S
-    while not (found := bench.engine.containers(label, running=True)):
-        assert time.monotonic() < end
-        time.sleep(0.1)
-    api.remove_service(service)
-    bench.engine.remove_networks([network])
+    try:
+        end = time.monotonic() + DEADLINE_S
+        while not (found := bench.engine.containers(label, running=True)):
+            assert time.monotonic() < end
+            time.sleep(0.1)
+    finally:
+        api.remove_service(service)
+        bench.engine.remove_networks([network])
     yield str(found[0]["Id"])
     bench.engine.kill_containers([item["Id"] for item in bench.engine.containers(label)])
 
 
-def test_a_subnet_that_the_node_still_has_is_waited_for(bench: Bench, old_container: str, tmp_path: Path) -> None:
-    engine, compose = bench.engine, tmp_path / "compose.yml"
-    compose.write_text(COMPOSE, encoding="utf-8")
-    placement = Placement("demo", "held.example", 20000, "20261124T120000Z-0a1b2c", "me", dnsrr=False)
-    engine.deploy_stack(docker_cli.find(None), placement.stack, compose, tmp_path)
-    seen: list[str] = []
-    going = threading.Timer(12, engine.kill_containers, [[old_container]])
+def test_a_subnet_that_the_node_still_has_is_waited_for(bench: Bench, old_container: str) -> None:
+    name = make_recipe(bench, "held", fixed(deploy={"restart_policy": {"condition": "none"}}))
+    going = threading.Timer(12, bench.engine.kill_containers, [[old_container]])
     going.start()
     try:
-        states = Deployment(engine, placement, tmp_path, {}, tmp_path).wait(120, seen.append)
+        answer = bench.run(name, "--ref", "pr", "--pr", "1")
     finally:
         going.join()
+    assert answer.code == 0, answer.stderr
+    assert "waiting: removed networks are still held: old (container old." in answer.stderr
+    assert bench.ledger() == Ledger()
+
+
+def test_a_subnet_that_was_not_waited_for_is_nobodys_fault(bench: Bench, old_container: str, tmp_path: Path) -> None:
+    """Somebody may remove a network in the moment after the wait."""
+    assert [held.network for held in held_subnets.held(bench.engine)] == ["old"]
+    engine, compose = bench.engine, tmp_path / "compose.yml"
+    document = {**fixed(), "services": {"app": {"image": IMAGE, "command": ["sleep", "99"], "networks": ["inner"]}}}
+    compose.write_text(json.dumps(document), encoding="utf-8")
+    placement = Placement("demo", "held.example", 20000, "20261124T120000Z-0a1b2c", "me", dnsrr=False)
+    engine.deploy_stack(docker_cli.find(None), placement.stack, compose, tmp_path)
+    try:
+        with pytest.raises(InfraError, match="Pool overlaps") as caught:
+            Deployment(engine, placement, tmp_path, {}, tmp_path).wait(60, lambda _: None)
+    finally:
+        engine.kill_containers([old_container])
         undeploy_stack(engine, placement.stack, graceful=False)
-    assert [state.running for state in states] == [1, 2]
-    assert any("Pool overlaps" in line for line in seen), seen
+    assert caught.value.hint == held_subnets.WAY_OUT
+    end = time.monotonic() + DEADLINE_S
+    while engine.network("old"):
+        assert time.monotonic() < end
+        time.sleep(0.2)
 
 
 def test_a_subnet_that_the_file_gives_twice_is_the_recipes_fault(bench: Bench) -> None:
     document = fixed()
+    document["services"]["app"]["networks"].append("other")
     document["networks"]["other"] = {"ipam": {"config": [{"subnet": SUBNET}]}}
     answer = bench.run(make_recipe(bench, "twice", document), "--ref", "pr", "--pr", "1")
     assert (answer.code, answer.result.verdict) == (1, Verdict.FAIL), answer.stderr

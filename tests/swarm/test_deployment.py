@@ -62,8 +62,7 @@ def test_a_subnet_that_the_node_still_has_is_no_recipes_fault(
     monkeypatch.setattr(convergence, "wait_converged", failed)
     monkeypatch.setattr(addresses, "waits_in_vain", lambda *_: "")
     placement = Placement("demo", "warm-demo.example", 20000, RUN, "me", dnsrr=False)
-    task = {"ServiceID": "1", "CreatedAt": "", "Status": {"State": "rejected", "Err": task_error}}
-    engine = SimpleNamespace(tasks=lambda _: [task])
+    engine = SimpleNamespace(tasks=lambda _: [{"Status": {}}, {"Status": {"Err": task_error}}])
     deployment = Deployment(cast("Engine", engine), placement, tmp_path, {}, tmp_path)
     with pytest.raises(WarmciError) as caught:
         deployment.wait(1.0, lambda _: None)

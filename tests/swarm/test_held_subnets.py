@@ -1,4 +1,4 @@
-"""Tasks that are rejected because their node still has the network before: started anew, and told when in vain."""
+"""Who still holds a network that the swarm has removed, and for how long that is waited for."""
 
 from __future__ import annotations
 
@@ -7,88 +7,100 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from warmci.base.errors import InfraError
 from warmci.swarm import held_subnets
-from warmci.swarm.held_subnets import PATIENT_S, HeldSubnets
+from warmci.swarm.held_subnets import PATIENT_S, Held, await_released, held, rejection
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from warmci.swarm.engine import Engine
 
 HELD = "invalid pool request: Pool overlaps with other one on this address space"
 
 
-def task(state: str, error: str = "", created: int = 1, service: str = "app") -> dict[str, Any]:
-    return {
-        "ServiceID": service,
-        "CreatedAt": f"2026-01-01T00:00:{created:02}Z",
-        "Status": {"State": state, "Err": error},
-    }
+def container(name: str, service: str, networks: Mapping[str, str]) -> dict[str, Any]:
+    labels = {"com.docker.swarm.service.id": service}
+    on = {network: {"NetworkID": identity} for network, identity in networks.items()}
+    return {"Names": [f"/{name}"], "Labels": labels, "NetworkSettings": {"Networks": on}}
 
 
-class Swarm:
-    """One service `app`; scaled to zero, its tasks are forgotten."""
+def engine(*containers: dict[str, Any]) -> Engine:
+    """One service, on n1. Networks whose id begins with x are the swarm's, those with h are not."""
+    service = {"ID": "lives", "Spec": {"TaskTemplate": {"Networks": [{"Target": "n1"}]}}}
+    plain = {"ID": "plain", "Spec": {"TaskTemplate": {}}}
+    scopes = {"x": "swarm", "n": "swarm", "h": "local"}
 
-    def __init__(self, *tasks: dict[str, Any], mode: str = "Replicated") -> None:
-        self.left, self.scaled = list(tasks), list[int]()
-        self.mode = {mode: {"Replicas": 2} if mode == "Replicated" else {}}
+    def network(identity: str) -> dict[str, Any] | None:
+        return (
+            {"Id": identity, "Name": f"net-{identity}", "Scope": scopes[identity[0]]} if identity[0] in scopes else None
+        )
 
-    def tasks(self, _: object) -> list[dict[str, Any]]:
-        return self.left
-
-    def services(self, _: object) -> list[dict[str, Any]]:
-        return [{"ID": "app", "Spec": {"Name": "demo_app", "Mode": self.mode}}]
-
-    def scale(self, service: str, replicas: int) -> None:
-        assert service == "demo_app"
-        self.scaled.append(replicas)
-        self.left = []
-
-
-def held(swarm: Swarm) -> HeldSubnets:
-    return HeldSubnets(cast("Engine", swarm), "demo")
+    found = SimpleNamespace(
+        containers=lambda _labels, *, running: list(containers) if running else [],
+        services=lambda: [service, plain],
+        network=network,
+    )
+    return cast("Engine", found)
 
 
 @pytest.mark.parametrize(
-    ("tasks", "is_held", "scaled"),
+    ("containers", "expected"),
     [
-        ([], False, []),
-        ([task("running")], False, []),
-        ([task("failed", "task: non-zero exit (1)")], False, []),
-        ([task("rejected", HELD)], True, [0, 2]),
-        ([task("rejected", HELD), task("failed", "task: non-zero exit (1)", 2)], False, []),
-        ([task("failed", "task: non-zero exit (1)"), task("rejected", HELD, 2)], True, [0, 2]),
-        ([task("rejected", HELD), task("ready", "", 2)], True, []),
-        ([task("rejected", HELD), task("running", "", 2)], False, []),
-        ([task("running", "", 1, "db"), task("rejected", HELD)], True, [0, 2]),
+        ([], []),
+        ([container("a.1", "lives", {"net": "x1"})], []),
+        ([container("a.1", "gone", {"net": "n1"})], []),
+        ([container("a.1", "gone", {"host": "h1"})], []),
+        ([container("a.1", "gone", {"net": "gone meanwhile"})], []),
+        ([container("a.1", "gone", {"net": "x1", "shared": "n1"})], [Held("x1", "net-x1", "a.1")]),
+        (
+            [container("a.1", "gone", {"net": "x1"}), container("b.1", "gone too", {"other": "x2"})],
+            [Held("x1", "net-x1", "a.1"), Held("x2", "net-x2", "b.1")],
+        ),
     ],
 )
-def test_whom_it_concerns(tasks: list[dict[str, Any]], scaled: list[int], *, is_held: bool) -> None:
-    assert (held(Swarm(*tasks)).error() is not None) is is_held
-    swarm = Swarm(*tasks)
-    swarm.left = [item for item in tasks if item["ServiceID"] == "app"]
-    assert held(swarm).try_again() is None
-    assert swarm.scaled == scaled
+def test_who_holds_what(containers: list[dict[str, Any]], expected: list[Held]) -> None:
+    assert held(engine(*containers)) == expected
 
 
-def test_what_is_not_replicated_is_left_to_its_policy() -> None:
-    swarm = Swarm(task("rejected", HELD), mode="Global")
-    assert held(swarm).try_again() is None
-    assert swarm.scaled == []
+class Clock:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 100.0
+        monkeypatch.setattr(held_subnets, "time", SimpleNamespace(monotonic=lambda: self.now))
+        monkeypatch.setattr(held_subnets, "stopping", SimpleNamespace(pause=self.pause))
+
+    def pause(self, seconds: float) -> None:
+        self.now += seconds
 
 
-def test_in_vain_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [100.0]
-    monkeypatch.setattr(held_subnets, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=lambda _: None))
-    swarm = Swarm(task("rejected", HELD))
-    waiting = held(swarm)
-    assert waiting.try_again() is None
-    now[0] += PATIENT_S + 1
-    swarm.left = [task("rejected", HELD, 2)]
-    error = waiting.try_again()
-    assert isinstance(error, InfraError)
-    assert error.message == f"demo: {HELD}"
-    assert "systemctl restart docker" in (error.hint or "")
-    swarm.left = [task("running", "", 3)]
-    assert waiting.try_again() is None
-    swarm.left = [task("rejected", HELD, 4)]
-    assert waiting.try_again() is None, "each time has its own patience"
+@pytest.mark.parametrize(("goes_at", "until"), [(110.0, 110.5), (112.0, 112.5), (9999.0, 115.5)])
+def test_it_waits_until_the_node_has_it_no_more(monkeypatch: pytest.MonkeyPatch, goes_at: float, until: float) -> None:
+    """Which is a moment after its last container has ended; a network that the swarm still has never goes."""
+    clock, said = Clock(monkeypatch), list[str]()
+    left = [container("old_app.1", "gone", {"old_net": "x1"})]
+    swarm = cast("Any", engine())
+    swarm.containers = lambda _labels, running: left if clock.now < 110 else []
+    there = swarm.network
+    swarm.network = lambda identity: there(identity) if clock.now < goes_at else None
+    await_released(swarm, said.append)
+    assert 110 <= clock.now <= until
+    assert clock.now >= min(goes_at, 114.5)
+    assert said == ["waiting: removed networks are still held: net-x1 (container old_app.1)"]
+
+
+def test_nobody_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, said = Clock(monkeypatch), list[str]()
+    await_released(engine(container("a.1", "lives", {"net": "n1"})), said.append)
+    assert (clock.now, said) == (100.0, [])
+
+
+def test_its_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    await_released(engine(container("a.1", "gone", {"net": "x1"})), lambda _: None)
+    assert PATIENT_S < clock.now - 100 < PATIENT_S + 2
+
+
+@pytest.mark.parametrize(("error", "words"), [(HELD, HELD), ("task: non-zero exit (1)", ""), (None, "")])
+def test_the_engines_word_for_it(error: str | None, words: str) -> None:
+    status = {"State": "rejected"} | ({"Err": error} if error else {})
+    swarm = SimpleNamespace(tasks=lambda _: [{"Status": {"State": "running"}}, {"Status": status}])
+    assert rejection(cast("Engine", swarm), "demo") == words

@@ -26,7 +26,8 @@ def network(name: str, subnet: str | None, scope: str = "swarm", **labels: str) 
 
 def document(*chosen: str) -> dict[str, Any]:
     config = [{"subnet": subnet} for subnet in chosen]
-    return {"networks": {"proxy": {"external": True}, "plain": None, "inner": {"ipam": {"config": config}}}}
+    networks = {"proxy": {"external": True}, "plain": None, "inner": {"ipam": {"config": config}}}
+    return {"services": {"app": {"networks": {"proxy": None, "inner": None}}}, "networks": networks}
 
 
 @pytest.mark.parametrize(
@@ -69,12 +70,32 @@ def test_who_has_it_and_what_helps() -> None:
 def test_two_of_one_compose_file(one: str, two: str, *, refused: bool) -> None:
     """Swarm would let its tasks be new for ever; another host would not run it either."""
     networks = {name: {"ipam": {"config": [{"subnet": subnet}]}} for name, subnet in (("a", one), ("b", two))}
-    error = subnets.clash(engine(), "demo", {"networks": networks})
+    services = {"app": {"networks": ["a"]}, "db": {"networks": {"b": {"aliases": ["x"]}}}}
+    error = subnets.clash(engine(), "demo", {"services": services, "networks": networks})
     assert isinstance(error, RecipeFailedError) is refused
     if error is not None:
         assert error.message == f"network b cannot have its subnet {two}: a of the same compose file has {one}"
 
 
+def test_a_network_that_no_service_is_on_is_not_made() -> None:
+    found = document("10.7.0.0/24")
+    other = network("a_net", "10.7.0.0/24")
+    assert subnets.clash(engine(other), "demo", found) is not None
+    found["services"]["app"]["networks"] = ["proxy"]
+    assert subnets.clash(engine(other), "demo", found) is None
+    found["networks"]["inner"]["external"] = True
+    found["services"]["app"]["networks"] = ["inner"]
+    assert subnets.clash(engine(other), "demo", found) is None
+
+
+def test_what_the_engine_calls_them() -> None:
+    services = {"app": {"networks": {"a": None, "proxy": None}}, "db": {}, "cache": {"networks": ["b"]}}
+    networks = {"a": None, "b": {"name": "own"}, "c": None, "proxy": {"external": True}}
+    found = subnets.real_names("demo", {"services": services, "networks": networks})
+    assert found == {"demo_a", "own", "demo_default"}
+
+
 def test_without_a_choice_no_engine_is_asked() -> None:
-    assert subnets.clash(cast("Engine", None), "demo", {"networks": {"proxy": {"external": True}}}) is None
+    plain = {"services": {"app": {}}, "networks": {"proxy": {"external": True}}}
+    assert subnets.clash(cast("Engine", None), "demo", plain) is None
     assert subnets.clash(cast("Engine", None), "demo", document()) is None

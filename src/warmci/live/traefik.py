@@ -95,7 +95,7 @@ class TraefikStack:
         work = home / "work"
         fs.remove_tree(work)
         (work / "volumes").mkdir(mode=0o700, parents=True)
-        deployment = Deployment(self.engine, self._placement(), work, {}, work / "volumes")
+        deployment = Deployment(self.engine, self._placement(), work, {}, work / "volumes", say=self.console.progress)
         deployment.claim()
         fixed = {
             "ssl_cert": served.certificate,

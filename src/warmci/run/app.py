@@ -70,6 +70,7 @@ class App:
             self.new_volumes,
             self.secrets,
             announce=self.context.journal.note,
+            say=self.context.console.progress,
         )
         self._watch = Watch(self.context.engine, self.placement.stack)
         certificate = authority.served(self.context.settings) if self.placement.secure else None

@@ -90,7 +90,9 @@ def deploy(
     rendered = _rendered(settings, site, repository, commit)
     site.volumes.mkdir(mode=0o700, parents=True, exist_ok=True)
     kept = {path.name: path for path in site.volumes.iterdir()}
-    deployment = Deployment(engine, placement, work_dir, kept, site.volumes, dict(site.secrets), announce)
+    deployment = Deployment(
+        engine, placement, work_dir, kept, site.volumes, dict(site.secrets), announce, console.progress
+    )
     deployment.claim()
     console.redact.add(*site.secrets.values(), *config.secrets.values())
     _pull(engine, settings, rendered, placement.run, console)

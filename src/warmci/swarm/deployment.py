@@ -11,8 +11,7 @@ from warmci.base.process import CommandError
 from warmci.recipe import compose_text
 from warmci.recipe.secret import generate_secret
 from warmci.recipe.trust_gate import real_name
-from warmci.swarm import addresses, by_zero, convergence, subnets
-from warmci.swarm.held_subnets import HeldSubnets
+from warmci.swarm import addresses, by_zero, convergence, held_subnets, subnets
 from warmci.swarm.judge import CHECKED_S
 from warmci.swarm.undeploy import undeploy_stack
 
@@ -42,6 +41,8 @@ class Deployment:
     """Values by key (`name_v1`); new ones are generated and added."""
     announce: Callable[[str, str], None] = lambda _kind, _name: None
     """Journal: called with what is about to be created."""
+    say: Callable[[str], None] = lambda _: None
+    """Told what is waited for before swarm is asked."""
     created_volumes: set[str] = field(default_factory=set)
     created_secrets: set[str] = field(default_factory=set)
     _document: Mapping[str, Any] = field(default_factory=dict, init=False)
@@ -95,8 +96,11 @@ class Deployment:
             by_zero.start_again(self.engine, self.placement.stack, through_zero, graces)
 
     def _provide_networks(self, rendered: Rendered) -> None:
-        self._document = rendered.document
-        if taken := subnets.clash(self.engine, self.placement.stack, self._document):
+        self._document, stack = rendered.document, self.placement.stack
+        there = {item["Name"] for item in self.engine.networks([f"{NAMESPACE_LABEL}={stack}"])}
+        if subnets.real_names(stack, self._document) - there:
+            held_subnets.await_released(self.engine, self.say)
+        if taken := subnets.clash(self.engine, stack, self._document):
             raise taken
         for name, body in (rendered.document.get("networks") or {}).items():
             if (body or {}).get("external"):
@@ -138,22 +142,21 @@ class Deployment:
     ) -> list[ServiceState]:
         """As convergence.wait_converged; a task that gets no address is no fault of the recipe but an InfraError."""
         stack = self.placement.stack
-        held = HeldSubnets(self.engine, stack)
         try:
             return convergence.wait_converged(
                 self.engine,
                 stack,
                 deadline_s=deadline_s,
                 on_change=on_change,
-                aside=lambda: held.try_again() or self._starved(patient=True),
+                aside=lambda: self._starved(patient=True),
                 monitors=monitors or {},
                 checked_s=checked_s,
             )
         except RecipeFailedError as error:
             if starved := self._starved():
                 raise starved from error
-            if no_subnet := held.error():
-                raise no_subnet from error
+            if words := held_subnets.rejection(self.engine, stack):
+                raise InfraError(f"{stack}: {words}", hint=held_subnets.WAY_OUT) from error
             raise
 
     def _starved(self, *, patient: bool = False) -> WarmciError | None:

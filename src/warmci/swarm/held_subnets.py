@@ -1,99 +1,86 @@
-"""Subnets that swarm has given to a stack while its node still has the network that had them before.
+"""Subnets of networks that are gone from the swarm, while a container on this node still holds them.
 
-Swarm gives the lowest free subnet, at once. Who removes a network while a container on it still ends (`docker stack rm`
-does) leaves it with the node until then, and each task on the new network is rejected (seen on moby 2.0.0-beta.24: for
-as long as the old container needs to end, its stop_grace_period at most).
+Current engines give the lowest free subnet, at once. Who removes a network while a container on it still ends (`docker
+stack rm` does) leaves it with the node until then; where a new network is given its subnet meanwhile, each task there
+is rejected (moby: "Pool overlaps with other one on this address space"). So a stack with new networks waits for it.
 """
 
 from __future__ import annotations
 
-import re
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
-from warmci.base.errors import InfraError
+from warmci.base import stopping
 from warmci.base.labels import NAMESPACE_LABEL
-from warmci.swarm.addresses import ENDED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
 
     from warmci.swarm.engine import Engine
 
 PATIENT_S = 120.0
 """More than most containers get to end."""
-REJECTION = re.compile(r"pool overlaps with other one", re.IGNORECASE)
-_WAY_OUT = "systemctl restart docker: it still has a removed network with the subnet that swarm gives to the new one"
-_FORGOTTEN_S, _POLL_S = 3.0, 0.1
+WAY_OUT = (
+    "try again: the subnet is that of a network whose last container was still ending; where that stays so:"
+    " systemctl restart docker"
+)
+_SERVICE_LABEL = "com.docker.swarm.service.id"
+_REJECTION = "Pool overlaps with other one"
+_POLL_S, _SAY_S = 0.5, 1.0
+_GOES_S = 5.0
+"""More than the node takes to remove it when its last container has ended; one that the swarm still has never goes."""
 
 
-@dataclass(frozen=True)
-class _Rejected:
-    words: str
-    """The engine's."""
-    is_over: bool
-    """Whether swarm starts no task in its place."""
+class Held(NamedTuple):
+    id: str
+    network: str
+    container: str
 
 
-@dataclass
-class HeldSubnets:
-    """Of one stack that is waited for."""
+def held(engine: Engine) -> list[Held]:
+    """Networks of the swarm that no service is on, each with a container that its service has left; few, or none.
 
-    engine: Engine
-    stack: str
-    _since: float | None = None
-
-    def error(self) -> InfraError | None:
-        """That a subnet is held, in the engine's words; None where no service is down for that."""
-        words = next((rejected.words for rejected in self._rejected().values()), "")
-        return InfraError(f"{self.stack}: {words}", hint=_WAY_OUT) if words else None
-
-    def try_again(self) -> InfraError | None:
-        """Start anew what is rejected and not started again by its restart policy; the error when all was in vain.
-
-        A service that is not replicated is left to its policy.
-        """
-        if not (rejected := self._rejected()):
-            self._since = None
-            return None
-        self._since = self._since or time.monotonic()
-        if time.monotonic() - self._since > PATIENT_S:
-            return self.error()
-        over = {service for service, last in rejected.items() if last.is_over}
-        for service in self.engine.services(self._label) if over else ():
-            if service["ID"] in over and "Replicated" in service["Spec"]["Mode"]:
-                self._start_anew(service)
-        return None
-
-    @property
-    def _label(self) -> list[str]:
-        return [f"{NAMESPACE_LABEL}={self.stack}"]
-
-    def _rejected(self) -> dict[str, _Rejected]:
-        """Services of which no task runs, and the last that ended was rejected for its subnet."""
-        found: dict[str, _Rejected] = {}
-        for service, tasks in _by_service(self.engine.tasks(self._label)).items():
-            states = {task["Status"]["State"] for task in tasks}
-            ended = [task for task in tasks if task["Status"]["State"] in ENDED]
-            last = max(ended, key=lambda task: str(task["CreatedAt"]), default=None)
-            words = str(last["Status"].get("Err", "")) if last else ""
-            if REJECTION.search(words) and "running" not in states:
-                found[service] = _Rejected(words, states <= ENDED)
-        return found
-
-    def _start_anew(self, service: dict[str, Any]) -> None:
-        """By way of zero: an update would be one that swarm rolls back when its first task is rejected again."""
-        name, replicas = str(service["Spec"]["Name"]), int(service["Spec"]["Mode"]["Replicated"].get("Replicas", 1))
-        self.engine.scale(name, 0)
-        end = time.monotonic() + _FORGOTTEN_S
-        while service["ID"] in _by_service(self.engine.tasks(self._label)) and time.monotonic() < end:
-            time.sleep(_POLL_S)
-        self.engine.scale(name, replicas)
+    The engine does not say whether the swarm has such a network still: who waits for one that it has, waits in vain
+    for as long as the container needs to end.
+    """
+    running = engine.containers([_SERVICE_LABEL], running=True)
+    services = engine.services() if running else []
+    alive = {service["ID"] for service in services}
+    used = {
+        network["Target"] for service in services for network in service["Spec"]["TaskTemplate"].get("Networks") or []
+    }
+    left = [container for container in running if container["Labels"][_SERVICE_LABEL] not in alive]
+    on = {
+        str(endpoint["NetworkID"]): str(container["Names"][0]).removeprefix("/")
+        for container in left
+        for endpoint in container["NetworkSettings"]["Networks"].values()
+    }
+    found = [(engine.network(identity), container) for identity, container in on.items() if identity not in used]
+    networks = [(network, container) for network, container in found if network and network["Scope"] == "swarm"]
+    return [Held(str(network["Id"]), str(network["Name"]), container) for network, container in networks]
 
 
-def _by_service(tasks: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = {}
-    for task in tasks:
-        found.setdefault(str(task["ServiceID"]), []).append(task)
-    return found
+def await_released(engine: Engine, say: Callable[[str], None]) -> None:
+    """Return when none is held, or after PATIENT_S: it need not be the subnet that swarm gives next.
+
+    say is told what is waited for, once that takes a second.
+    """
+    began = last = time.monotonic()
+    seen, said = dict[str, str](), ""
+    while (found := held(engine)) or (time.monotonic() - last < _GOES_S and any(map(engine.network, seen))):
+        seen |= {item.id: f"{item.network} (container {item.container})" for item in found}
+        now = time.monotonic()
+        last = now if found else last
+        if now - began > PATIENT_S:
+            return
+        what = ", ".join(seen.values())
+        if now - began > _SAY_S and what != said:
+            said = what
+            say(f"waiting: removed networks are still held: {what}")
+        stopping.pause(_POLL_S)
+
+
+def rejection(engine: Engine, stack: str) -> str:
+    """The engine's words for it that a task of the stack got a subnet that is still held; empty where none did."""
+    errors = (str(task["Status"].get("Err", "")) for task in engine.tasks([f"{NAMESPACE_LABEL}={stack}"]))
+    return next((words for words in errors if _REJECTION in words), "")

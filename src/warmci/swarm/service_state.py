@@ -20,9 +20,8 @@ _DEAD = {"failed", "rejected", "shutdown", "complete", "orphaned", "remove"}
 _TO_RUN = {"ready", "running", "complete"}
 _NO_NODE = re.compile(r"no suitable node", re.IGNORECASE)
 _CONSTRAINTS = re.compile(r"constraints not satisfied", re.IGNORECASE)
-# Swarm's own passing troubles, during a stop-first update of a host-mode port and while an old network goes
-# (held_subnets.py): no failure of the recipe.
-_PASSING = re.compile(r"no suitable node|host-mode port already in use|pool overlaps with other one", re.IGNORECASE)
+# Swarm's own passing troubles during a stop-first update of a host-mode port: no failure of the recipe.
+_PASSING = re.compile(r"no suitable node|host-mode port already in use", re.IGNORECASE)
 _JOBS = ("ReplicatedJob", "GlobalJob")
 # Filled in by swarm, or free to differ: a task is kept where its node meets the new constraints as well.
 _NOT_COMPARED = {"Runtime", "Placement"}

@@ -26,9 +26,20 @@ _OWN_CHOICE = "or leave the subnet to swarm: without ipam in the compose file ea
 
 def wanted(document: Mapping[str, Any]) -> dict[str, list[Subnet]]:
     """Network as the compose file calls it to the subnets that it chooses; those that swarm chooses are left out."""
-    networks = {name: body or {} for name, body in (document.get("networks") or {}).items()}
-    found = {name: list(_read((body.get("ipam") or {}).get("config"), "subnet")) for name, body in networks.items()}
+    found = {name: list(_read((body.get("ipam") or {}).get("config"), "subnet")) for name, body in _made(document)}
     return {name: subnets for name, subnets in found.items() if subnets}
+
+
+def real_names(stack: str, document: Mapping[str, Any]) -> set[str]:
+    """What the engine calls the networks of the stack."""
+    return {str(body.get("name") or f"{stack}_{name}") for name, body in _made(document)}
+
+
+def _made(document: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Networks that `docker stack deploy` makes: those that a service is on, or `default`, if they are not external."""
+    networks = {"default": {}, **(document.get("networks") or {})}
+    used = {name for service in document["services"].values() for name in service.get("networks") or ("default",)}
+    return [(name, body or {}) for name, body in networks.items() if name in used and not (body or {}).get("external")]
 
 
 def clash(engine: Engine, stack: str, document: Mapping[str, Any]) -> InfraError | RecipeFailedError | None:
