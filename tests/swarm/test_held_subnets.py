@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from warmci.base.labels import INSTANCE_LABEL
 from warmci.swarm import held_subnets
 from warmci.swarm.held_subnets import PATIENT_S, Held, await_released, held, rejection
 
@@ -25,15 +26,15 @@ def container(name: str, service: str, networks: Mapping[str, str]) -> dict[str,
 
 
 def engine(*containers: dict[str, Any]) -> Engine:
-    """One service, on n1. Networks whose id begins with x are the swarm's, those with h are not."""
+    """One service, on n1. Networks whose id begins with x are the swarm's, with w a WarmCI's, with h neither."""
     service = {"ID": "lives", "Spec": {"TaskTemplate": {"Networks": [{"Target": "n1"}]}}}
     plain = {"ID": "plain", "Spec": {"TaskTemplate": {}}}
-    scopes = {"x": "swarm", "n": "swarm", "h": "local"}
+    scopes = {"x": "swarm", "n": "swarm", "w": "swarm", "h": "local"}
 
     def network(identity: str) -> dict[str, Any] | None:
-        return (
-            {"Id": identity, "Name": f"net-{identity}", "Scope": scopes[identity[0]]} if identity[0] in scopes else None
-        )
+        labels = {INSTANCE_LABEL: "some"} if identity.startswith("w") else None
+        facts = {"Id": identity, "Name": f"net-{identity}", "Labels": labels}
+        return {**facts, "Scope": scopes[identity[0]]} if identity[0] in scopes else None
 
     found = SimpleNamespace(
         containers=lambda _labels, *, running: list(containers) if running else [],
@@ -50,6 +51,7 @@ def engine(*containers: dict[str, Any]) -> Engine:
         ([container("a.1", "lives", {"net": "x1"})], []),
         ([container("a.1", "gone", {"net": "n1"})], []),
         ([container("a.1", "gone", {"host": "h1"})], []),
+        ([container("a.1", "gone", {"net": "w1"})], []),
         ([container("a.1", "gone", {"net": "gone meanwhile"})], []),
         ([container("a.1", "gone", {"net": "x1", "shared": "n1"})], [Held("x1", "net-x1", "a.1")]),
         (

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from warmci.base import stopping
-from warmci.base.labels import NAMESPACE_LABEL
+from warmci.base.labels import INSTANCE_LABEL, NAMESPACE_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,8 +40,8 @@ class Held(NamedTuple):
 def held(engine: Engine) -> list[Held]:
     """Networks of the swarm that no service is on, each with a container that its service has left; few, or none.
 
-    The engine does not say whether the swarm has such a network still: who waits for one that it has, waits in vain
-    for as long as the container needs to end.
+    A WarmCI's own are left out: they are removed after their containers. Of others the engine does not say whether the
+    swarm has them still; who waits for one that it has, waits in vain until the container has ended.
     """
     running = engine.containers([_SERVICE_LABEL], running=True)
     services = engine.services() if running else []
@@ -56,8 +56,11 @@ def held(engine: Engine) -> list[Held]:
         for endpoint in container["NetworkSettings"]["Networks"].values()
     }
     found = [(engine.network(identity), container) for identity, container in on.items() if identity not in used]
-    networks = [(network, container) for network, container in found if network and network["Scope"] == "swarm"]
-    return [Held(str(network["Id"]), str(network["Name"]), container) for network, container in networks]
+    return [
+        Held(str(network["Id"]), str(network["Name"]), container)
+        for network, container in found
+        if network and network["Scope"] == "swarm" and INSTANCE_LABEL not in (network["Labels"] or {})
+    ]
 
 
 def await_released(engine: Engine, say: Callable[[str], None]) -> None:
