@@ -11,12 +11,14 @@ from support.fake_engine import FakeEngine, service
 from warmci.base.errors import InfraError, RecipeFailedError, WarmciError
 from warmci.base.labels import INSTANCE_LABEL, LIVE_RUN, RUN_LABEL
 from warmci.recipe.render import Placement
-from warmci.swarm import addresses, convergence
+from warmci.swarm import addresses, convergence, held_subnets, subnets
 from warmci.swarm.deployment import Deployment
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from warmci.recipe.render import Rendered
     from warmci.swarm.engine import Engine
 
 RUN = "20261124T120000Z-0a1b2c"
@@ -62,8 +64,32 @@ def test_a_subnet_that_the_node_still_has_is_no_recipes_fault(
     monkeypatch.setattr(convergence, "wait_converged", failed)
     monkeypatch.setattr(addresses, "waits_in_vain", lambda *_: "")
     placement = Placement("demo", "warm-demo.example", 20000, RUN, "me", dnsrr=False)
-    engine = SimpleNamespace(tasks=lambda _: [{"Status": {}}, {"Status": {"Err": task_error}}])
+    task = {"ServiceID": "1", "CreatedAt": "", "Status": {"State": "rejected", "Err": task_error}}
+    engine = SimpleNamespace(tasks=lambda _: [task])
     deployment = Deployment(cast("Engine", engine), placement, tmp_path, {}, tmp_path)
     with pytest.raises(WarmciError) as caught:
         deployment.wait(1.0, lambda _: None)
     assert type(caught.value) is fault
+
+
+@pytest.mark.parametrize(("there", "waits"), [((), True), (("demo_a",), True), (("demo_a", "demo_default"), False)])
+def test_removed_networks_are_waited_for_where_new_ones_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: tuple[str, ...], *, waits: bool
+) -> None:
+    """And before a subnet is looked for that another network has: it may go meanwhile."""
+    did: list[str] = []
+
+    def wait(_: Engine, say: Callable[[str], None]) -> None:
+        did.append("wait")
+        say("waiting")
+
+    placement = Placement("demo", "x.example", 20000, RUN, "me", dnsrr=False)
+    names = [name.replace("demo", placement.stack) for name in there]
+    engine = SimpleNamespace(networks=lambda _: [{"Name": name} for name in names])
+    monkeypatch.setattr(held_subnets, "await_released", wait)
+    monkeypatch.setattr(subnets, "clash", lambda *_: did.append("clash"))
+    said: list[str] = []
+    deployment = Deployment(cast("Engine", engine), placement, tmp_path, {}, tmp_path, say=said.append)
+    document = {"services": {"app": {"networks": {"a": None}}, "db": {}}, "networks": {"a": None}}
+    deployment._provide_networks(cast("Rendered", SimpleNamespace(document=document)))
+    assert (did, said) == ((["wait", "clash"], ["waiting"]) if waits else (["clash"], []))

@@ -8,21 +8,22 @@ is rejected (moby: "Pool overlaps with other one on this address space"). So a s
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from warmci.base import stopping
 from warmci.base.labels import INSTANCE_LABEL, NAMESPACE_LABEL
+from warmci.swarm.addresses import ENDED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from warmci.swarm.engine import Engine
 
 PATIENT_S = 120.0
 """More than most containers get to end."""
 WAY_OUT = (
-    "try again: the subnet is that of a network whose last container was still ending; where that stays so:"
-    " systemctl restart docker"
+    "try again: the subnet is most likely that of a removed network whose last container was still ending; where it"
+    " stays so: docker network ls for one that overlaps, or systemctl restart docker"
 )
 _SERVICE_LABEL = "com.docker.swarm.service.id"
 _REJECTION = "Pool overlaps with other one"
@@ -35,6 +36,8 @@ class Held(NamedTuple):
     id: str
     network: str
     container: str
+    runs: bool
+    """Else its container has ended, and the node is about to remove the network."""
 
 
 def held(engine: Engine) -> list[Held]:
@@ -43,24 +46,29 @@ def held(engine: Engine) -> list[Held]:
     A WarmCI's own are left out: they are removed after their containers. Of others the engine does not say whether the
     swarm has them still; who waits for one that it has, waits in vain until the container has ended.
     """
-    running = engine.containers([_SERVICE_LABEL], running=True)
-    services = engine.services() if running else []
+    containers = engine.containers([_SERVICE_LABEL])
+    services = engine.services() if containers else []
     alive = {service["ID"] for service in services}
     used = {
         network["Target"] for service in services for network in service["Spec"]["TaskTemplate"].get("Networks") or []
     }
-    left = [container for container in running if container["Labels"][_SERVICE_LABEL] not in alive]
-    on = {
-        str(endpoint["NetworkID"]): str(container["Names"][0]).removeprefix("/")
-        for container in left
-        for endpoint in container["NetworkSettings"]["Networks"].values()
-    }
+    on: dict[str, dict[str, Any]] = {}
+    for container in sorted(containers, key=lambda item: str(item["State"]) == "running"):
+        if container["Labels"][_SERVICE_LABEL] not in alive:
+            endpoints = (container.get("NetworkSettings") or {}).get("Networks") or {}
+            on |= {str(endpoint["NetworkID"]): container for endpoint in endpoints.values() if endpoint["NetworkID"]}
     found = [(engine.network(identity), container) for identity, container in on.items() if identity not in used]
     return [
-        Held(str(network["Id"]), str(network["Name"]), container)
+        Held(str(network["Id"]), str(network["Name"]), _name(container), str(container["State"]) == "running")
         for network, container in found
-        if network and network["Scope"] == "swarm" and INSTANCE_LABEL not in (network["Labels"] or {})
+        if network and network["Scope"] == "swarm" and not network.get("Ingress")
+        if INSTANCE_LABEL not in (network["Labels"] or {})
     ]
+
+
+def _name(container: Mapping[str, Any]) -> str:
+    names = container["Names"] or [container["Id"]]
+    return str(names[0]).removeprefix("/")
 
 
 def await_released(engine: Engine, say: Callable[[str], None]) -> None:
@@ -70,10 +78,13 @@ def await_released(engine: Engine, say: Callable[[str], None]) -> None:
     """
     began = last = time.monotonic()
     seen, said = dict[str, str](), ""
-    while (found := held(engine)) or (time.monotonic() - last < _GOES_S and any(map(engine.network, seen))):
+    while True:
+        found, now = held(engine), time.monotonic()
         seen |= {item.id: f"{item.network} (container {item.container})" for item in found}
-        now = time.monotonic()
-        last = now if found else last
+        if any(item.runs for item in found):
+            last = now
+        elif now - last >= _GOES_S or not any(map(engine.network, seen)):
+            return
         if now - began > PATIENT_S:
             return
         what = ", ".join(seen.values())
@@ -84,6 +95,10 @@ def await_released(engine: Engine, say: Callable[[str], None]) -> None:
 
 
 def rejection(engine: Engine, stack: str) -> str:
-    """The engine's words for it that a task of the stack got a subnet that is still held; empty where none did."""
-    errors = (str(task["Status"].get("Err", "")) for task in engine.tasks([f"{NAMESPACE_LABEL}={stack}"]))
+    """The engine's words for it that a subnet is still held; empty where no service's last task ended by that."""
+    last: dict[str, dict[str, Any]] = {}
+    for task in sorted(engine.tasks([f"{NAMESPACE_LABEL}={stack}"]), key=lambda task: str(task["CreatedAt"])):
+        if task["Status"]["State"] in ENDED:
+            last[str(task["ServiceID"])] = task
+    errors = (str(task["Status"].get("Err", "")) for task in last.values())
     return next((words for words in errors if _REJECTION in words), "")
