@@ -99,3 +99,4 @@ def test_without_a_choice_no_engine_is_asked() -> None:
     plain = {"services": {"app": {}}, "networks": {"proxy": {"external": True}}}
     assert subnets.clash(cast("Engine", None), "demo", plain) is None
     assert subnets.clash(cast("Engine", None), "demo", document()) is None
+    assert subnets.clash(cast("Engine", None), "demo", {}) is None

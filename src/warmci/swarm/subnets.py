@@ -38,7 +38,8 @@ def real_names(stack: str, document: Mapping[str, Any]) -> set[str]:
 def _made(document: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     """Networks that `docker stack deploy` makes: those that a service is on, or `default`, if they are not external."""
     networks = {"default": {}, **(document.get("networks") or {})}
-    used = {name for service in document["services"].values() for name in service.get("networks") or ("default",)}
+    services = (document.get("services") or {}).values()
+    used = {name for service in services for name in service.get("networks") or ("default",)}
     return [(name, body or {}) for name, body in networks.items() if name in used and not (body or {}).get("external")]
 
 
