@@ -15,7 +15,7 @@ demo: $(VENV)/.runtime
 test: lint
 	scripts/install-tools engine nix test
 	$(BIN)/python -m pytest -n 2 -m "not integration and not long and not crash and not ingress and not browser"
-	$(BIN)/python -m pytest -n 3 --dist loadfile -m "integration and not long and not crash and not ingress and not browser"
+	$(BIN)/python -m pytest -n 4 --dist loadfile -m "integration and not long and not crash and not ingress and not browser"
 
 test-unit: $(VENV)/.dev
 	scripts/install-tools unit
