@@ -5,6 +5,7 @@ What needs no engine is tested here; the others are runs of tests/integration, e
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -153,7 +154,8 @@ def test_every_other_kind_is_run_by_a_test_that_exists() -> None:
     }
     files = sorted({node.partition("::")[0] for node in wanted.values()})
     argv = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *files]
-    done = subprocess.run(argv, cwd=TESTS.parent, capture_output=True, text=True, timeout=300, check=False)
+    env = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
+    done = subprocess.run(argv, cwd=TESTS.parent, env=env, capture_output=True, text=True, timeout=300, check=False)
     nodes = done.stdout.splitlines()
     missing = [kind for kind, wanted_node in wanted.items() if not any(node.startswith(wanted_node) for node in nodes)]
     assert missing == [], done.stdout[-2000:] + done.stderr[-2000:]
