@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _OWN_CHOICE = "or leave the subnet to swarm: without ipam in the compose file each stack gets one of its own"
 
 
-def wanted(document: Mapping[str, Any]) -> dict[str, list[Subnet]]:
+def _chosen(document: Mapping[str, Any]) -> dict[str, list[Subnet]]:
     """Network as the compose file calls it to the subnets that it chooses; those that swarm chooses are left out."""
     found = {name: list(_read((body.get("ipam") or {}).get("config"), "subnet")) for name, body in _made(document)}
     return {name: subnets for name, subnets in found.items() if subnets}
@@ -45,7 +45,7 @@ def _made(document: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
 
 def clash(engine: Engine, stack: str, document: Mapping[str, Any]) -> InfraError | RecipeFailedError | None:
     """Why a network of the stack cannot have its subnet: the first other one, its own or the swarm's, that overlaps."""
-    if not (chosen := wanted(document)):
+    if not (chosen := _chosen(document)):
         return None
     each = [(name, subnet) for name, subnets in chosen.items() for subnet in subnets]
     for (name, subnet), (other_name, taken) in combinations(each, 2):
