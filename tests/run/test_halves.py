@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from warmci.run.context import Context
 
 WAIT_S = 60.0
+UP = threading.Event()
+UP.set()
 
 
 def context(cleanup: ExitStack, *, slots: int = 1, keep: str = "", sso: object = None) -> Context:
@@ -102,13 +104,46 @@ def test_both_run_at_once_and_give_the_slot_back_with_the_first() -> None:
             assert cast("Any", made).given_back.wait(WAIT_S)
             return "second"
 
-        assert run_both(made, (first, second), []) == ["first", "second"]
+        assert run_both(made, first, second, [], UP) == ["first", "second"]
+
+
+def test_the_long_half_has_a_head_start_until_its_app_is_up() -> None:
+    order, is_up = [], threading.Event()
+
+    def long() -> None:
+        order.append("booting")
+        is_up.set()
+
+    with ExitStack() as cleanup:
+        run_both(context(cleanup), lambda: order.append("short"), long, [], is_up)
+    assert order == ["booting", "short"]
+
+
+def test_the_head_start_is_bounded_and_a_red_in_it_ends_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    never, began = threading.Event(), threading.Event()
+
+    def red() -> None:
+        raise RecipeFailedError("no title")
+
+    with ExitStack() as cleanup, pytest.raises(RecipeFailedError, match="no title"):
+        run_both(context(cleanup), began.set, red, [], never)
+    assert not began.is_set()
+    monkeypatch.setattr("warmci.run.halves._HEAD_START_S", 0.2)
+    with ExitStack() as cleanup:
+        run_both(context(cleanup), began.set, lambda: began.wait(WAIT_S), [], never)
+    assert began.is_set()
 
 
 def test_without_a_slot_one_comes_after_the_other() -> None:
     order = []
     with ExitStack() as cleanup:
-        run_both(context(cleanup, slots=0), (lambda: order.append("fresh"), lambda: order.append("aged")), [])
+        run_both(
+            context(cleanup, slots=0),
+            lambda: order.append("fresh"),
+            lambda: order.append("aged"),
+            [],
+            threading.Event(),
+        )
     assert order == ["fresh", "aged"]
 
 
@@ -126,9 +161,9 @@ def test_the_first_red_is_told_and_stops_the_other(fails: int) -> None:
             ended.append("stopped")
             raise
 
-    halves = [red, patient] if fails == 0 else [patient, red]
+    halves = (red, patient) if fails == 0 else (patient, red)
     with ExitStack() as cleanup, pytest.raises(RecipeFailedError, match="no title"):
-        run_both(context(cleanup), halves, [])
+        run_both(context(cleanup), *halves, [], UP)
     assert ended == ["stopped"]
 
 
@@ -154,14 +189,18 @@ def test_an_interrupt_at_the_start_waits_for_both_to_stop() -> None:
         made = context(cleanup)
         cast("Any", made).shielded = interrupted
         with pytest.raises(InterruptedRunError):
-            run_both(made, (patient, patient), [])
+            run_both(made, patient, patient, [], UP)
         assert ended == ["stopped", "stopped"]
 
 
 def test_a_thread_lives_until_the_clean_up_for_its_programs_die_with_it() -> None:
     threads: list[threading.Thread] = []
+
+    def begun() -> None:
+        threads.append(threading.current_thread())
+
     with ExitStack() as cleanup:
-        run_both(context(cleanup), [lambda: threads.append(threading.current_thread())] * 2, [])
+        run_both(context(cleanup), begun, begun, [], UP)
         assert [thread.is_alive() for thread in threads] == [True, True]
     for thread in threads:
         thread.join(WAIT_S)

@@ -23,14 +23,23 @@ def test_one_that_was_begun_is_waited_for_and_not_done_again() -> None:
         assert may_end.wait(30)
         done.append(threading.current_thread().name)
 
-    deletion = Deletion(work)
-    deletion.begin()
-    deletion.begin()
+    deletion = Deletion(work, users=2)
+    deletion.release()
+    assert done == []
+    deletion.release()
     assert done == []
     may_end.set()
     deletion.finish()
     assert len(done) == 1
     assert done[0] != threading.current_thread().name
+
+
+def test_it_waits_for_the_last_app_that_may_use_the_realm() -> None:
+    done: list[str] = []
+    deletion = Deletion(lambda: done.append(threading.current_thread().name), users=2)
+    deletion.release()
+    deletion.finish()  # the other one was red
+    assert done == [threading.current_thread().name]
 
 
 @pytest.mark.parametrize("failures", [1, 2])
@@ -43,7 +52,7 @@ def test_one_that_failed_is_tried_again(failures: int) -> None:
             raise InfraError("Keycloak does not answer")
 
     deletion = Deletion(work)
-    deletion.begin()
+    deletion.release()
     if failures == 1:
         deletion.finish()
     else:

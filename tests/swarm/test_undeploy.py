@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -79,9 +81,11 @@ def test_what_goes_wrong_with_the_data_keeps_nothing_else() -> None:
 class _Restless(_Going):
     """Its service has crashed so often that swarm forgets old tasks; scaled to zero, it forgets all, one at a look."""
 
-    def __init__(self, crashes: int, mode: str = "Replicated", *, replicas: int = 0, refuses: bool = False) -> None:
+    def __init__(
+        self, crashes: int, mode: str = "Replicated", *, replicas: int = 0, ran_s: float = 0.1, refuses: bool = False
+    ) -> None:
         super().__init__([])
-        self.crashes, self.mode, self.replicas, self.refuses = crashes, mode, replicas, refuses
+        self.crashes, self.mode, self.replicas, self.ran_s, self.refuses = crashes, mode, replicas, ran_s, refuses
         self.gone = False
         self.did: list[str] = []
 
@@ -91,8 +95,10 @@ class _Restless(_Going):
     def tasks(self, _labels: Sequence[str]) -> list[dict[str, Any]]:
         if "scale x_app 0" in self.did:
             self.crashes = max(0, self.crashes - 1)
-        states = ["failed"] * self.crashes + ["running"] * self.replicas
-        return [] if self.gone else [{"ServiceID": "s", "Status": {"State": state}} for state in states]
+        then = datetime.fromtimestamp(time.time() - self.ran_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f789Z")
+        tasks = [{"ServiceID": "s", "DesiredState": "shutdown", "Status": {"State": "failed"}}] * self.crashes
+        running = {"ServiceID": "s", "DesiredState": "running", "Status": {"State": "running", "Timestamp": then}}
+        return [] if self.gone else [*tasks, *([running] * self.replicas)]
 
     def scale(self, service: str, replicas: int) -> None:
         self.did.append(f"scale {service} {replicas}")
@@ -111,6 +117,8 @@ class _Restless(_Going):
         (_Restless(2), ["remove s with 2"]),
         (_Restless(6, "Global"), ["remove s with 6"]),
         (_Restless(0, replicas=9), ["remove s with 0"]),
+        (_Restless(6, replicas=2), ["scale x_app 0", "remove s with 0"]),
+        (_Restless(6, replicas=2, ran_s=20), ["remove s with 6"]),
         (_Restless(6, refuses=True), ["scale x_app 0", "remove s with 0"]),
     ],
 )

@@ -148,13 +148,16 @@ class App:
             *(f"{state.name} runs nowhere: replicas: 0" for state in states if not state.wanted and not state.nowhere),
         )
 
-    def install(self, commit: str, stage: str, *, checked_s: float = CHECKED_S) -> None:
+    def install(self, commit: str, stage: str, *, checked_s: float = CHECKED_S, tested: bool = True) -> None:
         """Deploy a commit on the data at hand and see that it serves.
 
         checked_s: for how long what its health check has answered for must be seen running.
+        tested: whether its tests follow.
         """
         with self._stage(stage) as record:
             self._submit(self._render(commit))
+            if tested:
+                self.own_tests.begin()
             self._converge(checked_s=checked_s)
             self._check_code(record)
             self._check_serving(record)
@@ -181,8 +184,7 @@ class App:
             through_zero = by_zero.services(before, after) if self.placement.quick else {}
             self.context.deviate(*(f"{name}: {_THROUGH_ZERO}" for name in through_zero))
             self._submit(after, through_zero)
-            if self.placement.quick:
-                self.own_tests.begin()
+            self.own_tests.begin()
             self._converge(through_zero)
             if orphans := self.deployment.remove_orphans(after):
                 self.context.deviate(f"services dropped by the head were removed: {', '.join(orphans)}")

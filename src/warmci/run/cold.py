@@ -5,6 +5,7 @@ The two halves find different faults: the first broken first-boot code, the seco
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -83,14 +84,13 @@ def run_cold(context: Context, *, may_seed: bool) -> ColdEnd:
         with context.recorder.stage("upgrade") as stage:
             stage.skipped, stage.detail = True, "a first release has no older one"
         return ColdEnd(None, context.last_images, seed)
-    at_aged = context.at_home(aged)
+    at_aged, is_up = context.at_home(aged), threading.Event()
     _, seed = run_both(
         context,
-        (
-            lambda: _fresh_half(context, at_fresh, may_seed=False, last=False),
-            lambda: _aged_half(context, at_aged, base, may_seed=may_seed),
-        ),
+        lambda: _fresh_half(context, at_fresh, may_seed=False, last=False),
+        lambda: _aged_half(context, at_aged, base, is_up, may_seed=may_seed),
         provided.documents,
+        is_up,
     )
     return ColdEnd(base, context.last_images, seed)
 
@@ -111,6 +111,7 @@ def _fresh_half(context: Context, placement: Placement, *, may_seed: bool, last:
         app.install(context.head, "install the head")
         app.test("install")
         images = context.last_images = app.images()
+    _release_realm(context)
     # Where nothing is kept, too: whether a service with data ends when told to is what promotion will ask.
     killed = app.undeploy(keep_data=may_seed, measure=not may_seed)
     if killed and not may_seed:
@@ -121,18 +122,28 @@ def _fresh_half(context: Context, placement: Placement, *, may_seed: bool, last:
     return _seed(app, volumes, versions, images, killed) if may_seed else None
 
 
-def _aged_half(context: Context, placement: Placement, base: Release, *, may_seed: bool) -> Seed | None:
+def _aged_half(
+    context: Context, placement: Placement, base: Release, is_up: threading.Event, *, may_seed: bool
+) -> Seed | None:
     volumes = _volumes_root(context, placement, may_seed=may_seed)
     app = App(context, placement, "upgrade", {}, volumes, base.commit, watch_s=context.settings.watch_s)
     with at_end(context, app, "upgrade"):
         app.install(base.commit, "install the base")
+        is_up.set()
         app.test("base")
         app.upgrade(context.head)
         app.test("upgrade")
         images = context.last_images = app.images()
+    _release_realm(context)
     killed = app.undeploy(keep_data=may_seed)
     versions = ((base.version, base.commit), (app.version, context.head))
     return _seed(app, volumes, versions, images, killed) if may_seed else None
+
+
+def _release_realm(context: Context) -> None:
+    """Once both halves have, and nothing of it is promoted, it goes beside the undeploy."""
+    if context.realm:
+        context.realm.release()
 
 
 def _seed(

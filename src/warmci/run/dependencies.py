@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 def open_realm(context: Context, apps: Sequence[Placement]) -> RunRealm:
     """Begin to make the run's realm, at the live Keycloak if it is healthy, else at one deployed cold in this run.
 
-    Its deletion is registered at once; RunRealm.wait tells when it is there, or that Keycloak refuses.
+    Its deletion is registered at once, and begins when each of `apps` has released it, or at the end; RunRealm.wait
+    tells when it is there, or that Keycloak refuses.
     """
     serving = _live(context) or _cold(context)
     schemes = httpx.URL(serving.url).scheme, httpx.URL(apps[0].url).scheme
@@ -56,7 +57,7 @@ def open_realm(context: Context, apps: Sequence[Placement]) -> RunRealm:
     pool = ThreadPoolExecutor(1, thread_name_prefix="realm")
     with context.shielded():
         made = pool.submit(_create, context, serving, spec, fresh=config.fixed_realm)
-        deletion = Deletion(lambda: _delete(context, serving, name, made))
+        deletion = Deletion(lambda: _delete(context, serving, name, made), users=len(apps))
         context.cleanup.callback(deletion.finish)
     pool.shutdown(wait=False)
     return replace(realm, made=made, deletion=deletion)

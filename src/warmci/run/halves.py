@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from warmci.base.errors import BusyError
-from warmci.base.stopping import StoppedError, stoppable
+from warmci.base.stopping import StoppedError, pause, stoppable
 from warmci.recipe.trust_gate import allowed_text, real_name
 
 if TYPE_CHECKING:
@@ -21,12 +22,21 @@ if TYPE_CHECKING:
 _End = TypeVar("_End")
 _WITHIN = ("cap_add:", "security_opt:", "sysctls:")
 """Words of `allow` for what a container may do to itself alone."""
+_HEAD_START_S, _HEAD_START_POLL_S = 4.0, 0.1
+"""Measured on two cores: the demo's app boots in 6.6 s with 3 s of head start or more, in 10 s with none."""
 
 
-def run_both(context: Context, halves: Sequence[Callable[[], _End]], documents: Sequence[Rendered]) -> list[_End]:
-    """What each half returns. The first that raises stops the others, and is what is raised.
+def run_both(
+    context: Context,
+    short: Callable[[], _End],
+    long: Callable[[], _End],
+    documents: Sequence[Rendered],
+    is_up: threading.Event,
+) -> list[_End]:
+    """What each half returns, in this order. The first that raises stops the other, and is what is raised.
 
-    Side by side each half counts as a run of its own: it takes a slot, which is given back when the first half is over.
+    Side by side each half counts as a run of its own: it takes a slot, which is given back when the first is over. The
+    long one has a head start then, until it has set `is_up` or for some seconds: apps that boot at once boot slower.
     """
     because = why_apart(context, documents)
     with ExitStack() as slot:
@@ -37,8 +47,15 @@ def run_both(context: Context, halves: Sequence[Callable[[], _End]], documents: 
                 because = "no slot is free"
         if because:
             context.console.say(f"one half after the other: {because}", style="dim")
-            return [half() for half in halves]
-        return _side_by_side(context, halves, slot)
+            return [short(), long()]
+        return _side_by_side(context, (lambda: _behind(is_up, short), long), slot)
+
+
+def _behind(is_up: threading.Event, work: Callable[[], _End]) -> _End:
+    end = time.monotonic() + _HEAD_START_S
+    while not is_up.is_set() and time.monotonic() < end:
+        pause(_HEAD_START_POLL_S)
+    return work()
 
 
 def why_apart(context: Context, documents: Iterable[Rendered]) -> str:

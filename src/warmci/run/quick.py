@@ -89,13 +89,12 @@ def _upgraded(
     try:
         with at_end(context, app, "quick"), _judged(context, app):
             # Known to be good: it need only serve, to be upgraded.
-            app.install(canonical.commit, "deploy the canonical", checked_s=0.0)
+            app.install(canonical.commit, "deploy the canonical", checked_s=0.0, tested=False)
             changed = app.upgrade(context.head)
             app.test("quick")
             context.last_images = app.images()
-        if context.realm and context.realm.deletion:
-            # Beside the roll-back. Not after a red: a realm that is gone would look like Keycloak's fault.
-            context.realm.deletion.begin()
+        if context.realm:
+            context.realm.release()  # it goes beside the roll-back
     finally:
         _roll_back(context, app, canonical)
     return changed
@@ -107,7 +106,7 @@ def run_open(context: Context, canonical: Canonical) -> None:
     app = _on_canonical(context, canonical, placement, "open", _attach(context, canonical, context.config.attach))
     try:
         with at_end(context, app, "quick"):
-            app.install(canonical.commit, "boot the canonical")
+            app.install(canonical.commit, "boot the canonical", tested=False)
             context.last_images = app.images()
     finally:
         _roll_back(context, app, canonical)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -34,13 +35,22 @@ class Deletion:
 
     work: Callable[[], None]
     """May be called again."""
+    users: int = 1
+    """Apps that are told of the realm, or may yet be."""
     _begun: Future[None] | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def begin(self) -> None:
-        if self._begun is None:
-            pool = ThreadPoolExecutor(1, thread_name_prefix="realm-end")
-            self._begun = pool.submit(self.work)
-            pool.shutdown(wait=False)
+    def release(self) -> None:
+        """One of them is over and green; with the last the deletion begins.
+
+        None that is red releases it: a realm that is gone would look like Keycloak's fault.
+        """
+        with self._lock:
+            self.users -= 1
+            if self.users == 0:
+                pool = ThreadPoolExecutor(1, thread_name_prefix="realm-end")
+                self._begun = pool.submit(self.work)
+                pool.shutdown(wait=False)
 
     def finish(self) -> None:
         """Return when it is deleted. One that failed beside other work is tried again, and tells its own error."""
@@ -63,6 +73,11 @@ class RunRealm:
     """Of its further clients, by name."""
     made: Future[None] | None = None
     deletion: Deletion | None = None
+
+    def release(self) -> None:
+        """An app is over and green that was told of it."""
+        if self.deletion is not None:
+            self.deletion.release()
 
     def wait(self) -> None:
         """Return when the realm is there. Raises InfraError when Keycloak refused it."""

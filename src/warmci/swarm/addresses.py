@@ -10,10 +10,10 @@ import ipaddress
 import re
 import time
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from warmci.base.labels import NAMESPACE_LABEL
+from warmci.swarm.timestamps import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -101,8 +101,7 @@ def _held(network: str, tasks: Iterable[dict[str, Any]], services: Iterable[dict
 
 
 def _age_s(task: Mapping[str, Any]) -> float:
-    """The engine writes nanoseconds, more than Python reads."""
-    return time.time() - datetime.fromisoformat(f"{str(task['CreatedAt'])[:26].rstrip('Z')}+00:00").timestamp()
+    return time.time() - moment(task["CreatedAt"])
 
 
 def waits_in_vain(engine: Engine, stack: str, limit_s: float = NEW_S) -> str:

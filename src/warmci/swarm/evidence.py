@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from warmci.swarm.judge import Death
+from warmci.swarm.timestamps import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -83,7 +83,7 @@ def death(engine: Engine, container: str) -> Death:
 
 def _death(found: dict[str, Any]) -> Death:
     state = found.get("State") or {}
-    begin, end = _moment(state.get("StartedAt")), _moment(state.get("FinishedAt"))
+    begin, end = moment(state.get("StartedAt")), moment(state.get("FinishedAt"))
     unhealthy = (state.get("Health") or {}).get("Status") == "unhealthy"
     if state.get("Running"):  # given up, and not yet ended
         end = time.time()
@@ -121,12 +121,6 @@ def _said(found: dict[str, Any], probe: dict[str, Any]) -> str:
     """What a probe printed, and whether its time was over: the engine kills it then, and it says nothing."""
     output = str(probe.get("Output", "")).strip()[-500:]
     timeout_s = ((found.get("Config") or {}).get("Healthcheck") or {}).get("Timeout", 0) / 1e9 or _PROBE_S
-    began, ended = _moment(probe.get("Start")), _moment(probe.get("End"))
+    began, ended = moment(probe.get("Start")), moment(probe.get("End"))
     is_late = bool(began and ended) and ended - began >= timeout_s and "timeout" not in output.lower()
     return "; ".join(filter(None, (f"no end within its timeout of {timeout_s:g} s" * is_late, output))) or "no output"
-
-
-def _moment(text: object) -> float:
-    """The engine writes nanoseconds, more than Python reads, and year 1 for never."""
-    cut = str(text or "")[:26].rstrip("Z")
-    return datetime.fromisoformat(f"{cut}+00:00").timestamp() if cut and not cut.startswith("0001") else 0.0

@@ -75,5 +75,5 @@ def _notice(item: Mapping[str, Any]) -> Notice:
         node=str(labels.get(_NODE_LABEL, "")),
         subject=str(labels.get(_SUBJECT_LABEL, "")),
         text=base64.b64decode(spec.get("Data") or "").decode("utf-8", errors="replace"),
-        at=datetime.fromisoformat(f"{str(item['CreatedAt'])[:19]}+00:00"),
+        at=datetime.fromisoformat(item["CreatedAt"]),
     )

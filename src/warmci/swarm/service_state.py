@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from warmci.base.labels import NAMESPACE_LABEL
+from warmci.swarm.timestamps import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -119,7 +119,7 @@ def _state(service: dict[str, Any], tasks: list[dict[str, Any]], stack: str) -> 
         no_node=next((_told(text, spec) for text in pending if _NO_NODE.search(text)), ""),
         nowhere=wanted == 0 and any(mode in service["Spec"]["Mode"] for mode in ("Global", "GlobalJob")),
         tasks=frozenset((str(task["ID"]), _container(task)) for task in running),
-        since=max(map(_moment, running), default=0.0),
+        since=max((moment(task["Status"].get("Timestamp")) for task in running), default=0.0),
         checked=_has_check(spec),
     )
 
@@ -175,9 +175,3 @@ def _ids(tasks: Iterable[dict[str, Any]]) -> frozenset[str]:
 
 def _container(task: dict[str, Any]) -> str:
     return str((task["Status"].get("ContainerStatus") or {}).get("ContainerID", ""))
-
-
-def _moment(task: dict[str, Any]) -> float:
-    """The engine writes nanoseconds, more than Python reads."""
-    text = str(task["Status"].get("Timestamp", ""))[:26].rstrip("Z")
-    return datetime.fromisoformat(f"{text}+00:00").timestamp() if text else 0.0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from warmci.base.errors import InfraError, WarmciError
 from warmci.base.labels import NAMESPACE_LABEL
 from warmci.swarm import addresses, by_zero
+from warmci.swarm.timestamps import moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,8 @@ _RELEASE_DEADLINE_S = 20.0
 _POLL_S = 0.02
 _TASK_HISTORY = 5
 """Tasks of a slot that swarm remembers where nobody set another number (docker swarm update --task-history-limit)."""
+_SETTLED_S = 2.0
+"""Swarm forgets old tasks a quarter of a second after it has made a new one (swarmkit, reaperBatchingInterval)."""
 _REST_S, _REST_POLL_S = 1.5, 0.1
 """Less than the 2 s after which swarm stops what still runs: that is ours to do, and to see how it ends."""
 _KILLED = 137
@@ -91,13 +94,17 @@ def _let_rest(engine: Engine, label: list[str], services: list[dict[str, Any]]) 
     """Give a service that crashes again and again no new task, and let swarm forget the old ones, before it is removed.
 
     An engine dies when it forgets a task in the instant in which the task's service is removed (seen on 20.10.24 in
-    swarmkit's SetServiceTasksRemove, once in 100 to 300 runs of which half were red; later engines look first).
+    swarmkit's SetServiceTasksRemove, once in 100 to 300 runs of which half were red; later engines look first). It
+    forgets none as long as it makes none: a service that has run for a while goes at once, whatever was before.
     """
-    ended = Counter(str(task["ServiceID"]) for task in engine.tasks(label) if _has_ended(task))
+    tasks = engine.tasks(label)
+    ended = Counter(str(task["ServiceID"]) for task in tasks if _has_ended(task))
     restless = {
         str(service["ID"]): str(service["Spec"]["Name"])
         for service in services
-        if ended[str(service["ID"])] >= _TASK_HISTORY - 1 and "Replicated" in service["Spec"]["Mode"]
+        if ended[str(service["ID"])] >= _TASK_HISTORY - 1
+        and "Replicated" in service["Spec"]["Mode"]
+        and not _is_settled([task for task in tasks if task["ServiceID"] == service["ID"]])
     }
     with suppress(InfraError):  # a service that cannot be scaled is removed all the same
         for name in restless.values():
@@ -107,6 +114,15 @@ def _let_rest(engine: Engine, label: list[str], services: list[dict[str, Any]]) 
         if not any(task["ServiceID"] in restless and _has_ended(task) for task in engine.tasks(label)):
             break
         time.sleep(_REST_POLL_S)
+
+
+def _is_settled(tasks: list[dict[str, Any]]) -> bool:
+    """Whether all that are to run have run for a while, and there are any."""
+    wanted = [task for task in tasks if task["DesiredState"] in {"ready", "running"}]
+    return bool(wanted) and all(
+        task["Status"]["State"] == "running" and time.time() - moment(task["Status"].get("Timestamp")) > _SETTLED_S
+        for task in wanted
+    )
 
 
 def _shared_addresses_held(tasks: list[dict[str, Any]], own: list[dict[str, Any]]) -> bool:
