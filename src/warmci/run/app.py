@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from warmci.base import authority, http, stopping
+from warmci.base import authority
 from warmci.base.errors import InfraError, RecipeFailedError
 from warmci.base.labels import COMMIT_LABEL, NAMESPACE_LABEL
 from warmci.base.models import Ingress
 from warmci.recipe.replaced import changed_services
-from warmci.run import anonymous, overlay_faults, screenshot, seen, serving
+from warmci.run import anonymous, overlay_faults, screenshot, seen
+from warmci.run.behind_direct import BehindDirect
 from warmci.run.behind_traefik import BehindTraefik
 from warmci.run.canaries import Canaries, mounts
 from warmci.run.own_tests import OwnTests
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from warmci.run.context import Context
     from warmci.testing import suite
 
-_SERVING_DEADLINE_S = 60.0
-_SERVING_POLL_S = 0.05
 _THROUGH_ZERO = "upgraded by way of zero replicas (stopped, then started), as stop-first does it, without swarm's waits"
 
 
@@ -241,39 +239,19 @@ class App:
         route = self._require_rendered().route
         if route is None:
             return  # said in the stage's detail and as a deviation
-        behind = self.placement.ingress is Ingress.TRAEFIK
-        ok, message, listens = self._ask_through_traefik(route) if behind else self._ask(route)
+        ok, message, listens = self._ask(route)
         why, log = ("", "") if ok else self._watch.why_unreached(route.service, None if listens else route.port)
         path = self.context.config.health_path
         stage.check(f"serves {path}", ok, f"{message}; {why}" if why else message, log)
 
-    def _ask_through_traefik(self, route: Route) -> tuple[bool, str, bool]:
-        context = self.context
-        asked = BehindTraefik(context.settings, self.placement, route, context.config.health_path, context.ingress.api)
-        return *asked.wait(self._watch.require_alive), False  # Traefik does not tell whose answer it is
-
     def _ask(self, route: Route) -> tuple[bool, str, bool]:
         """(whether it serves, in words, whether a task has answered at all)."""
-        began, settings = time.monotonic(), self.context.settings
-        path = self.context.config.health_path
-        with http.client(
-            base_domain=settings.base_domain,
-            address=settings.ingress_address,
-            base_url=self.placement.url_at(route.host),
-            timeout_s=serving.LOOK_S,
-            total_s=serving.LOOK_S,
-            most_bytes=serving.LOOK_MAX,
-            ca=authority.authority(settings),
-        ) as client:
-            while True:
-                seen, ok = serving.look(client, path)
-                if ok or time.monotonic() - began > _SERVING_DEADLINE_S:
-                    break
-                self._watch.require_alive()
-                stopping.pause(_SERVING_POLL_S)
-        url = self.placement.url_at(route.host)
-        message = f"{url}{path} does not serve after {_SERVING_DEADLINE_S:.0f} s; last: {seen}"
-        return ok, message, serving.is_the_apps(seen)
+        context, require_alive = self.context, self._watch.require_alive
+        asked = (context.settings, self.placement, route, context.config.health_path)
+        if self.placement.ingress is not Ingress.TRAEFIK:
+            return BehindDirect(*asked).wait(require_alive)
+        ok, message = BehindTraefik(*asked, context.ingress.api).wait(require_alive)
+        return ok, message, False  # Traefik does not tell whose answer it is
 
     def _unasked(self) -> str:
         rendered = self._require_rendered()
