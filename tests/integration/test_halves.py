@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 HEAD = "0.2.0+1.0"
+BASE_RED = "time.sleep(30)\n        assert False, 'the base is red'"
+"""Late enough for the fresh half, which begins behind, to be at its tests."""
 SEED = """
 import pytest, time
 
@@ -105,7 +107,7 @@ def test_the_first_red_stops_the_other_half(bench: Bench) -> None:
 
 
 def test_a_red_base_stops_the_fresh_half(bench: Bench) -> None:
-    name = recipe(bench, "halves-upgrade", suite_of(base="assert False, 'the base is red'", install="time.sleep(500)"))
+    name = recipe(bench, "halves-upgrade", suite_of(base=BASE_RED, install="time.sleep(500)"))
     answer = bench.run(name, "--ref", HEAD, "--pr", "1")
     assert answer.code == 1, answer.stderr
     assert "the base is red" in answer.result.summary

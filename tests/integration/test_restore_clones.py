@@ -12,7 +12,10 @@ from support.live_volumes import World
 from support.trees import plant_torture
 from warmci.base import process
 from warmci.base.errors import InfraError
+from warmci.base.names import new_id
+from warmci.base.state import open_state
 from warmci.store import copying, snapshot, tree
+from warmci.store.scan import marks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,3 +145,23 @@ def test_a_file_system_that_does_not_clone(tmp_path: Path) -> None:
     with mounted(tmp_path, "ext4") as disk:
         assert not copying.can_clone(disk)
         assert {path.name for path in disk.iterdir()} == {"lost+found"}
+
+
+def test_a_save_reads_with_two_threads_where_cp_reads_nothing(
+    disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[int] = []
+
+    def walk(root: Path, *, read_data: bool, threads: int) -> list[tree.Entry]:
+        used.append(threads)
+        return tree.walk(root, read_data=read_data, threads=threads)
+
+    monkeypatch.setattr(snapshot, "walk", walk)
+    source = disk / "source"
+    source.mkdir()
+    (source / "file").write_text("data", encoding="utf-8")
+    for home in (disk, tmp_path):  # its own file system, and another one
+        staging = snapshot.stage(open_state(home / "state", floor_bytes=0).dir, "demo", new_id())
+        manifest = snapshot.save_volumes(staging, {"data": source}, {"data": marks(source)})
+        assert manifest.summary()[0].bytes == 4
+    assert used == [tree.THREADS, 1]

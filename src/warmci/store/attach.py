@@ -11,7 +11,7 @@ from warmci.base import fs, process
 from warmci.base.errors import InfraError
 from warmci.base.names import volume_name
 from warmci.base.state import disk
-from warmci.store.copying import can_clone, copy_volumes
+from warmci.store.copying import copy_volumes, would_clone
 from warmci.store.snapshot import COPY_ONLY, remove
 
 if TYPE_CHECKING:
@@ -145,6 +145,6 @@ def _overlay(snapshot_dir: Path, work_dir: Path) -> tuple[str, bool]:
 def _copy(snapshot_dir: Path, work_dir: Path, names: list[str], reason: str) -> Attachment:
     target = work_dir / "copy"
     target.mkdir(mode=0o700)
-    method: Literal["reflink", "copy"] = "reflink" if can_clone(target) else "copy"
+    method: Literal["reflink", "copy"] = "reflink" if would_clone(snapshot_dir, target) else "copy"
     copy_volumes(snapshot_dir / "volumes", target, names)
     return Attachment(method, reason, {name: target / name for name in names})

@@ -69,6 +69,11 @@ def can_clone(directory: Path) -> bool:
         os.close(old)
 
 
+def would_clone(source: Path, directory: Path) -> bool:
+    """Whether a copy of source made below directory would share its blocks."""
+    return source.stat().st_dev == directory.stat().st_dev and can_clone(directory)
+
+
 class NotClonedError(InfraError):
     """A file of which the file system makes no clone, though it does of others."""
 

@@ -14,7 +14,7 @@ from warmci.base import fs, interrupts
 from warmci.base.errors import InfraError, WarmciError
 from warmci.base.names import new_id
 from warmci.base.state import disk
-from warmci.store.copying import NotClonedError, can_clone, check_room, copying
+from warmci.store.copying import NotClonedError, check_room, copying, would_clone
 from warmci.store.manifest import compare_names, compare_volume
 from warmci.store.quiesce import refuse_mounted
 from warmci.store.restore_journal import JOURNAL, RestoredVolume, RestoreJournal, forget, load, write
@@ -164,7 +164,7 @@ def _copy(
             wrong = compare_volume(entries, source, read_data=not clone, progress=progress, threads=1)
             _require_whole(canonical, [f"{name}: {line}" for line in wrong])
 
-    cloned = source.stat().st_dev == target.parent.stat().st_dev and can_clone(target.parent)
+    cloned = would_clone(source, target.parent)
     try:
         copied(clone=cloned)
     except NotClonedError:  # some files of a file system that can: btrfs, of those that are not to be copied on write

@@ -12,11 +12,11 @@ from warmci.base.errors import InfraError
 from warmci.base.models import VolumeSummary
 from warmci.base.names import record_id, volume_name
 from warmci.base.state import disk, recipe_home
-from warmci.store.copying import check_room, copy_volumes, copying
+from warmci.store.copying import check_room, copy_volumes, copying, would_clone
 from warmci.store.manifest import SnapshotManifest, compare, compare_volume, load_manifest, new_manifest
 from warmci.store.quiesce import refuse_mounted
 from warmci.store.scan import Mark, betrayed, marks, quoted
-from warmci.store.tree import Entry, walk, walk_marked
+from warmci.store.tree import THREADS, Entry, walk, walk_marked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -124,7 +124,8 @@ def save_volumes(
         for name, source in sorted(sources.items()):
             refuse_mounted(source)
             with copying(source, staging / "volumes" / volume_name(name), pass_fds=pass_fds, progress=progress):
-                entries[name] = walk(source, read_data=True, threads=1)
+                threads = THREADS if would_clone(source, staging / "volumes") else 1
+                entries[name] = walk(source, read_data=True, threads=threads)
                 if len(entries) == len(sources):
                     manifest = _manifest_of(staging, entries)  # while cp is still at it
         if not allow_empty:

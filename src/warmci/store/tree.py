@@ -26,7 +26,7 @@ _SMALL_BYTES = 2**18
 _CHUNK = 2**18
 _OPEN_LARGE = 64
 _AHEAD = 64
-_THREADS = 2
+THREADS = 2
 _TYPES = {
     stat.S_IFDIR: "d",
     stat.S_IFREG: "f",
@@ -67,11 +67,12 @@ class _Seen(NamedTuple):
     target: str
 
 
-def walk(root: Path, *, read_data: bool, progress: Progress | None = None, threads: int = _THREADS) -> list[Entry]:
+def walk(root: Path, *, read_data: bool, progress: Progress | None = None, threads: int = THREADS) -> list[Entry]:
     """Every object at and below root, in the order of its path; read_data also hashes files, telling progress.
 
     threads: for large files. Beside a copy of the same tree one is best: it reads what the copy has just read, where
-    two read something else of the same disk (2 GB on two cores: save in 2.6 s instead of 3.7 s).
+    two read something else of the same disk (2 GB on two cores: save in 2.6 s instead of 3.7 s). A clone reads nothing:
+    beside it two are best (1.3 s instead of 3.3 s, XFS).
     Raises InfraError when the tree changes under the walk or has something mounted in it.
     """
     hashes = _Hashes(root, progress)
@@ -83,7 +84,7 @@ def walk_marked(root: Path) -> tuple[list[Entry], dict[str, Mark]]:
     """A walk that reads the data, and the marks of what it saw: each was taken before its object was read."""
     hashes = _Hashes(root, None)
     with disk(f"reading {root}"):
-        seen = _look(root, hashes, read_data=True, threads=_THREADS)
+        seen = _look(root, hashes, read_data=True, threads=THREADS)
         return _entries(seen, hashes), {item.path: mark_of(item.facts) for item in seen}
 
 
