@@ -85,10 +85,11 @@ bench-realms-life: $(VENV)/.dev
 	scripts/install-tools engine
 	$(BIN)/python benchmarks/realms_life.py
 
-# What grows with the data, the realms and the recipes, and what does not; a quarter of an hour.
+# What grows with the data, the realms and the recipes, and what does not; half an hour.
 bench-scale: $(VENV)/.dev
 	scripts/install-tools engine
 	$(BIN)/python benchmarks/scale.py
+	PYTHONPATH=tests $(BIN)/python benchmarks/scale_quick.py
 	$(BIN)/python benchmarks/scale_realms.py
 	$(BIN)/python benchmarks/scale_recipes.py
 	$(BIN)/python benchmarks/scale_help.py

@@ -1,6 +1,7 @@
 """Save, restore, attach and roll back beside cp, rsync, tar, restic and borg; in turn, in one run, caches dropped.
 
-Writes its section of docs/benchmarks.md. It never fails on a figure. Needs root, and room for three times the data.
+Writes a section of docs/benchmarks.md for each file system. It never fails on a figure. Needs root, and room for three
+times the data.
 """
 
 from __future__ import annotations
@@ -303,16 +304,16 @@ def main() -> None:
     os.environ["PATH"] += ":/usr/sbin:/sbin"
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was made is removed
     shell("mount --make-rprivate /")
-    load, lines = os.getloadavg()[0], []
     with tempfile.TemporaryDirectory(dir=options.home) as home:
         Path(home).chmod(0o711)
         for system in options.systems:
-            lines += on_file_system(system, Path(home), options.rounds, options.data)
+            load = os.getloadavg()[0]
+            lines = on_file_system(system, Path(home), options.rounds, options.data)
             text = "\n".join([_head(options.rounds, load), "", *lines])
             if options.print:
                 print(text)
             else:
-                page.write_section("Snapshots beside other tools", text)
+                page.write_section(f"Snapshots beside other tools: {system}", text)
 
 
 def _head(rounds: int, load: float) -> str:
