@@ -21,6 +21,13 @@ pytestmark = pytest.mark.integration
 HEAD = "0.2.0+1.0"
 BASE_RED = "time.sleep(30)\n        assert False, 'the base is red'"
 """Late enough for the fresh half, which begins behind, to be at its tests."""
+SKIPPED = """
+import pytest
+
+@pytest.mark.skip("not today")
+def test_it(app):
+    raise AssertionError
+"""
 SEED = """
 import pytest, time
 
@@ -61,7 +68,7 @@ def halves(result: RunResult) -> tuple[list[StageResult], list[StageResult]]:
 
 
 def test_side_by_side_where_a_slot_is_free_and_else_in_turn(bench: Bench) -> None:
-    name = recipe(bench, "halves-green")
+    name = recipe(bench, "halves-green", SKIPPED)
     both = bench.run(name, "--ref", HEAD, "--pr", "1", WARMCI_MAX_TESTS="2")
     assert both.code == 0, both.stderr
     fresh, aged = map(span, halves(both.result))
@@ -69,6 +76,11 @@ def test_side_by_side_where_a_slot_is_free_and_else_in_turn(bench: Bench) -> Non
     assert aged[0] < fresh[1]
     assert both.result.images.keys() == both.result.image_names.keys() == {"app"}
     assert "one half after the other" not in both.stderr
+    assert {
+        "fresh: tests (install): all of the recipe's own (1) were skipped",
+        "upgrade: tests (upgrade): all of the recipe's own (1) were skipped",
+    } <= set(both.result.deviations)
+    assert "1 test passed, 1 skipped" in [stage.detail for stage in both.result.stages]
 
     alone = bench.run(name, "--ref", HEAD, "--pr", "1", WARMCI_MAX_TESTS="1")
     assert alone.code == 0, alone.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -12,7 +13,7 @@ from warmci.base.errors import InfraError
 from warmci.swarm.undeploy import undeploy_stack
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from warmci.swarm.engine import Engine
 
@@ -78,27 +79,42 @@ def test_what_goes_wrong_with_the_data_keeps_nothing_else() -> None:
     assert engine.asked == ["shutdown", "shutdown"]
 
 
+RESTS = ["scale x_app 0", "remove s with 0"]
+
+
+def _task(ran_s: float | None, *, state: str = "running", desired: str = "running", of: str = "s") -> dict[str, Any]:
+    """One that came into its state so many seconds ago."""
+    then = datetime.fromtimestamp(time.time() - (ran_s or 0), UTC).strftime("%Y-%m-%dT%H:%M:%S.%f789Z")
+    status = {"State": state} if ran_s is None else {"State": state, "Timestamp": then}
+    return {"ServiceID": of, "DesiredState": desired, "Status": status}
+
+
 class _Restless(_Going):
     """Its service has crashed so often that swarm forgets old tasks; scaled to zero, it forgets all, one at a look."""
 
     def __init__(
-        self, crashes: int, mode: str = "Replicated", *, replicas: int = 0, ran_s: float = 0.1, refuses: bool = False
+        self,
+        crashes: int,
+        mode: str = "Replicated",
+        *,
+        alive: Sequence[Callable[[], dict[str, Any]]] = (),
+        update: str = "",
+        refuses: bool = False,
     ) -> None:
         super().__init__([])
-        self.crashes, self.mode, self.replicas, self.ran_s, self.refuses = crashes, mode, replicas, ran_s, refuses
+        self.crashes, self.mode, self.alive, self.update, self.refuses = crashes, mode, alive, update, refuses
         self.gone = False
         self.did: list[str] = []
 
     def services(self, _labels: Sequence[str]) -> list[dict[str, Any]]:
-        return [{"ID": "s", "Spec": {"Name": "x_app", "Mode": {self.mode: {}}}}]
+        update = {"State": self.update}
+        return [{"ID": "s", "Spec": {"Name": "x_app", "Mode": {self.mode: {}}}, "UpdateStatus": update}]
 
     def tasks(self, _labels: Sequence[str]) -> list[dict[str, Any]]:
         if "scale x_app 0" in self.did:
             self.crashes = max(0, self.crashes - 1)
-        then = datetime.fromtimestamp(time.time() - self.ran_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f789Z")
         tasks = [{"ServiceID": "s", "DesiredState": "shutdown", "Status": {"State": "failed"}}] * self.crashes
-        running = {"ServiceID": "s", "DesiredState": "running", "Status": {"State": "running", "Timestamp": then}}
-        return [] if self.gone else [*tasks, *([running] * self.replicas)]
+        return [] if self.gone else [*tasks, *(made() for made in self.alive)]
 
     def scale(self, service: str, replicas: int) -> None:
         self.did.append(f"scale {service} {replicas}")
@@ -113,13 +129,20 @@ class _Restless(_Going):
 @pytest.mark.parametrize(
     ("engine", "did"),
     [
-        (_Restless(6), ["scale x_app 0", "remove s with 0"]),
+        (_Restless(6), RESTS),
         (_Restless(2), ["remove s with 2"]),
         (_Restless(6, "Global"), ["remove s with 6"]),
-        (_Restless(0, replicas=9), ["remove s with 0"]),
-        (_Restless(6, replicas=2), ["scale x_app 0", "remove s with 0"]),
-        (_Restless(6, replicas=2, ran_s=20), ["remove s with 6"]),
-        (_Restless(6, refuses=True), ["scale x_app 0", "remove s with 0"]),
+        (_Restless(0, alive=[partial(_task, 0.1)] * 9), ["remove s with 0"]),
+        (_Restless(6, alive=[partial(_task, 20), partial(_task, 20)]), ["remove s with 6"]),
+        (_Restless(6, alive=[partial(_task, 20), partial(_task, 0.1, of="another")]), ["remove s with 6"]),
+        (_Restless(6, alive=[partial(_task, 20), partial(_task, 1.5)]), RESTS),
+        (_Restless(6, alive=[partial(_task, 20), partial(_task, 20, state="starting")]), RESTS),
+        (_Restless(6, alive=[partial(_task, 20), partial(_task, 20, state="ready", desired="ready")]), RESTS),
+        (_Restless(6, alive=[partial(_task, 20), partial(_task, 20, desired="shutdown")]), RESTS),
+        (_Restless(6, alive=[partial(_task, 20), partial(_task, None)]), RESTS),
+        (_Restless(6, alive=[partial(_task, 20)], update="rollback_started"), RESTS),
+        (_Restless(6, alive=[partial(_task, 20)], update="completed"), ["remove s with 6"]),
+        (_Restless(6, refuses=True), RESTS),
     ],
 )
 def test_a_service_whose_tasks_come_and_go_rests_before_it_is_removed(engine: _Restless, did: list[str]) -> None:

@@ -15,7 +15,7 @@ from warmci.base.text import line
 from warmci.report import words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from warmci.report.console import Console
 
@@ -99,9 +99,8 @@ class Recorder:
             stage.detail = type(error).__name__
             raise
         finally:
-            passed = sum(test.outcome == "passed" for test in stage.tests)
             if stage.tests and outcome == "ok":
-                stage.detail = f"{stage.detail + ', ' if stage.detail else ''}{words.counted(passed, 'test')} passed"
+                stage.detail = f"{stage.detail + ', ' if stage.detail else ''}{_came_of(stage.tests)}"
             seconds = time.monotonic() - begin
             with self._lock:
                 self._add(stage, outcome, begin - self._began - kept_s, seconds)
@@ -131,3 +130,8 @@ class Recorder:
                 }
             )
         )
+
+
+def _came_of(tests: Sequence[TestOutcome]) -> str:
+    passed, skipped = (sum(test.outcome == outcome for test in tests) for outcome in ("passed", "skipped"))
+    return f"{words.counted(passed, 'test')} passed{f', {skipped} skipped' if skipped else ''}"

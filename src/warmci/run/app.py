@@ -146,16 +146,13 @@ class App:
             *(f"{state.name} runs nowhere: replicas: 0" for state in states if not state.wanted and not state.nowhere),
         )
 
-    def install(self, commit: str, stage: str, *, checked_s: float = CHECKED_S, tested: bool = True) -> None:
+    def install(self, commit: str, stage: str, *, checked_s: float = CHECKED_S) -> None:
         """Deploy a commit on the data at hand and see that it serves.
 
         checked_s: for how long what its health check has answered for must be seen running.
-        tested: whether its tests follow.
         """
         with self._stage(stage) as record:
             self._submit(self._render(commit))
-            if tested:
-                self.own_tests.begin()
             self._converge(checked_s=checked_s)
             self._check_code(record)
             self._check_serving(record)
@@ -182,7 +179,8 @@ class App:
             through_zero = by_zero.services(before, after) if self.placement.quick else {}
             self.context.deviate(*(f"{name}: {_THROUGH_ZERO}" for name in through_zero))
             self._submit(after, through_zero)
-            self.own_tests.begin()
+            if self.placement.quick:  # cold takes no short cut: what a module asks as it is collected finds the app
+                self.own_tests.begin()
             self._converge(through_zero)
             if orphans := self.deployment.remove_orphans(after):
                 self.context.deviate(f"services dropped by the head were removed: {', '.join(orphans)}")
@@ -270,6 +268,10 @@ class App:
         with self._stage(f"tests ({phase})") as stage:
             outcomes = self.own_tests.run(phase, stage, self.title)
             stage.tests += outcomes
+            if outcomes and all(outcome.outcome == "skipped" for outcome in outcomes):
+                context.deviate(
+                    f"{self.title}: tests ({phase}): all of the recipe's own ({len(outcomes)}) were skipped"
+                )
             route = self._require_rendered().route
             screenshot.take(context, self.placement, route, self.title, phase)  # the watch waits all the same
             self._second_look(stage, phase)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from warmci.base import names
 from warmci.base.errors import UnverifiedError
@@ -56,9 +56,12 @@ class Seed:
     """Services that did not end by themselves: their data is not at rest."""
 
 
-def run_cold(context: Context, *, may_seed: bool) -> ColdEnd:
-    """Both halves. Raises at the first red stage."""
-    request, base_domain = context.request, context.settings.base_domain
+def run_cold(context: Context, coming: Literal["none", "seed", "advance"]) -> ColdEnd:
+    """Both halves; coming: what the run's data is for, or what is done next, where it is green.
+
+    Raises at the first red stage.
+    """
+    request, base_domain, may_seed = context.request, context.settings.base_domain, coming == "seed"
     bases = context.repository.bases_for(context.head)
     home = names.canonical_domain(request.recipe, base_domain)
     # The half whose data may seed is born at the canonical's own domain: URLs in its database stay right.
@@ -70,7 +73,7 @@ def run_cold(context: Context, *, may_seed: bool) -> ColdEnd:
     if "keycloak" in context.config.needs:
         with context.recorder.stage("realm") as stage:
             # Promotion deploys at the canonical's domain, whichever half does.
-            later = context.place(home) if context.trusted and not may_seed else None
+            later = context.place(home) if coming == "advance" else None
             context.realm = open_realm(context, [item for item in (fresh, aged, later) if item])
             stage.detail = context.dependencies.get("keycloak", "")
     at_fresh = context.at_home(fresh)
@@ -111,7 +114,8 @@ def _fresh_half(context: Context, placement: Placement, *, may_seed: bool, last:
         app.install(context.head, "install the head")
         app.test("install")
         images = context.last_images = app.images()
-    _release_realm(context)
+    if not may_seed:
+        _release_realm(context)
     # Where nothing is kept, too: whether a service with data ends when told to is what promotion will ask.
     killed = app.undeploy(keep_data=may_seed, measure=not may_seed)
     if killed and not may_seed:
@@ -134,14 +138,15 @@ def _aged_half(
         app.upgrade(context.head)
         app.test("upgrade")
         images = context.last_images = app.images()
-    _release_realm(context)
+    if not may_seed:
+        _release_realm(context)
     killed = app.undeploy(keep_data=may_seed)
     versions = ((base.version, base.commit), (app.version, context.head))
     return _seed(app, volumes, versions, images, killed) if may_seed else None
 
 
 def _release_realm(context: Context) -> None:
-    """Once both halves have, and nothing of it is promoted, it goes beside the undeploy."""
+    """With the last app that was to know it, it goes beside an undeploy; an app whose data is kept never misses it."""
     if context.realm:
         context.realm.release()
 

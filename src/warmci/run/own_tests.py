@@ -31,6 +31,7 @@ class OwnTests:
 
     def begin(self) -> None:
         """Have pytest start and collect while the app boots: a second of processor time that nobody waits for."""
+        self.drop()
         settings, tests_dir = self.context.settings, self.context.tests_dir
         self._begun = suite.begin(tests_dir, self.work_dir, self._plugins, ca=authority.authority(settings))
 

@@ -112,7 +112,7 @@ class Pipeline:
         if coming.action == "seed" and coming.reason:
             self._say(f"{coming.reason}: it is made anew", style="bold yellow")
             context.deviate(f"{coming.reason}: it is made anew")
-        end = cold.run_cold(context, may_seed=coming.action == "seed")
+        end = cold.run_cold(context, coming.action)
         if end.base is not None:
             self._facts |= {"base_commit": end.base.commit, "base_version": end.base.version}
         if coming.action != "none":

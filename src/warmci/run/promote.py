@@ -43,7 +43,7 @@ def advance(context: Context, current: Canonical) -> Canonical:
     env_commit = current.env_commit or current.commit
     provide_aged(context, placement, env_commit, current.commit, head=context.head)
     app = App(context, placement, "advance", volumes, staging / "volumes", env_commit, dict(current.secrets))
-    app.install(current.commit, "deploy the canonical", tested=False)
+    app.install(current.commit, "deploy the canonical")
     app.upgrade(context.head)
     app.test("upgrade")
     images = app.images()

@@ -89,7 +89,7 @@ def _upgraded(
     try:
         with at_end(context, app, "quick"), _judged(context, app):
             # Known to be good: it need only serve, to be upgraded.
-            app.install(canonical.commit, "deploy the canonical", checked_s=0.0, tested=False)
+            app.install(canonical.commit, "deploy the canonical", checked_s=0.0)
             changed = app.upgrade(context.head)
             app.test("quick")
             context.last_images = app.images()
@@ -106,7 +106,7 @@ def run_open(context: Context, canonical: Canonical) -> None:
     app = _on_canonical(context, canonical, placement, "open", _attach(context, canonical, context.config.attach))
     try:
         with at_end(context, app, "quick"):
-            app.install(canonical.commit, "boot the canonical", tested=False)
+            app.install(canonical.commit, "boot the canonical")
             context.last_images = app.images()
     finally:
         _roll_back(context, app, canonical)

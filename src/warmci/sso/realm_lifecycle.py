@@ -142,7 +142,7 @@ def _is_there_as_ours(keycloak: Keycloak, spec: RealmSpec, answer: Answer, *, go
 def delete_keycloak_realm(keycloak: Keycloak, name: str) -> bool:
     """Delete the realm; False when there was none. A doubtful answer is settled by looking whether it is gone.
 
-    Raises InfraError with the last state when it stays. Delete after the app is undeployed, which would see 404s.
+    Raises InfraError with the last state when it stays. Not while an app runs whose data is kept: it would see 404s.
     """
     keycloak.refuse_protected(name)
     path, clashed, answer = realm_path(name), False, None

@@ -24,7 +24,8 @@ _POLL_S = 0.02
 _TASK_HISTORY = 5
 """Tasks of a slot that swarm remembers where nobody set another number (docker swarm update --task-history-limit)."""
 _SETTLED_S = 2.0
-"""Swarm forgets old tasks a quarter of a second after it has made a new one (swarmkit, reaperBatchingInterval)."""
+"""Swarm forgets old tasks a quarter of a second after a task was made or has ended (swarmkit, task reaper)."""
+_UNDER_WAY = {"updating", "rollback_started"}
 _REST_S, _REST_POLL_S = 1.5, 0.1
 """Less than the 2 s after which swarm stops what still runs: that is ours to do, and to see how it ends."""
 _KILLED = 137
@@ -95,7 +96,7 @@ def _let_rest(engine: Engine, label: list[str], services: list[dict[str, Any]]) 
 
     An engine dies when it forgets a task in the instant in which the task's service is removed (seen on 20.10.24 in
     swarmkit's SetServiceTasksRemove, once in 100 to 300 runs of which half were red; later engines look first). It
-    forgets none as long as it makes none: a service that has run for a while goes at once, whatever was before.
+    forgets none while nothing of a service begins or ends: one that has run for a while goes at once.
     """
     tasks = engine.tasks(label)
     ended = Counter(str(task["ServiceID"]) for task in tasks if _has_ended(task))
@@ -104,7 +105,7 @@ def _let_rest(engine: Engine, label: list[str], services: list[dict[str, Any]]) 
         for service in services
         if ended[str(service["ID"])] >= _TASK_HISTORY - 1
         and "Replicated" in service["Spec"]["Mode"]
-        and not _is_settled([task for task in tasks if task["ServiceID"] == service["ID"]])
+        and not _is_settled(service, [task for task in tasks if task["ServiceID"] == service["ID"]])
     }
     with suppress(InfraError):  # a service that cannot be scaled is removed all the same
         for name in restless.values():
@@ -116,13 +117,18 @@ def _let_rest(engine: Engine, label: list[str], services: list[dict[str, Any]]) 
         time.sleep(_REST_POLL_S)
 
 
-def _is_settled(tasks: list[dict[str, Any]]) -> bool:
-    """Whether all that are to run have run for a while, and there are any."""
-    wanted = [task for task in tasks if task["DesiredState"] in {"ready", "running"}]
-    return bool(wanted) and all(
-        task["Status"]["State"] == "running" and time.time() - moment(task["Status"].get("Timestamp")) > _SETTLED_S
-        for task in wanted
-    )
+def _is_settled(service: dict[str, Any], tasks: list[dict[str, Any]]) -> bool:
+    """Whether all of it that has not ended has run for a while, nothing is on its way, and there is anything."""
+    if str((service.get("UpdateStatus") or {}).get("State", "")) in _UNDER_WAY:
+        return False
+    alive = [task for task in tasks if not _has_ended(task)]
+    return bool(alive) and all(map(_has_run, alive))
+
+
+def _has_run(task: dict[str, Any]) -> bool:
+    since = moment(task["Status"].get("Timestamp"))
+    is_running = task["Status"]["State"] == task["DesiredState"] == "running"
+    return is_running and 0 < since < time.time() - _SETTLED_S
 
 
 def _shared_addresses_held(tasks: list[dict[str, Any]], own: list[dict[str, Any]]) -> bool:
