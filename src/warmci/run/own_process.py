@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+import queue
 import signal
 import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
@@ -57,18 +57,18 @@ def run_in_own_process(settings: Settings, console: Console, request: Request) -
     """
     child: _Child | None = None
     interrupt: InterruptedRunError | None = None
-    try:
-        with interrupts.shielded():
-            child = _Child(settings, request)
-        child.heard.wait()
-    except InterruptedRunError as error:
-        if child is None:
-            raise
-        interrupt = error
-        with suppress(InterruptedRunError), interrupts.shielded():
+    with interrupts.once():  # a second one would come while the first is handed on
+        try:
+            with interrupts.shielded():
+                child = _Child(settings, request)
+            child.wait()
+        except InterruptedRunError as error:
+            if child is None:
+                raise
+            interrupt = error
             child.interrupt()
     try:
-        return RunResult.model_validate_json(child.said)
+        return RunResult.model_validate_json(child.said or "")
     except ValidationError:
         code = process.wait(child.process, timeout_s=_STOP_GRACE_S)
         if interrupt is not None and code == -signal.SIGTERM:
@@ -89,25 +89,32 @@ class _Child:
         env |= {name: value for name, value in os.environ.items() if name.startswith(_OURS)}
         env["WARMCI_MAX_TESTS"] = str(settings.max_tests)
         self.process = process.start(argv, env=env, talks=True)
-        self.said = ""
-        self.heard = threading.Event()
-        """Waited for instead of the thread: a join that a signal interrupts may take a living thread for ended."""
+        self.said: str | None = None
+        self._told = queue.SimpleQueue[None]()
+        """Waited for: a join that a signal interrupts may take a living thread for ended, two break an Event's lock."""
         threading.Thread(target=self._listen, name="result", daemon=True).start()
 
     def _listen(self) -> None:
         if self.process.stdout is None:
             raise AssertionError("started with a pipe")
+        said = ""
         try:
             with self.process.stdout as pipe:
-                self.said = pipe.read()
+                said = pipe.read()
         finally:
-            self.heard.set()
+            self.said = said
+            self._told.put(None)
+
+    def wait(self) -> None:
+        """Until it has told its result, or ended without."""
+        while self.said is None:  # a signal may take what was just got
+            self._told.get()
 
     def interrupt(self) -> None:
         """Unless it has told its result already; returns when it has."""
-        if not self.heard.is_set():
+        if self.said is None:
             process.interrupt(self.process)
-        self.heard.wait()
+        self.wait()
 
 
 def run_here(settings: Settings, console: Console, order: Order) -> RunResult:
