@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 HEAD = "0.2.0+1.0"
-BASE_RED = "time.sleep(30)\n        assert False, 'the base is red'"
-"""Late enough for the fresh half, which begins behind, to be at its tests."""
+BEGAN = "pathlib.Path(__file__).with_name('began')"
+BASE_RED = f"while not {BEGAN}.exists(): time.sleep(0.1)\n        assert False, 'the base is red'"
+"""Once the fresh half, which begins behind, is at its tests."""
 SKIPPED = """
 import pytest
 
@@ -29,7 +30,7 @@ def test_it(app):
     raise AssertionError
 """
 SEED = """
-import pytest, time
+import pathlib, pytest, time
 
 @pytest.mark.seed
 def test_seed(app):
@@ -119,7 +120,7 @@ def test_the_first_red_stops_the_other_half(bench: Bench) -> None:
 
 
 def test_a_red_base_stops_the_fresh_half(bench: Bench) -> None:
-    name = recipe(bench, "halves-upgrade", suite_of(base=BASE_RED, install="time.sleep(500)"))
+    name = recipe(bench, "halves-upgrade", suite_of(base=BASE_RED, install=f"{BEGAN}.touch(); time.sleep(500)"))
     answer = bench.run(name, "--ref", HEAD, "--pr", "1")
     assert answer.code == 1, answer.stderr
     assert "the base is red" in answer.result.summary

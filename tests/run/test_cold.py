@@ -134,7 +134,10 @@ def test_a_red_half_releases_nothing(monkeypatch: pytest.MonkeyPatch, cleanup: E
     made = context(monkeypatch, cleanup, slot=slot, red=red)
     with pytest.raises(RecipeFailedError):
         run(made, "none")
-    assert made.did.count("released") < len(made.apps)
+    if slot:  # the other half may have come to its end
+        assert made.did.count("released") <= 1
+    else:
+        assert made.did.count("released") == (0 if red.startswith("fresh") else 1)
 
 
 def test_a_first_release_has_one_app(monkeypatch: pytest.MonkeyPatch, cleanup: ExitStack) -> None:

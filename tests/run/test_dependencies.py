@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import threading
+from contextlib import ExitStack, nullcontext
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -84,4 +86,30 @@ def test_a_run_does_without_a_keycloak_that_refuses_it(
     said = run.dependencies["keycloak"]
     assert (found is None) == refused
     assert said.startswith("co-deployed cold, because: " if refused else "live-warm 26.7.3 at ")
+    run.cleanup.close()
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_realm_goes_when_each_app_that_was_told_of_it_has_let_go(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    gone = threading.Event()
+    serving = SimpleNamespace(url=URL)
+    monkeypatch.setattr(dependencies, "_live", lambda _: serving)
+    monkeypatch.setattr(dependencies, "_spec", lambda *_: None)
+    monkeypatch.setattr(dependencies, "_create", lambda *_, **__: None)
+    monkeypatch.setattr(dependencies, "_delete", lambda *_: gone.set())
+    run: Any = Run(settings)
+    run.config = SimpleNamespace(sso=None)
+    run.request = SimpleNamespace(recipe="demo", pr="", ref="")
+    run.shielded = nullcontext
+    app: Any = SimpleNamespace(url=URL)
+    realm = dependencies.open_realm(run, [app] * number)
+    for _ in range(number - 1):
+        realm.release()
+    assert realm.deletion is not None
+    assert realm.deletion.users == 1
+    assert not gone.is_set()
+    realm.release()
+    assert gone.wait(60)
     run.cleanup.close()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from warmci.base import names
 from warmci.base.errors import UnverifiedError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from warmci.recipe.render import Placement
     from warmci.recipe.repository import Release
     from warmci.run.context import Context
+    from warmci.run.prospect import Action
 
 
 STOP_HINT = (
@@ -56,11 +57,8 @@ class Seed:
     """Services that did not end by themselves: their data is not at rest."""
 
 
-def run_cold(context: Context, coming: Literal["none", "seed", "advance"]) -> ColdEnd:
-    """Both halves; coming: what the run's data is for, or what is done next, where it is green.
-
-    Raises at the first red stage.
-    """
+def run_cold(context: Context, coming: Action) -> ColdEnd:
+    """Both halves; coming: the promotion that follows where they are green. Raises at the first red stage."""
     request, base_domain, may_seed = context.request, context.settings.base_domain, coming == "seed"
     bases = context.repository.bases_for(context.head)
     home = names.canonical_domain(request.recipe, base_domain)

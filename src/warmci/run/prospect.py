@@ -16,9 +16,13 @@ if TYPE_CHECKING:
     from warmci.store.canonical import CanonicalStore
 
 
+Action = Literal["none", "seed", "advance"]
+"""The promotion that follows a green cold run."""
+
+
 @dataclass(frozen=True)
 class Prospect:
-    action: Literal["none", "seed", "advance"]
+    action: Action
     reason: str = ""
     """Why nothing is promoted, or why the canonical that there is is made anew."""
     hint: str = ""
